@@ -1,0 +1,309 @@
+// Generated from spec/constants.md by `npm run generate`. Do not edit.
+
+/** The constants that depend on the preset: times of the rotation table. */
+export interface Constants {
+  /** ms: from one rotation R to the next, by default. */
+  readonly ROTATION_INTERVAL_MS: number;
+  /** ms: the shortest interval that can be configured. */
+  readonly ROTATION_INTERVAL_MS_MIN: number;
+  /** ms: the longest interval that can be configured. */
+  readonly ROTATION_INTERVAL_MS_MAX: number;
+  /** ms: before R: the next port is bound, listening and mapped. */
+  readonly PREPARE_LEAD_MS: number;
+  /** ms: before R: without a mapping by now the rotation is held. */
+  readonly MAPPING_LEAD_MS: number;
+  /** ms: before R: the new record is published. */
+  readonly PUBLISH_LEAD_MS: number;
+  /** ms: before R: the first instant at which a client moves. */
+  readonly MIGRATE_LEAD_MS: number;
+  /** ms: before R: with no store verified by now the rotation is held. */
+  readonly VERIFY_LEAD_MS: number;
+  /** ms: after R: the last instant at which a client moves. */
+  readonly MIGRATE_LAG_MS: number;
+  /** ms: after R: as long as records promise the old port; valid_until is next_rotation plus this. */
+  readonly GRACE_MS: number;
+  /** ms: after R: listener, mapping, access key and TLS key of the old port end. */
+  readonly RETIRE_MS: number;
+  /** ms: a hold moves R by this. */
+  readonly HOLD_MS: number;
+  /** ms: after an emergency E every earlier listener ends, at the earliest. */
+  readonly EMERGENCY_MS: number;
+  /** ms: from issued_at to valid_until at the default interval; in general interval + PUBLISH_LEAD_MS + GRACE_MS. */
+  readonly RECORD_LIFE_MS: number;
+  /** ms: from one check of the host's clock to the next. */
+  readonly CLOCK_CHECK_MS: number;
+  /** ms: a host whose clock is off by more warns. */
+  readonly CLOCK_WARN_MS: number;
+  /** ms: a host whose clock is off by more holds. */
+  readonly CLOCK_HOLD_MS: number;
+  /** ms: a client's clock off by up to this, either way, costs no failed attempt. */
+  readonly SKEW_MS_MAX: number;
+  /** ms: before next_rotation: a client that starts later than this reads its stores before it dials. */
+  readonly READ_BEFORE_DIAL_MS: number;
+  /** ms: a store lower than the host's newest record is read again after this, then reported stale. */
+  readonly STORE_READ_AGAIN_MS: number;
+}
+
+/** The protocol. */
+export const STANDARD: Constants = {
+  ROTATION_INTERVAL_MS: 3_600_000,
+  ROTATION_INTERVAL_MS_MIN: 900_000,
+  ROTATION_INTERVAL_MS_MAX: 86_400_000,
+  PREPARE_LEAD_MS: 240_000,
+  MAPPING_LEAD_MS: 180_000,
+  PUBLISH_LEAD_MS: 120_000,
+  MIGRATE_LEAD_MS: 90_000,
+  VERIFY_LEAD_MS: 15_000,
+  MIGRATE_LAG_MS: 150_000,
+  GRACE_MS: 300_000,
+  RETIRE_MS: 310_000,
+  HOLD_MS: 300_000,
+  EMERGENCY_MS: 60_000,
+  RECORD_LIFE_MS: 4_020_000,
+  CLOCK_CHECK_MS: 3_600_000,
+  CLOCK_WARN_MS: 60_000,
+  CLOCK_HOLD_MS: 300_000,
+  SKEW_MS_MAX: 300_000,
+  READ_BEFORE_DIAL_MS: 120_000,
+  STORE_READ_AGAIN_MS: 60_000,
+};
+
+/** The same protocol with an hour of 12 seconds, for tests in real time. */
+export const MINIMAL: Constants = {
+  ROTATION_INTERVAL_MS: 12_000,
+  ROTATION_INTERVAL_MS_MIN: 3000,
+  ROTATION_INTERVAL_MS_MAX: 288_000,
+  PREPARE_LEAD_MS: 800,
+  MAPPING_LEAD_MS: 600,
+  PUBLISH_LEAD_MS: 400,
+  MIGRATE_LEAD_MS: 300,
+  VERIFY_LEAD_MS: 50,
+  MIGRATE_LAG_MS: 500,
+  GRACE_MS: 1000,
+  RETIRE_MS: 1034,
+  HOLD_MS: 1000,
+  EMERGENCY_MS: 200,
+  RECORD_LIFE_MS: 13_400,
+  CLOCK_CHECK_MS: 12_000,
+  CLOCK_WARN_MS: 200,
+  CLOCK_HOLD_MS: 1000,
+  SKEW_MS_MAX: 1000,
+  READ_BEFORE_DIAL_MS: 400,
+  STORE_READ_AGAIN_MS: 200,
+};
+
+/** bytes: the sizes that a connection file can have. */
+export const FILE_CLASSES_BYTES: readonly number[] = [4096, 16_384, 65_536, 262_144];
+
+/** bytes: more than this is refused before it is parsed. */
+export const FILE_BYTES_MAX: number = 262_144;
+
+/** bytes: one recipient's stanza. */
+export const STANZA_BYTES: number = 56;
+
+/** endpoints: in one connection record. */
+export const ENDPOINTS_MAX: number = 16;
+
+/** bytes: the host name or address of an endpoint. */
+export const HOST_BYTES_MAX: number = 253;
+
+/** keys: channel keys in one connection record: current, next, and room for an emergency. */
+export const CHANNEL_KEYS_MAX: number = 4;
+
+/** pins: TLS pins in one connection record. */
+export const TLS_PINS_MAX: number = 4;
+
+/** keys: access keys in one connection record, one per epoch. */
+export const ACCESS_KEYS_MAX: number = 4;
+
+/** suites: suites allowed in one connection record. */
+export const SUITES_MAX: number = 8;
+
+/** stores: stores in one connection record. */
+export const STORES_MAX: number = 8;
+
+/** bytes: the address of one store. */
+export const STORE_URL_BYTES_MAX: number = 1024;
+
+/** statements: the chain of succession in one envelope. */
+export const SUCCESSIONS_MAX: number = 16;
+
+/** ms: a host channel key is replaced at this age (30 days). */
+export const CHANNEL_KEY_LIFE_MS: number = 2_592_000_000;
+
+/** ms: a channel key in a record outlives that record's valid_until by at least this (7 days). */
+export const CHANNEL_KEY_MARGIN_MS: number = 604_800_000;
+
+/** port: the lowest port drawn. */
+export const PORT_MIN: number = 49_152;
+
+/** port: the highest port drawn. */
+export const PORT_MAX: number = 65_535;
+
+/** attempts: ports tried before a bind is given up. */
+export const BIND_ATTEMPTS_MAX: number = 16;
+
+/** ports: the last ports used, none of which is drawn again. */
+export const RECENT_PORTS_MAX: number = 24;
+
+/** listeners: open at once in a scheduled rotation. */
+export const LISTENERS_MAX: number = 2;
+
+/** listeners: open at once in an emergency. */
+export const LISTENERS_EMERGENCY_MAX: number = 3;
+
+/** ms: wall minus monotonic time changes by more: fresh times are published at once. */
+export const CLOCK_STEP_MS: number = 5000;
+
+/** ms: from a revocation to the end of the device's paths and sessions. */
+export const REVOKE_MS_MAX: number = 1000;
+
+/** ms: one attempt to read or write a store. */
+export const STORE_ATTEMPT_MS_MAX: number = 10_000;
+
+/** ms: the bound of the first wait after a failed dial; it doubles with each failure. */
+export const DIAL_BACKOFF_MS_MIN: number = 1000;
+
+/** ms: the bound stops doubling here; the wait is uniform between 0 and the bound. */
+export const DIAL_BACKOFF_MS_MAX: number = 60_000;
+
+/** ms: from accept to an authenticated message 3. */
+export const AUTH_MS_MAX: number = 5000;
+
+/** bytes: the head of the upgrade request. */
+export const HTTP_HEAD_BYTES_MAX: number = 16_384;
+
+/** bytes: after the HTTP head, up to and including message 3. */
+export const PREAUTH_BYTES_MAX: number = 4096;
+
+/** bytes: one binary WebSocket message, tag included. */
+export const WIRE_RECORD_BYTES_MAX: number = 65_535;
+
+/** bytes: the same without the tag of 16 bytes. */
+export const WIRE_RECORD_PLAINTEXT_BYTES_MAX: number = 65_519;
+
+/** records: in either direction of a path (2^19): the client opens a new path. */
+export const WIRE_RECORDS_SOFT_MAX: number = 524_288;
+
+/** records: in either direction of a path (2^20): the path closes, resumable. */
+export const WIRE_RECORDS_HARD_MAX: number = 1_048_576;
+
+/** bytes: one encoded frame; the rest of a wire record is for lengths, control frames and padding. */
+export const FRAME_BYTES_MAX: number = 65_024;
+
+/** frames: the highest sequence number (2^53 - 1). */
+export const SEQUENCE_MAX: number = 9_007_199_254_740_991;
+
+/** ms: a session without a path is kept this long. */
+export const SESSION_RESUME_MS: number = 3_600_000;
+
+/** paths: of one session at once: the older and the one that replaces it. */
+export const SESSION_PATHS_MAX: number = 2;
+
+/** bytes: the most that a receiver grants to all streams of a session together. */
+export const SESSION_CREDIT_BYTES: number = 4_194_304;
+
+/** bytes: the credit that a stream begins with. */
+export const STREAM_CREDIT_BYTES: number = 262_144;
+
+/** streams: open in one session. */
+export const STREAMS_MAX: number = 16;
+
+/** bytes: sent and not acknowledged, in one session. */
+export const SESSION_RETAINED_BYTES_MAX: number = 16_777_216;
+
+/** bytes: the same, over all sessions of a device. */
+export const DEVICE_RETAINED_BYTES_MAX: number = 33_554_432;
+
+/** bytes: the same, over all sessions of a host. */
+export const GLOBAL_RETAINED_BYTES_MAX: number = 268_435_456;
+
+/** ms: of silence, then a ping. */
+export const PING_IDLE_MS: number = 20_000;
+
+/** ms: of silence, then the path is dead. */
+export const PATH_DEAD_MS: number = 45_000;
+
+/** ms: from making an invite to its expiry, by default (24 h). */
+export const INVITE_LIFE_MS: number = 86_400_000;
+
+/** ms: the longest life that can be asked for (7 days). */
+export const INVITE_LIFE_MS_MAX: number = 604_800_000;
+
+/** ms: from a claim to the end of a device that is still pending, and of its invite (24 h). */
+export const CLAIM_LIFE_MS: number = 86_400_000;
+
+/** ms: a device that was not seen for this long is removed (180 days). */
+export const DEVICE_UNUSED_MS: number = 15_552_000_000;
+
+/** devices: enrolled and pending, of one host. */
+export const DEVICES_MAX: number = 4096;
+
+/** invites: open and claimed, of one host. */
+export const INVITES_MAX: number = 256;
+
+/** bytes: a device's name in UTF-8. */
+export const DEVICE_NAME_BYTES_MAX: number = 64;
+
+/** tokens: bucket of a client address (IPv4, IPv6 /64), one token an accept. */
+export const ADDRESS_TOKENS_MAX: number = 32;
+
+/** ms: one token back. */
+export const ADDRESS_REFILL_MS: number = 2000;
+
+/** tokens: bucket of its own for an address that authenticated lately. */
+export const KNOWN_ADDRESS_TOKENS_MAX: number = 512;
+
+/** ms: one token back. */
+export const KNOWN_ADDRESS_REFILL_MS: number = 100;
+
+/** ms: how long ago "lately" is. */
+export const KNOWN_ADDRESS_MS: number = 3_600_000;
+
+/** addresses: buckets kept; a full one is forgotten first, then the oldest. */
+export const ADDRESSES_MAX: number = 65_536;
+
+/** tokens: bucket of a gate handle, one token a valid MAC. */
+export const HANDLE_TOKENS_MAX: number = 64;
+
+/** ms: one token back. */
+export const HANDLE_REFILL_MS: number = 1000;
+
+/** tokens: bucket of the whole host, one token a valid MAC. */
+export const GLOBAL_TOKENS_MAX: number = 1024;
+
+/** ms: one token back. */
+export const GLOBAL_REFILL_MS: number = 5;
+
+/** connections: accepted and not yet authenticated. */
+export const PREAUTH_CONNECTIONS_MAX: number = 512;
+
+/** sessions: live or resumable, of one host. */
+export const SESSIONS_MAX: number = 8192;
+
+/** bytes: one chat message in UTF-8. */
+export const TEXT_BYTES_MAX: number = 32_768;
+
+/** bytes: a room's name in UTF-8. */
+export const ROOM_NAME_BYTES_MAX: number = 64;
+
+/** rooms: of one host. */
+export const ROOMS_MAX: number = 256;
+
+/** messages: in one answer to a request for history. */
+export const HISTORY_PAGE_MESSAGES_MAX: number = 256;
+
+/** messages: that a client keeps in one outbox without an answer. */
+export const OUTBOX_UNACKNOWLEDGED_MAX: number = 1024;
+
+/** hashes: of an outbox's last messages that a host keeps. */
+export const OUTBOX_HASHES_MAX: number = 1024;
+
+/** messages: that a client names to a host whose outbox state differs from its own. */
+export const OUTBOX_SUSPECTS_MAX: number = 1024;
+
+/** bytes: a longer path of control.sock is replaced by a hashed name in the runtime directory. */
+export const SOCKET_PATH_BYTES_MAX: number = 107;
+
+/** bytes: one message on the control socket. */
+export const CONTROL_MESSAGE_BYTES_MAX: number = 1_048_576;
