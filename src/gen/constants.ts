@@ -302,8 +302,32 @@ export const OUTBOX_HASHES_MAX: number = 1024;
 /** messages: that a client names to a host whose outbox state differs from its own. */
 export const OUTBOX_SUSPECTS_MAX: number = 1024;
 
-/** bytes: a longer path of control.sock is replaced by a hashed name in the runtime directory. */
-export const SOCKET_PATH_BYTES_MAX: number = 107;
+/** bytes: a longer path of control.sock is replaced by a hashed name in the runtime directory (macOS takes no more). */
+export const SOCKET_PATH_BYTES_MAX: number = 103;
 
 /** bytes: one message on the control socket. */
 export const CONTROL_MESSAGE_BYTES_MAX: number = 1_048_576;
+
+/** bytes: all chat items of one message on the control socket. */
+export const CONTROL_ITEMS_BYTES_MAX: number = 524_288;
+
+/** connections: attached to one owner. */
+export const CONTROL_CONNECTIONS_MAX: number = 256;
+
+/** requests: of one connection that have not ended. */
+export const CONTROL_REQUESTS_MAX: number = 64;
+
+/** bytes: that wait for an attacher to read them. */
+export const CONTROL_QUEUE_BYTES_MAX: number = 8_388_608;
+
+/** ms: an attacher that takes none of what waits for it for this long is cut off. */
+export const CONTROL_STALL_MS: number = 60_000;
+
+/** ms: from connecting to hello, and from hello to welcome. */
+export const CONTROL_HELLO_MS_MAX: number = 5000;
+
+/** ms: in which a command either attaches or owns, or gives up. */
+export const CONTROL_TAKEOVER_MS_MAX: number = 10_000;
+
+/** messages: whose ids and results a client's owner keeps, so that a repeated send is recognized. */
+export const CONTROL_IDS_MAX: number = 16_384;
