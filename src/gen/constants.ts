@@ -188,8 +188,23 @@ export const WIRE_RECORDS_SOFT_MAX: number = 524_288;
 /** records: in either direction of a path (2^20): the path closes, resumable. */
 export const WIRE_RECORDS_HARD_MAX: number = 1_048_576;
 
+/** bytes: up to here a wire record is padded to a multiple of WIRE_STEP_BYTES. */
+export const WIRE_SMALL_BYTES_MAX: number = 1024;
+
+/** bytes: the step of the small wire classes. */
+export const WIRE_STEP_BYTES: number = 128;
+
+/** bytes: the step of the wire classes above WIRE_SMALL_BYTES_MAX. */
+export const WIRE_LARGE_STEP_BYTES: number = 1024;
+
 /** bytes: one encoded frame; the rest of a wire record is for lengths, control frames and padding. */
-export const FRAME_BYTES_MAX: number = 65_024;
+export const FRAME_BYTES_MAX: number = 65_280;
+
+/** bytes: the payload of one Data frame. */
+export const PAYLOAD_BYTES_MAX: number = 65_000;
+
+/** bytes: the name of a service. */
+export const SERVICE_BYTES_MAX: number = 32;
 
 /** frames: the highest sequence number (2^53 - 1). */
 export const SEQUENCE_MAX: number = 9_007_199_254_740_991;
@@ -203,20 +218,32 @@ export const SESSION_PATHS_MAX: number = 2;
 /** bytes: the most that a receiver grants to all streams of a session together. */
 export const SESSION_CREDIT_BYTES: number = 4_194_304;
 
-/** bytes: the credit that a stream begins with. */
-export const STREAM_CREDIT_BYTES: number = 262_144;
+/** bytes: the credit that a stream begins with, in each direction. */
+export const STREAM_CREDIT_BYTES: number = 8192;
 
-/** streams: open in one session. */
-export const STREAMS_MAX: number = 16;
+/** bytes: the most that a receiver grants to one stream beyond what its application has taken. */
+export const STREAM_WINDOW_BYTES_MAX: number = 262_144;
 
-/** bytes: sent and not acknowledged, in one session. */
+/** bytes: what a Data frame counts against credit and retention besides its payload. */
+export const DATA_COST_BYTES: number = 32;
+
+/** streams: open in one session at once, of those that one side opened. */
+export const STREAMS_MAX: number = 128;
+
+/** bytes: sent and not acknowledged, in one session, which is all that a device has. */
 export const SESSION_RETAINED_BYTES_MAX: number = 16_777_216;
-
-/** bytes: the same, over all sessions of a device. */
-export const DEVICE_RETAINED_BYTES_MAX: number = 33_554_432;
 
 /** bytes: the same, over all sessions of a host. */
 export const GLOBAL_RETAINED_BYTES_MAX: number = 268_435_456;
+
+/** ms: from taking a Data frame to sending an Ack that covers it. */
+export const ACK_DELAY_MS_MAX: number = 25;
+
+/** bytes: taken and not acknowledged, counted as credit is; with more an Ack is sent at once. */
+export const ACK_BYTES_MAX: number = 65_536;
+
+/** ms: from message 3 to the first Attach or Enrol on a path. */
+export const ATTACH_MS_MAX: number = 5000;
 
 /** ms: of silence, then a ping. */
 export const PING_IDLE_MS: number = 20_000;
