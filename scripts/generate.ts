@@ -8,7 +8,7 @@
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parseConstants, renderConstants } from '../conformance/trace/constants.ts';
@@ -24,7 +24,8 @@ export async function generate(root: string): Promise<Map<string, string>> {
   const out = await mkdtemp(join(tmpdir(), 'clawchat-generate-'));
   try {
     const bin = join(root, 'node_modules/.bin');
-    const env = { ...process.env, PATH: `${bin}:${process.env['PATH'] ?? ''}` };
+    const { PATH = '' } = process.env;
+    const env = { ...process.env, PATH: `${bin}${delimiter}${PATH}` };
     await run(join(bin, 'buf'), ['generate', '--output', out], { cwd: root, env });
     const files = await readTree(join(out, GEN));
     return files.set('constants.ts', renderConstants(constants));

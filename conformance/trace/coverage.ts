@@ -4,16 +4,22 @@ import { AREAS, type Requirement } from './spec.ts';
 
 export const COVERAGE_PATH = 'spec/coverage.md';
 
+interface Row {
+  readonly area: string;
+  readonly title: string;
+  readonly own: readonly Requirement[];
+}
+
 /** Write the table of areas and, per area, what is not cited or not tested yet. */
 export function renderCoverage(requirements: readonly Requirement[], citations: readonly Citation[]): string {
   const cited = idsWithRole(citations, 'impl');
   const tested = idsWithRole(citations, 'test');
-  const rows = Object.entries(AREAS).map(([area, title]) => {
+  const rows: readonly Row[] = Object.entries(AREAS).map(([area, title]) => {
     const own = requirements.filter(requirement => requirement.area === area);
     return { area, title, own };
   });
   const all = { area: 'all', title: '', own: requirements };
-  const cells = ({ area, title, own }: (typeof rows)[number]): string => {
+  const cells = ({ area, title, own }: Row): string => {
     const level = (wanted: string): number => own.filter(requirement => requirement.level === wanted).length;
     const within = (ids: ReadonlySet<string>): number =>
       own.filter(requirement => ids.has(requirement.id)).length;
@@ -39,6 +45,12 @@ export function renderCoverage(requirements: readonly Requirement[], citations: 
     ...rows.map(cells),
     cells(all),
     '',
+    '## Threats',
+    '',
+    '| threat | answered by |',
+    '|---|---|',
+    ...threatRows(requirements),
+    '',
     '## Not cited',
     '',
     ...orNone(missing(cited)),
@@ -48,6 +60,16 @@ export function renderCoverage(requirements: readonly Requirement[], citations: 
     ...orNone(missing(tested)),
     '',
   ].join('\n');
+}
+
+function threatRows(requirements: readonly Requirement[]): readonly string[] {
+  const threats = new Set(requirements.flatMap(requirement => requirement.threats));
+  return [...threats].sort().map(threat => {
+    const answers = requirements
+      .filter(requirement => requirement.threats.includes(threat))
+      .map(({ id }) => id);
+    return `| ${threat} | ${answers.sort().join(', ')} |`;
+  });
 }
 
 function idsWithRole(citations: readonly Citation[], role: Citation['role']): ReadonlySet<string> {
