@@ -70,7 +70,9 @@ const LABEL_LIKE = /^(?:[-*>]\s+)?`([^`]*\|[^`]*)`[.:]?$/;
 const KEYWORD = /\b(?:MUST|SHALL|SHOULD|RECOMMENDED|MAY|REQUIRED|OPTIONAL)\b/g;
 /** A comment, or a code span (group 1 its ticks, group 2 its text) that no blank line cuts. */
 const COMMENT_OR_SPAN = /<!--[\s\S]*?-->|(?<!`)(`+)((?:(?!\n[ \t]*\n)[^`])+)\1(?!`)/g;
-const KEYWORDS_FOLLOW = '<!-- trace: keywords -->';
+/** Around the boilerplate sentence of RFC 8174. */
+const EXEMPT = '<!-- keywords: exempt -->';
+const EXEMPT_END = '<!-- keywords: end -->';
 const TERMS = 'spec/00-terms.md';
 const THREATS = 'spec/02-threats.md';
 const CONSTANT_LIKE = /^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:MS|BYTES|MAX|MIN)$/;
@@ -124,12 +126,11 @@ function parseChapter(path: string, text: string, spec: Draft): void {
       void spec.findings.push({ kind, where, message });
 
     const comment = chapter.comments.get(i);
-    if (comment === KEYWORDS_FOLLOW) {
+    if (comment === EXEMPT) {
       if (path === TERMS) exempt = true;
       else fail('keyword', `the exemption of the boilerplate sentence belongs in ${TERMS} only`);
-      continue;
     }
-    if (line.trim() === '' && (chapter.lines[i - 1] ?? '').trim() !== '') exempt = false;
+    if (comment === EXEMPT_END) exempt = false;
     if (path === THREATS) addThreat(line, comment, where, spec);
 
     const label = LABEL_LIKE.exec(line.trim())?.[1];
@@ -143,6 +144,7 @@ function parseChapter(path: string, text: string, spec: Draft): void {
       }
     }
   }
+  if (exempt) spec.findings.push({ kind: 'keyword', where: path, message: `${EXEMPT} is never ended` });
 }
 
 interface Chapter {

@@ -368,7 +368,7 @@ export type Post = Message<"clawchat.v1.Post"> & {
   number: bigint;
 
   /**
-   * The exact bytes of a ChatContent, 1 to 65,536.
+   * The exact bytes of a ChatContent, 1 to 33,024.
    *
    * @generated from field: bytes content = 3;
    */
@@ -403,7 +403,7 @@ export type ChatContent = Message<"clawchat.v1.ChatContent"> & {
   room: string;
 
   /**
-   * The text, 1 to 65,000 bytes of UTF-8.
+   * The text, 1 to 32,768 bytes of UTF-8.
    *
    * @generated from field: string text = 3;
    */
