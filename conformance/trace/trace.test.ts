@@ -19,14 +19,14 @@ const SENTENCE =
   'A client MUST refuse a file longer\nthan `FILE_BYTES_MAX` (see e.g. RFC 1) with `FILE_TOO_LARGE`.';
 const CLEAN: Readonly<Record<string, string>> = {
   'spec/00-terms.md': [
-    'The label line of a requirement, and `<!-- trace: keywords -->`:',
+    'The label line of a requirement, and `<!-- keywords: exempt -->`:',
     '```',
     '`CF-999 | MUST | not a label`',
     '```',
-    '<!-- trace: keywords -->',
+    '<!-- keywords: exempt -->',
     'The key words "MUST", "MAY" and',
     '"OPTIONAL" are to be read as in RFC 2119; `MUST` in a span is none.',
-    '',
+    '<!-- keywords: end -->',
     'The rest names CF-001~1 and CF-001, and UTF-8, and A-256.',
   ].join('\n'),
   'spec/02-threats.md':
@@ -115,8 +115,13 @@ describe('each fault shows', () => {
       /^keyword .*00-terms.md:9 MUST/,
     ],
     [
+      'boilerplate without end',
+      () => edited('spec/00-terms.md', '<!-- keywords: end -->', ''),
+      /^keyword .*never ended/,
+    ],
+    [
       'boilerplate elsewhere',
-      () => edited(CHAPTER, 'More', '<!-- trace: keywords -->\nIt MAY'),
+      () => edited(CHAPTER, 'More', '<!-- keywords: exempt -->\nIt MAY'),
       /^keyword .*belongs in/,
     ],
     ['no keyword', () => edited(CHAPTER, 'MUST', 'must'), /^keyword .*:3 CF-001: 0 keywords/],
