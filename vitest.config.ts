@@ -1,10 +1,12 @@
 import { defineConfig } from 'vitest/config';
+import { reporting } from './vitest.report.ts';
 
 /** What passes with Node alone: no root, no package outside npm. */
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'conformance/**/*.test.ts', 'scripts/**/*.test.ts'],
-    exclude: ['conformance/system/**', 'node_modules/**'],
-    testTimeout: 60_000,
+    include: ['src/**/*.test.ts', 'conformance/**/*.test.ts'],
+    exclude: ['conformance/system/**', '**/node_modules/**'],
+    testTimeout: 120_000,
+    ...reporting('unit'),
   },
 });
