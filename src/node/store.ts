@@ -1,0 +1,287 @@
+/** The database of a data directory: LevelDB, with every value sealed under the data key (spec/01-architecture.md). */
+import { join } from 'node:path';
+import { ClassicLevel } from 'classic-level';
+import { type Aead, KEY_BYTES, NONCE_BYTES, type Suite, TAG_BYTES } from '../crypto/suite.ts';
+import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
+import type { ClawChatError } from '../protocol/fault.ts';
+import {
+  checkKey,
+  type Database,
+  type Entry,
+  fullRange,
+  GroupCommit,
+  type Operation,
+  type Range,
+} from '../runtime/database.ts';
+import { failure, systemCode } from './failure.ts';
+import { privateDirectory, readSecretFile, sweepTemporaries, writeFileAtomic } from './files.ts';
+
+/** The layout of data directories that this program writes. It reads this one and no newer one. */
+export const SCHEMA_VERSION = 1;
+
+/** Whose data directory it is. */
+export type StoreProgram = 'host' | 'client';
+
+/** What `openStore` works with. */
+export interface StoreOptions {
+  /** The data directory; made if need be. */
+  readonly directory: string;
+  readonly program: StoreProgram;
+  readonly suite: Suite;
+}
+
+const DATABASE_NAME = 'db';
+const KEY_NAME = 'data.key';
+/** Plain text, so that any version can read which schema it is. */
+const SCHEMA_KEY = '!schema';
+/** Sealed: opens only under the right data key, and says whose directory it is. */
+const CHECK_KEY = '!check';
+
+type Level = ClassicLevel<string, Uint8Array>;
+type SealedOperation =
+  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: string };
+
+/**
+ * Open the database of a data directory and become the owner of the directory.
+ *
+ * The first open makes `data.key` (0600, 32 random bytes). It is never made again beside values it cannot open.
+ *
+ * @throws ClawChatError `DIRECTORY_LOCKED` while another process owns it, `SCHEMA_NEWER`, `STORE_DAMAGED`,
+ *   `PERMISSIONS_LOOSE`, `STORAGE_FULL`, `USAGE` when it is the other program's.
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { directory, suite } = options;
+  await privateDirectory(directory);
+  const level = await openLevel(directory);
+  try {
+    // From here on the lock is held, so nobody else makes a key or sweeps.
+    await sweepTemporaries(directory);
+    await checkSchema(level, directory);
+    const sealer = new Sealer(suite, await loadDataKey(level, directory, suite), directory);
+    await checkProgram(level, sealer, options);
+    return new Store(level, sealer, directory);
+  } catch (error) {
+    await level.close();
+    throw error;
+  }
+}
+
+/** A data directory's database. Make it with `openStore`. */
+export class Store implements Database {
+  readonly directory: string;
+  readonly #level: Level;
+  readonly #sealer: Sealer;
+  readonly #group: GroupCommit<SealedOperation>;
+  #closed: Promise<void> | undefined;
+
+  constructor(level: Level, sealer: Sealer, directory: string) {
+    this.directory = directory;
+    this.#level = level;
+    this.#sealer = sealer;
+    this.#group = new GroupCommit(
+      items => this.#write(items),
+      callback => void setImmediate(callback),
+    );
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    checkKey(key);
+    const sealed = await reading(this.directory, this.#level.get(key));
+    return sealed === undefined ? undefined : this.#sealer.open(key, sealed);
+  }
+
+  async range(range: Range): Promise<readonly Entry[]> {
+    const { gte, lt, reverse, limit } = fullRange(range);
+    const options = { gte, lt, reverse, limit: Number.isFinite(limit) ? limit : -1 };
+    const entries = await reading(this.directory, this.#level.iterator(options).all());
+    return entries.map(([key, sealed]) => ({ key, value: this.#sealer.open(key, sealed) }));
+  }
+
+  commit(operations: readonly Operation[]): Promise<void> {
+    for (const operation of operations) checkKey(operation.key);
+    if (this.#closed !== undefined) return Promise.reject(closedError(this.directory));
+    const sealed = operations.map(
+      (operation): SealedOperation =>
+        operation.kind === 'put'
+          ? { type: 'put', key: operation.key, value: this.#sealer.seal(operation.key, operation.value) }
+          : { type: 'del', key: operation.key },
+    );
+    const bytes = sealed.reduce(
+      (sum, one) => sum + one.key.length + (one.type === 'put' ? one.value.length : 0),
+      0,
+    );
+    return this.#group.commit(sealed, bytes);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await this.#group.idle();
+    await this.#level.close();
+    this.#sealer.destroy();
+  }
+
+  async #write(operations: readonly SealedOperation[]): Promise<void> {
+    try {
+      await this.#level.batch([...operations], { sync: true });
+    } catch (cause) {
+      const text = `${this.directory} takes no more writes: make room on its disk, then start again`;
+      throw failure(ErrorCode.STORAGE_FULL, text, cause);
+    }
+  }
+}
+
+/** Seals values: random nonce (12) || ciphertext || tag (16), with the database key as associated data. */
+class Sealer {
+  readonly #suite: Suite;
+  readonly #aead: Aead;
+  readonly #directory: string;
+
+  constructor(suite: Suite, key: Uint8Array, directory: string) {
+    this.#suite = suite;
+    this.#aead = suite.aead(key);
+    this.#directory = directory;
+    suite.erase(key);
+  }
+
+  seal(key: string, value: Uint8Array): Uint8Array {
+    // Random nonces are safe for 2^32 values under one key: a message a second for 136 years.
+    const nonce = this.#suite.randomBytes(NONCE_BYTES);
+    const sealed = new Uint8Array(NONCE_BYTES + value.length + TAG_BYTES);
+    sealed.set(nonce);
+    this.#aead.sealInto(sealed, NONCE_BYTES, nonce, asciiBytes(key), value);
+    return sealed;
+  }
+
+  open(key: string, sealed: Uint8Array): Uint8Array {
+    const opened = this.tryOpen(key, sealed);
+    if (opened !== undefined) return opened;
+    const text = `the value "${key}" in ${this.#directory} is damaged: restore the directory from a backup`;
+    throw failure(ErrorCode.STORE_DAMAGED, text);
+  }
+
+  tryOpen(key: string, sealed: Uint8Array): Uint8Array | undefined {
+    if (sealed.length < NONCE_BYTES + TAG_BYTES) return undefined;
+    return this.#aead.open(sealed.subarray(0, NONCE_BYTES), asciiBytes(key), sealed.subarray(NONCE_BYTES));
+  }
+
+  destroy(): void {
+    this.#aead.destroy();
+  }
+}
+
+async function openLevel(directory: string): Promise<Level> {
+  const level: Level = new ClassicLevel(join(directory, DATABASE_NAME), {
+    keyEncoding: 'utf8',
+    valueEncoding: 'view',
+    compression: false, // What is sealed does not shrink.
+  });
+  try {
+    await level.open();
+    return level;
+  } catch (error) {
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    const code = systemCode(cause);
+    if (code === 'LEVEL_LOCKED') {
+      throw failure(ErrorCode.DIRECTORY_LOCKED, `another process owns ${directory}`, cause);
+    }
+    throw openFailed(directory, cause);
+  }
+}
+
+async function checkSchema(level: Level, directory: string): Promise<void> {
+  const stored = await reading(directory, level.get(SCHEMA_KEY));
+  if (stored === undefined) return;
+  const text = String.fromCharCode(...stored.subarray(0, 16));
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw damaged(directory, undefined);
+  if (Number(text) <= SCHEMA_VERSION) return;
+  const versions = `it has schema ${text}, this program knows ${SCHEMA_VERSION}`;
+  throw failure(ErrorCode.SCHEMA_NEWER, `a newer version wrote ${directory} (${versions}): use that version`);
+}
+
+async function loadDataKey(level: Level, directory: string, suite: Suite): Promise<Uint8Array> {
+  const path = join(directory, KEY_NAME);
+  const stored = await readSecretFile(path, KEY_BYTES);
+  if (stored?.length === KEY_BYTES) return stored;
+  if (stored !== undefined) {
+    throw failure(ErrorCode.STORE_DAMAGED, `${path} is cut off: restore it from a backup`);
+  }
+  const values = await reading(directory, level.keys({ limit: 1 }).all());
+  if (values.length > 0) {
+    const text = `${path} is missing, and nothing in ${directory} can be read without it: restore it from a backup`;
+    throw failure(ErrorCode.STORE_DAMAGED, text);
+  }
+  const key = suite.randomBytes(KEY_BYTES);
+  await writeFileAtomic(path, key);
+  return key;
+}
+
+async function checkProgram(level: Level, sealer: Sealer, options: StoreOptions): Promise<void> {
+  const { directory, program } = options;
+  const sealed = await reading(directory, level.get(CHECK_KEY));
+  if (sealed === undefined) {
+    await initialize(level, sealer, options);
+    return;
+  }
+  const opened = sealer.tryOpen(CHECK_KEY, sealed);
+  if (opened === undefined) {
+    const text = `data.key in ${directory} is not the key of its database: restore the two from the same backup`;
+    throw failure(ErrorCode.STORE_DAMAGED, text);
+  }
+  const owner = String.fromCharCode(...opened);
+  if (owner === program) return;
+  throw failure(ErrorCode.USAGE, `${directory} is the data directory of a ${owner}, not of a ${program}`);
+}
+
+async function initialize(level: Level, sealer: Sealer, options: StoreOptions): Promise<void> {
+  const { directory, program } = options;
+  const keys = await reading(directory, level.keys({ limit: 1 }).all());
+  if (keys.length > 0) throw damaged(directory, undefined);
+  const check = sealer.seal(CHECK_KEY, asciiBytes(program));
+  const schema = asciiBytes(String(SCHEMA_VERSION));
+  try {
+    const both = [
+      { type: 'put', key: SCHEMA_KEY, value: schema },
+      { type: 'put', key: CHECK_KEY, value: check },
+    ] as const;
+    await level.batch([...both], { sync: true });
+  } catch (cause) {
+    throw failure(ErrorCode.STORAGE_FULL, `${directory} takes no writes`, cause);
+  }
+}
+
+async function reading<T>(directory: string, read: Promise<T>): Promise<T> {
+  try {
+    return await read;
+  } catch (cause) {
+    if (systemCode(cause) === 'LEVEL_DATABASE_NOT_OPEN') throw closedError(directory);
+    throw damaged(directory, cause);
+  }
+}
+
+/** LevelDB says "IO error" both when the disk takes nothing and when one of its files is gone: only the text tells. */
+function openFailed(directory: string, cause: unknown): ClawChatError {
+  const reason = cause instanceof Error ? cause.message : 'unknown';
+  const text = `the database in ${directory} cannot be opened (${reason})`;
+  if (/no space|quota|read-only|permission denied|too many open/i.test(reason)) {
+    return failure(ErrorCode.STORAGE_FULL, text, cause);
+  }
+  return failure(ErrorCode.STORE_DAMAGED, `${text}: restore the directory from a backup`, cause);
+}
+
+function damaged(directory: string, cause: unknown): ClawChatError {
+  const text = `the database in ${directory} is damaged: restore the directory from a backup`;
+  return failure(ErrorCode.STORE_DAMAGED, text, cause);
+}
+
+function closedError(directory: string): ClawChatError {
+  return failure(ErrorCode.CANCELLED, `${directory} was closed`);
+}
+
+function asciiBytes(text: string): Uint8Array {
+  return Uint8Array.from(text, char => char.charCodeAt(0));
+}
