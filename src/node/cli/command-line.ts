@@ -1,0 +1,221 @@
+/** Reads a command line, prints help, and turns errors into a line and an exit code. Chapter: spec/09-errors.md. */
+import { parseArgs } from 'node:util';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { ClawChatError, codeName } from '../../protocol/fault.ts';
+import { UsageError } from '../../wire/usage-error.ts';
+import { failure } from '../failure.ts';
+import { EXIT_INTERNAL, EXIT_OK, exitCode } from './exit-code.ts';
+
+/** One option: `--name` or `--name VALUE`. */
+export interface Option {
+  /** The name of the value in the help text; absent for a switch. */
+  readonly value?: string;
+  /** May be given several times. */
+  readonly multiple?: boolean;
+  readonly help: string;
+}
+
+/** What a command was called with. */
+export interface Call {
+  /** Positional arguments behind the command's name. */
+  readonly words: readonly string[];
+  /** The value of an option; undefined when it was not given. */
+  text(name: string): string | undefined;
+  /** Every value of an option that may be given several times. */
+  texts(name: string): readonly string[];
+  /** Was the switch given? */
+  on(name: string): boolean;
+}
+
+/** One command of a program. */
+export interface Command {
+  /** '' for what the program does when no command is named. */
+  readonly name: string;
+  /** What follows the name, such as `DEVICE` or `[TEXT|-]`. */
+  readonly words: string;
+  /** How many positional arguments, at least and at most. */
+  readonly count: readonly [min: number, max: number];
+  readonly summary: string;
+  /** Further paragraphs for `--help`. */
+  readonly details?: readonly string[];
+  readonly options: Readonly<Record<string, Option>>;
+  /** Do it; the number is the exit code. */
+  readonly run: (call: Call) => Promise<number>;
+}
+
+/** A program with its commands. */
+export interface Program {
+  readonly name: string;
+  readonly version: string;
+  readonly summary: string;
+  readonly commands: readonly Command[];
+  /** Options of every command. */
+  readonly shared: Readonly<Record<string, Option>>;
+}
+
+/** Run a program with the arguments behind its name; gives the exit code and never throws. */
+export async function runProgram(program: Program, args: readonly string[]): Promise<number> {
+  const json = args.includes('--json');
+  try {
+    if (args.includes('--version')) {
+      process.stdout.write(`${program.name} ${program.version}\n`);
+      return EXIT_OK;
+    }
+    const [first] = args;
+    const named = program.commands.find(command => command.name !== '' && command.name === first);
+    const command = named ?? program.commands.find(({ name }) => name === '');
+    const help = args.includes('--help') || args.includes('-h') || first === 'help';
+    if (help && named === undefined) {
+      const about = first === 'help' ? program.commands.find(({ name }) => name === args[1]) : undefined;
+      process.stdout.write(about === undefined ? programHelp(program) : commandHelp(program, about));
+      return EXIT_OK;
+    }
+    if (named === undefined && first !== undefined && !first.startsWith('-')) throw unknown(program, first);
+    if (command === undefined) throw usage(`say what to do, such as: ${program.name} ${firstName(program)}`);
+    if (help) {
+      process.stdout.write(commandHelp(program, command));
+      return EXIT_OK;
+    }
+    return await command.run(parse(program, command, named === undefined ? args : args.slice(1)));
+  } catch (error) {
+    return report(program, error, json);
+  }
+}
+
+/** Make the error of a command line that cannot be understood. */
+export function usage(text: string): ClawChatError {
+  return failure(ErrorCode.USAGE, text);
+}
+
+/** Print an error for people, or as JSON, on standard error; gives the exit code. */
+export function report(program: Pick<Program, 'name'>, error: unknown, json: boolean): number {
+  const known =
+    error instanceof ClawChatError
+      ? error
+      : failure(
+          error instanceof UsageError ? ErrorCode.USAGE : ErrorCode.INTERNAL,
+          error instanceof Error ? error.message : String(error),
+        );
+  const exit = error instanceof ClawChatError ? exitCode(known.code) : EXIT_INTERNAL;
+  if (json) {
+    const text = known.message.replace(/^\[\w+\] /, '');
+    process.stderr.write(
+      `${JSON.stringify({ error: { code: codeName(known.code), by: known.by, text, exit } })}\n`,
+    );
+  } else {
+    process.stderr.write(`${program.name}: ${known.message}\n`);
+    if (exit === EXIT_INTERNAL && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  }
+  return exit;
+}
+
+function parse(program: Program, command: Command, args: readonly string[]): Call {
+  const options: Record<string, { type: 'string' | 'boolean'; multiple: boolean; short?: string }> = {};
+  const all = { ...program.shared, ...command.options };
+  for (const [name, { value, multiple = false }] of Object.entries(all)) {
+    options[name] = { type: value === undefined ? 'boolean' : 'string', multiple };
+  }
+  let parsed: ReturnType<typeof parseArgs>;
+  try {
+    parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    // Node's text says which option and why; what it suggests about '--' is for its own readers.
+    const text = error instanceof Error ? error.message.split('. ')[0] : String(error);
+    throw usage(`${text} (see ${program.name} ${command.name} --help)`.replaceAll('  ', ' '));
+  }
+  const [min, max] = command.count;
+  if (parsed.positionals.length < min || parsed.positionals.length > max) {
+    throw usage(`usage: ${usageLine(program, command)}`);
+  }
+  const { values } = parsed;
+  return {
+    words: parsed.positionals,
+    text(name) {
+      const value = values[name];
+      return typeof value === 'string' ? value : undefined;
+    },
+    texts(name) {
+      const value = values[name];
+      return Array.isArray(value) ? value.filter(item => typeof item === 'string') : [];
+    },
+    on: name => values[name] === true,
+  };
+}
+
+function usageLine(program: Program, command: Command): string {
+  return [program.name, command.name, command.words, '[options]'].filter(part => part !== '').join(' ');
+}
+
+function optionLines(options: Readonly<Record<string, Option>>): string[] {
+  const rows = Object.entries(options).map(([name, { value, help }]): [string, string] => [
+    `--${name}${value === undefined ? '' : ` ${value}`}`,
+    help,
+  ]);
+  const width = Math.max(0, ...rows.map(([left]) => left.length));
+  return rows.map(([left, help]) => `  ${left.padEnd(width)}  ${help}`);
+}
+
+function commandHelp(program: Program, command: Command): string {
+  return [
+    `usage: ${usageLine(program, command)}`,
+    '',
+    command.summary,
+    ...(command.details ?? []).flatMap(paragraph => ['', paragraph]),
+    '',
+    'options:',
+    ...optionLines({ ...command.options, ...program.shared }),
+    '',
+  ].join('\n');
+}
+
+function programHelp(program: Program): string {
+  const rows = program.commands.map(command => [
+    [program.name, command.name, command.words].filter(part => part !== '').join(' '),
+    command.summary,
+  ]);
+  const width = Math.max(...rows.map(([left = '']) => left.length));
+  return [
+    `${program.name} ${program.version} - ${program.summary}`,
+    '',
+    ...rows.map(([left = '', summary = '']) => `  ${left.padEnd(width)}  ${summary}`),
+    '',
+    'options of every command:',
+    ...optionLines(program.shared),
+    '  --help     how a command is used',
+    '  --version  which version this is',
+    '',
+  ].join('\n');
+}
+
+function firstName(program: Program): string {
+  return program.commands[0]?.name ?? '--help';
+}
+
+function unknown(program: Program, name: string): ClawChatError {
+  const names = program.commands.map(command => command.name).filter(other => other !== '');
+  const near = names.filter(other => other.startsWith(name.slice(0, 2)));
+  return usage(
+    `there is no command '${name}'; ${near.length > 0 ? `did you mean ${near.join(' or ')}?` : `there are ${names.join(', ')}`}`,
+  );
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Read a time such as `500ms`, `10s`, `24h` as milliseconds. @throws ClawChatError `USAGE` */
+export function duration(text: string, option: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
+  const unit = UNITS[match?.[2] ?? ''];
+  if (match?.[1] === undefined || unit === undefined) {
+    throw usage(`${option} takes a time with its unit, such as 10s, 30m or 24h, not '${text}'`);
+  }
+  return Math.round(Number(match[1]) * unit);
+}
+
+/** Read a whole number from `min` to `max`. @throws ClawChatError `USAGE` */
+export function wholeNumber(text: string, option: string, min: number, max: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= min && value <= max)) {
+    throw usage(`${option} takes a whole number from ${min} to ${max}, not '${text}'`);
+  }
+  return value;
+}

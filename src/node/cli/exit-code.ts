@@ -1,0 +1,84 @@
+/** The exit code of each error. Chapter: spec/09-errors.md, column "exit". */
+import { ErrorCode as E } from '../../gen/clawchat/v1/error_pb.ts';
+
+/** Exit codes with a meaning of their own. */
+export const EXIT_OK = 0;
+/** A fault of this program. */
+export const EXIT_INTERNAL = 1;
+/** `--timeout` ran out. */
+export const EXIT_TIMEOUT = 124;
+/** Ended by a signal from the keyboard. */
+export const EXIT_INTERRUPTED = 130;
+
+const GROUPS: readonly (readonly [exit: number, codes: readonly E[]])[] = [
+  [2, [E.USAGE, E.NOT_JOINED, E.ALREADY_JOINED, E.DEVICE_UNKNOWN, E.MESSAGE_TOO_LARGE, E.ROOM_UNKNOWN]],
+  [
+    3,
+    [E.INVITE_MALFORMED, E.INVITE_CHECKSUM, E.INVITE_EXPIRED, E.INVITE_USED, E.ENROL_INVALID, E.DEVICE_LIMIT],
+  ],
+  [
+    4,
+    [
+      E.FILE_TOO_LARGE,
+      E.FILE_MALFORMED,
+      E.VERSION_UNSUPPORTED,
+      E.NOT_A_RECIPIENT,
+      E.FILE_ALTERED,
+      E.SIGNATURE_INVALID,
+      E.SUCCESSION_INVALID,
+      E.SERVER_MISMATCH,
+      E.RECORD_INVALID,
+      E.RECORD_ROLLBACK,
+      E.RECORD_EQUIVOCATION,
+      E.CLOCK_SUSPECT,
+      E.STORE_UNAVAILABLE,
+      E.HOST_UNREACHABLE,
+      E.TLS_FAILED,
+      E.GATE_REFUSED,
+      E.HANDSHAKE_FAILED,
+      E.TIMEOUT,
+      E.HOST_BUSY,
+      E.DEVICE_REVOKED,
+      E.OUTBOX_FULL,
+    ],
+  ],
+  [
+    5,
+    [
+      E.NOT_PERMITTED,
+      E.FRAME_MALFORMED,
+      E.FRAME_UNEXPECTED,
+      E.SEQUENCE_GAP,
+      E.ACK_INVALID,
+      E.CREDIT_EXCEEDED,
+      E.STREAM_LIMIT,
+      E.STREAM_INVALID,
+      E.SERVICE_UNKNOWN,
+      E.MESSAGE_MALFORMED,
+    ],
+  ],
+  [
+    6,
+    [
+      E.DIRECTORY_LOCKED,
+      E.SCHEMA_NEWER,
+      E.STORE_DAMAGED,
+      E.PERMISSIONS_LOOSE,
+      E.OWNER_LOST,
+      E.NO_PORT,
+      E.STORAGE_FULL,
+      E.DATABASE_OLD,
+    ],
+  ],
+  [EXIT_INTERRUPTED, [E.CANCELLED]],
+  [EXIT_INTERNAL, [E.INTERNAL]],
+];
+
+const EXITS: ReadonlyMap<E, number> = new Map(
+  GROUPS.flatMap(([exit, codes]) => codes.map((code): [E, number] => [code, exit])),
+);
+
+/** The exit code of a program that ends with this error; 4 for what a path or a session ended with. */
+export function exitCode(code: E): number {
+  return EXITS.get(code) ?? 4;
+}
