@@ -67,7 +67,7 @@ export type ConnectionFileHeader = Message<"clawchat.v1.ConnectionFileHeader"> &
   salt: Uint8Array;
 
   /**
-   * Stanzas of 56 bytes each, one behind the other, in random order: 1 to 4,600
+   * Stanzas of 56 bytes each, one behind the other, in random order: 1 to 4,670
    * of them, most of them random filling. Stanza = tag (8) || wrapped content key (48).
    *
    * @generated from field: bytes stanzas = 3;
