@@ -1,0 +1,138 @@
+/** A record's plaintext: a row of frames, each behind its length, then zero padding (spec/05-session.md). */
+import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
+import {
+  FRAME_BYTES_MAX,
+  WIRE_LARGE_STEP_BYTES,
+  WIRE_RECORD_BYTES_MAX,
+  WIRE_RECORD_PLAINTEXT_BYTES_MAX,
+  WIRE_SMALL_BYTES_MAX,
+  WIRE_STEP_BYTES,
+} from '../gen/constants.ts';
+import { type Fault, fault } from './fault.ts';
+import { decodeFrame, encodeFrame, type Frame } from './frame.ts';
+import { encodeHot, type HotFrame, hotBytes } from './hot.ts';
+import { type Cursor, readVarint, varintBytes, writeVarint } from './varint.ts';
+
+const TAG_BYTES: number = WIRE_RECORD_BYTES_MAX - WIRE_RECORD_PLAINTEXT_BYTES_MAX;
+
+/** Round a plaintext's length up to that of its wire class, without the tag. @impl SE-005~1 */
+export function paddedBytes(plaintextBytes: number): number {
+  const wire = plaintextBytes + TAG_BYTES;
+  const step = wire <= WIRE_SMALL_BYTES_MAX ? WIRE_STEP_BYTES : WIRE_LARGE_STEP_BYTES;
+  return Math.min(Math.ceil(wire / step) * step, WIRE_RECORD_BYTES_MAX) - TAG_BYTES;
+}
+
+/**
+ * Reads the frames of one record's plaintext, one by one. Payloads are views of `plaintext`, which from here on
+ * belongs to whoever holds a frame.
+ * Faults: FRAME_MALFORMED; after one there is nothing more to read. Source: SE-001, SE-004, SE-005.
+ */
+export class RowReader {
+  private readonly plaintext: Uint8Array;
+  private readonly cursor: Cursor = { at: 0 };
+  private ended = false;
+
+  constructor(plaintext: Uint8Array) {
+    this.plaintext = plaintext;
+  }
+
+  /** Read the next frame; undefined at the end of the row. */
+  next(): Frame | Fault | undefined {
+    const { plaintext, cursor } = this;
+    if (this.ended) return undefined;
+    const start = cursor.at;
+    // @impl SE-005~1
+    if (start === 0 && paddedBytes(plaintext.length) !== plaintext.length) {
+      return this.fail('a record has the length of no wire class');
+    }
+    if (start === plaintext.length) return this.finish(start);
+    const length = readVarint(plaintext, plaintext.length, cursor);
+    // @impl SE-001~1
+    if (length === 0) return this.finish(start);
+    if (length < 0 || cursor.at - start !== varintBytes(length)) return this.fail('a length is malformed');
+    if (length > FRAME_BYTES_MAX) return this.fail('a frame is too long');
+    if (length > plaintext.length - cursor.at) return this.fail('a frame is cut off');
+    const from = cursor.at;
+    cursor.at += length;
+    const frame = decodeFrame(plaintext.subarray(from, cursor.at));
+    this.ended = frame.kind === 'fault';
+    return frame;
+  }
+
+  /** Check that all is zero from the end mark on. @impl SE-004~1 */
+  private finish(start: number): Fault | undefined {
+    for (let at = start; at < this.plaintext.length; at += 1) {
+      if (this.plaintext[at] !== 0) return this.fail('padding is not zero');
+    }
+    this.ended = true;
+    return undefined;
+  }
+
+  private fail(detail: string): Fault {
+    this.ended = true;
+    return fault('peer', ErrorCode.FRAME_MALFORMED, detail);
+  }
+}
+
+/** Fills one record after the other with as many frames as fit, in a buffer that it owns. */
+export class RowWriter {
+  private readonly buffer: Uint8Array = new Uint8Array(WIRE_RECORD_PLAINTEXT_BYTES_MAX);
+  private at = 0;
+  // How far the buffer is not zero: padding clears only what an earlier, longer record left behind.
+  private dirty = 0;
+
+  /** Whether no frame was written since the last record. */
+  get empty(): boolean {
+    return this.at === 0;
+  }
+
+  /** The bytes that are left for a frame with its length. */
+  get room(): number {
+    return this.buffer.length - this.at;
+  }
+
+  /** Write a frame of the data path; false, and nothing written, if it does not fit. */
+  hot(frame: HotFrame): boolean {
+    const bytes = hotBytes(frame);
+    if (varintBytes(bytes) + bytes > this.room) return false;
+    this.at = encodeHot(this.buffer, writeVarint(this.buffer, this.at, bytes), frame);
+    return true;
+  }
+
+  /** Write any frame; false, and nothing written, if it does not fit. */
+  frame(frame: Frame): boolean {
+    switch (frame.kind) {
+      case 'data':
+      case 'ack':
+      case 'credit':
+      case 'ping':
+      case 'pong':
+        return this.hot(frame);
+      case 'unknown':
+        return true;
+      case 'hello':
+      case 'attach':
+      case 'attached':
+      case 'rotationNotice':
+      case 'close':
+      case 'enrol':
+      case 'enrolled': {
+        const encoded = encodeFrame(frame);
+        if (varintBytes(encoded.length) + encoded.length > this.room) return false;
+        const from = writeVarint(this.buffer, this.at, encoded.length);
+        this.buffer.set(encoded, from);
+        this.at = from + encoded.length;
+        return true;
+      }
+    }
+  }
+
+  /** End the record: its plaintext, padded to a wire class. It is a view that holds until the next write. */
+  finish(): Uint8Array {
+    const length = paddedBytes(this.at);
+    if (this.dirty > this.at) this.buffer.fill(0, this.at, Math.min(this.dirty, length));
+    if (this.dirty <= length) this.dirty = this.at;
+    this.at = 0;
+    return this.buffer.subarray(0, length);
+  }
+}
