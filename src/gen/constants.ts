@@ -161,6 +161,9 @@ export const REVOKE_MS_MAX: number = 1000;
 /** ms: one attempt to read or write a store. */
 export const STORE_ATTEMPT_MS_MAX: number = 10_000;
 
+/** files: of one answer of a store that a reader judges: the file and what a synced folder or an interrupted exchange left beside it. */
+export const STORE_CANDIDATES_MAX: number = 4;
+
 /** ms: the bound of the first wait after a failed dial; it doubles with each failure. */
 export const DIAL_BACKOFF_MS_MIN: number = 1000;
 
