@@ -311,6 +311,12 @@ export const PREAUTH_CONNECTIONS_MAX: number = 512;
 /** sessions: live or resumable, of one host. */
 export const SESSIONS_MAX: number = 8192;
 
+/** bytes: one message of a chat stream, either way. */
+export const CHAT_MESSAGE_BYTES_MAX: number = 1_048_576;
+
+/** bytes: one encoded ChatContent. */
+export const CONTENT_BYTES_MAX: number = 33_024;
+
 /** bytes: one chat message in UTF-8. */
 export const TEXT_BYTES_MAX: number = 32_768;
 
@@ -322,6 +328,12 @@ export const ROOMS_MAX: number = 256;
 
 /** messages: in one answer to a request for history. */
 export const HISTORY_PAGE_MESSAGES_MAX: number = 256;
+
+/** bytes: all messages of one such answer together. */
+export const HISTORY_PAGE_BYTES_MAX: number = 524_288;
+
+/** messages: that a host looks at for one such answer. */
+export const HISTORY_SCAN_MAX: number = 1024;
 
 /** messages: that a client keeps in one outbox without an answer. */
 export const OUTBOX_UNACKNOWLEDGED_MAX: number = 1024;

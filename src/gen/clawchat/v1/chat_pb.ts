@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clawchat/v1/chat.proto.
  */
 export const file_clawchat_v1_chat: GenFile = /*@__PURE__*/
-  fileDesc("ChZjbGF3Y2hhdC92MS9jaGF0LnByb3RvEgtjbGF3Y2hhdC52MSLxAgoLQ2hhdFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIuCgtvdXRib3hfb3BlbhgCIAEoCzIXLmNsYXdjaGF0LnYxLk91dGJveE9wZW5IABI0Cg5vdXRib3hfY29tcGFyZRgDIAEoCzIaLmNsYXdjaGF0LnYxLk91dGJveENvbXBhcmVIABI0Cg5vdXRib3hfcmVwbGFjZRgEIAEoCzIaLmNsYXdjaGF0LnYxLk91dGJveFJlcGxhY2VIABIhCgRwb3N0GAUgASgLMhEuY2xhd2NoYXQudjEuUG9zdEgAEisKCXN1YnNjcmliZRgGIAEoCzIWLmNsYXdjaGF0LnYxLlN1YnNjcmliZUgAEi4KB2hpc3RvcnkYByABKAsyGy5jbGF3Y2hhdC52MS5IaXN0b3J5UmVxdWVzdEgAEioKBXJvb21zGAggASgLMhkuY2xhd2NoYXQudjEuUm9vbXNSZXF1ZXN0SABCBgoEYm9keSLAAwoJQ2hhdFJlcGx5EhIKCnJlcXVlc3RfaWQYASABKA0SMAoMb3V0Ym94X3N0YXRlGAIgASgLMhguY2xhd2NoYXQudjEuT3V0Ym94U3RhdGVIABIyCg1vdXRib3hfc3RvcmVkGAMgASgLMhkuY2xhd2NoYXQudjEuT3V0Ym94U3RvcmVkSAASLgoLcG9zdF9yZXN1bHQYBCABKAsyFy5jbGF3Y2hhdC52MS5Qb3N0UmVzdWx0SAASKwoHbWVzc2FnZRgFIAEoCzIYLmNsYXdjaGF0LnYxLkNoYXRNZXNzYWdlSAASJgoDZ2FwGAYgASgLMhcuY2xhd2NoYXQudjEuSGlzdG9yeUdhcEgAEisKB2hpc3RvcnkYByABKAsyGC5jbGF3Y2hhdC52MS5IaXN0b3J5UGFnZUgAEiYKBXJvb21zGAggASgLMhUuY2xhd2NoYXQudjEuUm9vbUxpc3RIABIrCgdyZWZ1c2FsGAkgASgLMhguY2xhd2NoYXQudjEuQ2hhdFJlZnVzYWxIABIqCgljYXVnaHRfdXAYCiABKAsyFS5jbGF3Y2hhdC52MS5DYXVnaHRVcEgAQgYKBGJvZHkiHwoKT3V0Ym94T3BlbhIRCglvdXRib3hfaWQYASABKAwiPwoLT3V0Ym94U3RhdGUSEQoJb3V0Ym94X2lkGAEgASgMEg8KB2hpZ2hlc3QYAiABKAQSDAoEaGFzaBgDIAEoDCI6Cg1PdXRib3hDb21wYXJlEikKB2VudHJpZXMYASADKAsyGC5jbGF3Y2hhdC52MS5PdXRib3hFbnRyeSIrCgtPdXRib3hFbnRyeRIOCgZudW1iZXIYASABKAQSDAoEaGFzaBgCIAEoDCIeCgxPdXRib3hTdG9yZWQSDgoGaGFzaGVzGAEgAygMIiIKDU91dGJveFJlcGxhY2USEQoJb3V0Ym94X2lkGAEgASgMIjoKBFBvc3QSEQoJb3V0Ym94X2lkGAEgASgMEg4KBm51bWJlchgCIAEoBBIPCgdjb250ZW50GAMgASgMIlEKC0NoYXRDb250ZW50EhIKCm1lc3NhZ2VfaWQYASABKAwSDAoEcm9vbRgCIAEoCRIMCgR0ZXh0GAMgASgJEhIKCnNlbnRfYXRfbXMYBCABKAQiUgoKUG9zdFJlc3VsdBIOCgZudW1iZXIYASABKAQSJAoEY29kZRgCIAEoDjIWLmNsYXdjaGF0LnYxLkVycm9yQ29kZRIOCgZjdXJzb3IYAyABKAQiZQoLQ2hhdE1lc3NhZ2USDgoGY3Vyc29yGAEgASgEEhEKCWRldmljZV9pZBgCIAEoDBIMCgRuYW1lGAMgASgJEhQKDHN0b3JlZF9hdF9tcxgEIAEoBBIPCgdjb250ZW50GAUgASgMIjMKCVN1YnNjcmliZRIUCgxhZnRlcl9jdXJzb3IYASABKAQSEAoIZnJvbV9ub3cYAiABKAgiOAoKSGlzdG9yeUdhcBIUCgxhZnRlcl9jdXJzb3IYASABKAQSFAoMZmlyc3RfY3Vyc29yGAIgASgEIhoKCENhdWdodFVwEg4KBmN1cnNvchgBIAEoBCJDCg5IaXN0b3J5UmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQSDQoFbGltaXQYAiABKA0SDAoEcm9vbRgDIAEoCSJHCgtIaXN0b3J5UGFnZRIqCghtZXNzYWdlcxgBIAMoCzIYLmNsYXdjaGF0LnYxLkNoYXRNZXNzYWdlEgwKBG1vcmUYAiABKAgiDgoMUm9vbXNSZXF1ZXN0IiwKCFJvb21MaXN0EiAKBXJvb21zGAEgAygLMhEuY2xhd2NoYXQudjEuUm9vbSIUCgRSb29tEgwKBG5hbWUYASABKAkiMwoLQ2hhdFJlZnVzYWwSJAoEY29kZRgBIAEoDjIWLmNsYXdjaGF0LnYxLkVycm9yQ29kZWIGcHJvdG8z", [file_clawchat_v1_error]);
+  fileDesc("ChZjbGF3Y2hhdC92MS9jaGF0LnByb3RvEgtjbGF3Y2hhdC52MSLxAgoLQ2hhdFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIuCgtvdXRib3hfb3BlbhgCIAEoCzIXLmNsYXdjaGF0LnYxLk91dGJveE9wZW5IABI0Cg5vdXRib3hfY29tcGFyZRgDIAEoCzIaLmNsYXdjaGF0LnYxLk91dGJveENvbXBhcmVIABI0Cg5vdXRib3hfcmVwbGFjZRgEIAEoCzIaLmNsYXdjaGF0LnYxLk91dGJveFJlcGxhY2VIABIhCgRwb3N0GAUgASgLMhEuY2xhd2NoYXQudjEuUG9zdEgAEisKCXN1YnNjcmliZRgGIAEoCzIWLmNsYXdjaGF0LnYxLlN1YnNjcmliZUgAEi4KB2hpc3RvcnkYByABKAsyGy5jbGF3Y2hhdC52MS5IaXN0b3J5UmVxdWVzdEgAEioKBXJvb21zGAggASgLMhkuY2xhd2NoYXQudjEuUm9vbXNSZXF1ZXN0SABCBgoEYm9keSLAAwoJQ2hhdFJlcGx5EhIKCnJlcXVlc3RfaWQYASABKA0SMAoMb3V0Ym94X3N0YXRlGAIgASgLMhguY2xhd2NoYXQudjEuT3V0Ym94U3RhdGVIABIyCg1vdXRib3hfc3RvcmVkGAMgASgLMhkuY2xhd2NoYXQudjEuT3V0Ym94U3RvcmVkSAASLgoLcG9zdF9yZXN1bHQYBCABKAsyFy5jbGF3Y2hhdC52MS5Qb3N0UmVzdWx0SAASKwoHbWVzc2FnZRgFIAEoCzIYLmNsYXdjaGF0LnYxLkNoYXRNZXNzYWdlSAASJgoDZ2FwGAYgASgLMhcuY2xhd2NoYXQudjEuSGlzdG9yeUdhcEgAEisKB2hpc3RvcnkYByABKAsyGC5jbGF3Y2hhdC52MS5IaXN0b3J5UGFnZUgAEiYKBXJvb21zGAggASgLMhUuY2xhd2NoYXQudjEuUm9vbUxpc3RIABIrCgdyZWZ1c2FsGAkgASgLMhguY2xhd2NoYXQudjEuQ2hhdFJlZnVzYWxIABIqCgljYXVnaHRfdXAYCiABKAsyFS5jbGF3Y2hhdC52MS5DYXVnaHRVcEgAQgYKBGJvZHkiHwoKT3V0Ym94T3BlbhIRCglvdXRib3hfaWQYASABKAwiPwoLT3V0Ym94U3RhdGUSEQoJb3V0Ym94X2lkGAEgASgMEg8KB2hpZ2hlc3QYAiABKAQSDAoEaGFzaBgDIAEoDCI6Cg1PdXRib3hDb21wYXJlEikKB2VudHJpZXMYASADKAsyGC5jbGF3Y2hhdC52MS5PdXRib3hFbnRyeSIrCgtPdXRib3hFbnRyeRIOCgZudW1iZXIYASABKAQSDAoEaGFzaBgCIAEoDCIvCgxPdXRib3hTdG9yZWQSDgoGaGFzaGVzGAEgAygMEg8KB2N1cnNvcnMYAiADKAQiIgoNT3V0Ym94UmVwbGFjZRIRCglvdXRib3hfaWQYASABKAwiOgoEUG9zdBIRCglvdXRib3hfaWQYASABKAwSDgoGbnVtYmVyGAIgASgEEg8KB2NvbnRlbnQYAyABKAwiUQoLQ2hhdENvbnRlbnQSEgoKbWVzc2FnZV9pZBgBIAEoDBIMCgRyb29tGAIgASgJEgwKBHRleHQYAyABKAkSEgoKc2VudF9hdF9tcxgEIAEoBCJSCgpQb3N0UmVzdWx0Eg4KBm51bWJlchgBIAEoBBIkCgRjb2RlGAIgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEg4KBmN1cnNvchgDIAEoBCJlCgtDaGF0TWVzc2FnZRIOCgZjdXJzb3IYASABKAQSEQoJZGV2aWNlX2lkGAIgASgMEgwKBG5hbWUYAyABKAkSFAoMc3RvcmVkX2F0X21zGAQgASgEEg8KB2NvbnRlbnQYBSABKAwiMwoJU3Vic2NyaWJlEhQKDGFmdGVyX2N1cnNvchgBIAEoBBIQCghmcm9tX25vdxgCIAEoCCI4CgpIaXN0b3J5R2FwEhQKDGFmdGVyX2N1cnNvchgBIAEoBBIUCgxmaXJzdF9jdXJzb3IYAiABKAQiGgoIQ2F1Z2h0VXASDgoGY3Vyc29yGAEgASgEIkMKDkhpc3RvcnlSZXF1ZXN0EhQKDGFmdGVyX2N1cnNvchgBIAEoBBINCgVsaW1pdBgCIAEoDRIMCgRyb29tGAMgASgJIoUBCgtIaXN0b3J5UGFnZRIqCghtZXNzYWdlcxgBIAMoCzIYLmNsYXdjaGF0LnYxLkNoYXRNZXNzYWdlEgwKBG1vcmUYAiABKAgSFgoOdGhyb3VnaF9jdXJzb3IYAyABKAQSJAoDZ2FwGAQgASgLMhcuY2xhd2NoYXQudjEuSGlzdG9yeUdhcCIOCgxSb29tc1JlcXVlc3QiLAoIUm9vbUxpc3QSIAoFcm9vbXMYASADKAsyES5jbGF3Y2hhdC52MS5Sb29tIhQKBFJvb20SDAoEbmFtZRgBIAEoCSIzCgtDaGF0UmVmdXNhbBIkCgRjb2RlGAEgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlYgZwcm90bzM", [file_clawchat_v1_error]);
 
 /**
  * What a client says on a chat stream. One of these is one message of the stream.
@@ -201,7 +201,8 @@ export const ChatReplySchema: GenMessage<ChatReply> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_chat, 1);
 
 /**
- * Asks what the host knows of this device's outbox.
+ * Asks what the host knows of this device's outbox. From then on this stream, and
+ * no earlier one of the device, holds the outbox.
  *
  * @generated from message clawchat.v1.OutboxOpen
  */
@@ -306,7 +307,8 @@ export const OutboxEntrySchema: GenMessage<OutboxEntry> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_chat, 5);
 
 /**
- * Names those of the compared posts that the host has stored.
+ * Names those of the compared posts that the host has stored. One that it refused
+ * for good is not among them.
  *
  * @generated from message clawchat.v1.OutboxStored
  */
@@ -317,6 +319,13 @@ export type OutboxStored = Message<"clawchat.v1.OutboxStored"> & {
    * @generated from field: repeated bytes hashes = 1;
    */
   hashes: Uint8Array[];
+
+  /**
+   * Their cursors, in the same order and as many; below 2^53.
+   *
+   * @generated from field: repeated uint64 cursors = 2;
+   */
+  cursors: bigint[];
 };
 
 /**
@@ -410,7 +419,8 @@ export type ChatContent = Message<"clawchat.v1.ChatContent"> & {
   text: string;
 
   /**
-   * When the sender wrote it by its own clock, Unix milliseconds. For display only.
+   * When the sender wrote it by its own clock, Unix milliseconds, below 2^53. For
+   * display only.
    *
    * @generated from field: uint64 sent_at_ms = 4;
    */
@@ -466,7 +476,8 @@ export const PostResultSchema: GenMessage<PostResult> = /*@__PURE__*/
  */
 export type ChatMessage = Message<"clawchat.v1.ChatMessage"> & {
   /**
-   * Place in the host's history: grows with every message, with gaps. Below 2^53.
+   * Place in the host's history: grows with every message, with gaps, and is never
+   * used again, nor by a host restored from a backup. From 1, below 2^53.
    *
    * @generated from field: uint64 cursor = 1;
    */
@@ -544,14 +555,14 @@ export const SubscribeSchema: GenMessage<Subscribe> = /*@__PURE__*/
  */
 export type HistoryGap = Message<"clawchat.v1.HistoryGap"> & {
   /**
-   * The cursor the subscriber gave.
+   * The cursor behind which messages are missing. Below 2^53.
    *
    * @generated from field: uint64 after_cursor = 1;
    */
   afterCursor: bigint;
 
   /**
-   * The lowest cursor still kept.
+   * The lowest cursor still kept, or that the next message can have. Below 2^53.
    *
    * @generated from field: uint64 first_cursor = 2;
    */
@@ -635,11 +646,26 @@ export type HistoryPage = Message<"clawchat.v1.HistoryPage"> & {
   messages: ChatMessage[];
 
   /**
-   * True when there are more behind the last one.
+   * True when there may be more behind `through_cursor`.
    *
    * @generated from field: bool more = 2;
    */
   more: boolean;
+
+  /**
+   * How far the host looked: the `after_cursor` of the next request. Never lower
+   * than the one given, nor than the last message. Below 2^53.
+   *
+   * @generated from field: uint64 through_cursor = 3;
+   */
+  throughCursor: bigint;
+
+  /**
+   * Present when messages behind the given cursor are no longer kept.
+   *
+   * @generated from field: clawchat.v1.HistoryGap gap = 4;
+   */
+  gap?: HistoryGap | undefined;
 };
 
 /**
