@@ -6,7 +6,8 @@ import {
   WIRE_RECORDS_SOFT_MAX,
 } from '../gen/constants.ts';
 import { UsageError } from '../wire/usage-error.ts';
-import type { CipherState, Split } from './noise.ts';
+import type { CipherState } from './cipher-state.ts';
+import type { Split } from './noise.ts';
 import { TAG_BYTES } from './suite.ts';
 
 const EMPTY = new Uint8Array(0);

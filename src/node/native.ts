@@ -220,20 +220,16 @@ function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Ui
   return crypto.verify(null, message, importPublic('Ed25519', publicKey), signature);
 }
 
-/** Little-endian y of the points whose order divides 8: 0, 1, p - 1, and the two of order 8. */
-const SMALL_ORDER_Y: readonly bigint[] = [
-  0n,
-  1n,
-  2n ** 255n - 20n,
-  0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n,
-  0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd83d3d706a17c7n,
-];
+const P = 2n ** 255n - 19n;
+const ORDER_8_Y = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n;
+/** y of every point whose order divides 8; the sign of x makes no difference. */
+const SMALL_ORDER_Y: readonly bigint[] = [0n, 1n, P - 1n, ORDER_8_Y, P - ORDER_8_Y];
 
-/** Whether y is canonical (below 2^255 - 19) and the point not of small order. */
+/** Whether y is canonical (below p) and the point not of small order. */
 function isSound(publicKey: Uint8Array): boolean {
   const hex = Buffer.from(publicKey).reverse().toString('hex');
   const y = BigInt(`0x${hex}`) & (2n ** 255n - 1n);
-  return y < 2n ** 255n - 19n && !SMALL_ORDER_Y.includes(y);
+  return y < P && !SMALL_ORDER_Y.includes(y);
 }
 
 function aead(keyBytes: Uint8Array): Aead {
