@@ -1,0 +1,307 @@
+/** One data directory, one owner: attach to the process that has it, or become it (spec/12-control.md). */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Suite } from '../crypto/suite.ts';
+import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
+import { CONTROL_HELLO_MS_MAX, CONTROL_TAKEOVER_MS_MAX } from '../gen/constants.ts';
+import { ClawChatError } from '../protocol/fault.ts';
+import {
+  type ControlOwner,
+  isStream,
+  type RequestInit,
+  type ResponseBody,
+  requestBody,
+  responseBody,
+} from './control.ts';
+import { attach, type ControlClient, isOwnerLost } from './control-client.ts';
+import { attacherSocketPath, ownerSocketPath } from './control-path.ts';
+import { type ControlIdentity, ControlServer } from './control-server.ts';
+import { failure } from './failure.ts';
+import type { Log } from './log.ts';
+
+/** What a program runs on a data directory that it owns. */
+export interface Owner extends ControlOwner {
+  /** Let go of the directory. */
+  close(): Promise<void>;
+}
+
+/** A data directory and what to do with it. */
+export interface DirectoryOptions {
+  readonly directory: string;
+  readonly identity: ControlIdentity;
+  readonly suite: Suite;
+  /**
+   * Open the database and what runs on it.
+   *
+   * @throws ClawChatError `DIRECTORY_LOCKED` while another process has the database (`openStore` does).
+   */
+  readonly open: () => Promise<Owner>;
+  /** Whether the owner would stay until it is stopped. */
+  readonly resident?: boolean;
+  readonly log?: Log;
+  /** How long to try; `CONTROL_TAKEOVER_MS_MAX` if not given. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * What a command can work with: `either` to attach or own, `own` to own and nothing else, `attach` to attach and
+ * nothing else.
+ */
+export type Wish = 'either' | 'own' | 'attach';
+
+/** What came of it. */
+export type Attachment =
+  | { readonly kind: 'owned'; readonly owner: Owner; readonly server: ControlServer }
+  | { readonly kind: 'attached'; readonly client: ControlClient };
+
+const BACKOFF_MS_MIN = 4;
+const BACKOFF_MS_MAX = 120;
+
+/**
+ * Attach to the owner of a data directory, or become it: try one, then the other, until one works.
+ *
+ * @throws ClawChatError `DIRECTORY_LOCKED` when neither worked in time, or when `own` is asked and a resident has it;
+ *   `OWNER_LOST` when `attach` is asked and there is no owner; the reason of an owner that refuses; what `open` throws.
+ * @impl CT-013~1
+ */
+export async function attachOrOwn(options: DirectoryOptions, wish: Wish = 'either'): Promise<Attachment> {
+  const deadline = performance.now() + (options.timeoutMs ?? CONTROL_TAKEOVER_MS_MAX);
+  for (let backoffMs = BACKOFF_MS_MIN; ; backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX)) {
+    const client = await tryAttach(options, deadline - performance.now());
+    if (client !== undefined && wish !== 'own') return { kind: 'attached', client };
+    if (client?.welcome?.resident) {
+      client.close();
+      const which = `process ${client.welcome.pid}, version ${client.welcome.version}`;
+      throw failure(ErrorCode.DIRECTORY_LOCKED, `${options.directory} is already served (${which})`);
+    }
+    client?.close(); // A command has it, and will soon be done.
+    const owned = wish === 'attach' ? undefined : await tryOwn(options);
+    if (owned !== undefined) return owned;
+    // Uneven waits, so that those who lost one race do not meet again in the next.
+    const waitMs = backoffMs * (0.5 + Math.random() / 2);
+    if (performance.now() + waitMs >= deadline) throw nobody(options.directory, wish);
+    await sleep(waitMs);
+  }
+}
+
+async function tryAttach(options: DirectoryOptions, leftMs: number): Promise<ControlClient | undefined> {
+  const path = await attacherSocketPath(options.directory);
+  if (path === undefined) return undefined;
+  const timeoutMs = Math.max(1, Math.min(CONTROL_HELLO_MS_MAX, leftMs));
+  return await attach({ path, identity: options.identity, timeoutMs });
+}
+
+async function tryOwn(options: DirectoryOptions): Promise<Attachment | undefined> {
+  let owner: Owner;
+  try {
+    owner = await options.open();
+  } catch (error) {
+    if (error instanceof ClawChatError && error.code === ErrorCode.DIRECTORY_LOCKED) return undefined;
+    throw error;
+  }
+  const { identity, resident = false, log } = options;
+  const server = new ControlServer({ identity, resident, owner, ...(log === undefined ? {} : { log }) });
+  try {
+    await server.listen(await ownerSocketPath(options.directory, options.suite));
+    return { kind: 'owned', owner, server };
+  } catch (error) {
+    await owner.close();
+    throw error;
+  }
+}
+
+function nobody(directory: string, wish: Wish): ClawChatError {
+  if (wish === 'attach') return failure(ErrorCode.OWNER_LOST, `nothing runs on ${directory}`);
+  return failure(ErrorCode.DIRECTORY_LOCKED, `another process owns ${directory} and does not answer`);
+}
+
+/**
+ * Whether a request may be asked again of the next owner when nobody knows whether the last one did it. An owner that
+ * went away while it was asked to stop has stopped, and the next one must not.
+ *
+ * @impl CT-041~1
+ */
+const REPEATABLE: Readonly<Record<RequestInit['case'], boolean>> = {
+  hello: false,
+  cancel: false,
+  status: true,
+  devices: true,
+  // The invite that nobody got to see is a secret that nobody has; it expires.
+  invite: true,
+  revoke: true,
+  stop: false,
+  send: true,
+  listen: true,
+  history: true,
+  ping: true,
+  inspect: true,
+};
+
+/** Whoever answers at present: this process or another. */
+interface Target {
+  readonly attachment: Attachment;
+  call(body: RequestInit, signal?: AbortSignal): Promise<ResponseBody>;
+  stream(body: RequestInit, signal?: AbortSignal): AsyncIterable<ResponseBody>;
+}
+
+interface Pending {
+  readonly body: RequestInit;
+  readonly signal: AbortSignal | undefined;
+  readonly resolve: (response: ResponseBody) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Requests to the owner of a data directory, whoever it is at the time. When it goes away this process attaches to the
+ * next one or becomes it, and asks again what has not been answered, in the order in which it was first asked.
+ */
+export class OwnerLink {
+  readonly #options: DirectoryOptions;
+  readonly #wish: Wish;
+  readonly #pending = new Set<Pending>();
+  #target: Target | undefined;
+  #finding: Promise<Target> | undefined;
+  #closed = false;
+
+  /** @throws ClawChatError as `attachOrOwn` does. */
+  static async open(options: DirectoryOptions, wish: Wish = 'either'): Promise<OwnerLink> {
+    const link = new OwnerLink(options, wish);
+    await link.#find();
+    return link;
+  }
+
+  private constructor(options: DirectoryOptions, wish: Wish) {
+    this.#options = options;
+    this.#wish = wish;
+  }
+
+  /** Whether this process is the owner now. */
+  get owning(): boolean {
+    return this.#target?.attachment.kind === 'owned';
+  }
+
+  /**
+   * Ask for one answer.
+   *
+   * @throws ClawChatError with the owner's reason; `OWNER_LOST` for `stop` when the owner is gone; `CANCELLED`; as
+   *   `attachOrOwn` does when no owner can be found again.
+   */
+  call(body: RequestInit, signal?: AbortSignal): Promise<ResponseBody> {
+    return new Promise((resolve, reject) => {
+      const pending: Pending = { body, signal, resolve, reject };
+      this.#pending.add(pending);
+      if (this.#target !== undefined) this.#ask(this.#target, pending);
+      else this.#find().catch(error => this.#rejectAll(error));
+    });
+  }
+
+  /**
+   * Ask for any number of answers. When the owner goes away between two of them, `resume` says how to ask the next
+   * one for what comes behind all that were read.
+   */
+  async *stream(
+    body: RequestInit,
+    resume: () => RequestInit,
+    signal?: AbortSignal,
+  ): AsyncGenerator<ResponseBody> {
+    for (let ask = body; ; ask = resume()) {
+      const target = this.#target ?? (await this.#find());
+      try {
+        yield* target.stream(ask, signal);
+        return;
+      } catch (error) {
+        if (!isOwnerLost(error) || this.#closed) throw error;
+        this.#lose(target);
+      }
+    }
+  }
+
+  /** Detach, or finish what others have asked and let go of the directory. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const target = this.#target ?? (await this.#finding?.catch(() => undefined));
+    this.#target = undefined;
+    this.#rejectAll(failure(ErrorCode.CANCELLED, `${this.#options.directory} was closed`));
+    if (target?.attachment.kind === 'attached') target.attachment.client.close();
+    if (target?.attachment.kind === 'owned') {
+      // In this order, so that the socket is gone before the next owner can make its own.
+      await target.attachment.server.close();
+      await target.attachment.owner.close();
+    }
+  }
+
+  #ask(target: Target, pending: Pending): void {
+    target.call(pending.body, pending.signal).then(
+      response => {
+        this.#pending.delete(pending);
+        pending.resolve(response);
+      },
+      error => {
+        if (isOwnerLost(error) && REPEATABLE[pending.body.case] && !this.#closed) {
+          this.#lose(target);
+          return;
+        }
+        this.#pending.delete(pending);
+        pending.reject(error);
+      },
+    );
+  }
+
+  /** Look for the next owner, once for all who notice that this one is gone. */
+  #lose(target: Target): void {
+    if (this.#target !== target) return;
+    this.#target = undefined;
+    this.#find().catch(error => this.#rejectAll(error));
+  }
+
+  #find(): Promise<Target> {
+    this.#finding ??= this.#look().finally(() => {
+      this.#finding = undefined;
+    });
+    return this.#finding;
+  }
+
+  async #look(): Promise<Target> {
+    if (this.#closed) throw failure(ErrorCode.CANCELLED, `${this.#options.directory} was closed`);
+    const attachment = await attachOrOwn(this.#options, this.#wish);
+    const target = attachment.kind === 'owned' ? ownTarget(attachment) : attachedTarget(attachment);
+    if (this.#closed) return target;
+    this.#target = target;
+    for (const pending of this.#pending) this.#ask(target, pending);
+    return target;
+  }
+
+  #rejectAll(error: unknown): void {
+    for (const pending of this.#pending) pending.reject(error);
+    this.#pending.clear();
+  }
+}
+
+function attachedTarget(attachment: Attachment & { kind: 'attached' }): Target {
+  const { client } = attachment;
+  return {
+    attachment,
+    call: (body, signal) => client.call(body, signal),
+    stream: (body, signal) => client.stream(body, signal),
+  };
+}
+
+/** Ask the owner in this process as if over the socket. */
+function ownTarget(attachment: Attachment & { kind: 'owned' }): Target {
+  const { owner } = attachment;
+  async function* stream(body: RequestInit, signal: AbortSignal = NEVER): AsyncGenerator<ResponseBody> {
+    const answer = owner.answer(requestBody(body), signal);
+    if (isStream(answer)) for await (const part of answer) yield responseBody(part);
+    else yield responseBody(await answer);
+  }
+  return {
+    attachment,
+    call: async (body, signal) => {
+      for await (const response of stream(body, signal)) return response;
+      throw failure(ErrorCode.INTERNAL, `"${body.case}" was answered with nothing`);
+    },
+    stream,
+  };
+}
+
+const NEVER: AbortSignal = new AbortController().signal;
