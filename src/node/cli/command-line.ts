@@ -4,7 +4,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, codeName } from '../../protocol/fault.ts';
 import { UsageError } from '../../wire/usage-error.ts';
 import { failure } from '../failure.ts';
-import { EXIT_INTERNAL, EXIT_OK, exitCode } from './exit-code.ts';
+import { EXIT_INTERNAL, EXIT_OK, EXIT_TIMEOUT, exitCode } from './exit-code.ts';
 
 /** One option: `--name` or `--name VALUE`. */
 export interface Option {
@@ -82,6 +82,9 @@ export async function runProgram(program: Program, args: readonly string[]): Pro
   }
 }
 
+/** What ends a command when its `--timeout` has run out; the exit code is 124. */
+export class TimeLimitError extends ClawChatError {}
+
 /** Make the error of a command line that cannot be understood. */
 export function usage(text: string): ClawChatError {
   return failure(ErrorCode.USAGE, text);
@@ -96,7 +99,12 @@ export function report(program: Pick<Program, 'name'>, error: unknown, json: boo
           error instanceof UsageError ? ErrorCode.USAGE : ErrorCode.INTERNAL,
           error instanceof Error ? error.message : String(error),
         );
-  const exit = error instanceof ClawChatError ? exitCode(known.code) : EXIT_INTERNAL;
+  const exit =
+    error instanceof TimeLimitError
+      ? EXIT_TIMEOUT
+      : error instanceof ClawChatError
+        ? exitCode(known.code)
+        : EXIT_INTERNAL;
   if (json) {
     const text = known.message.replace(/^\[\w+\] /, '');
     process.stderr.write(

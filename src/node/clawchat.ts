@@ -1,0 +1,5 @@
+/** The client's program file. */
+import { CLAWCHAT } from './cli/clawchat-program.ts';
+import { runProgram } from './cli/command-line.ts';
+
+process.exitCode = await runProgram(CLAWCHAT, process.argv.slice(2));

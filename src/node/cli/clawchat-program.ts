@@ -1,0 +1,367 @@
+/** The commands of `clawchat`, the client's program. Chapters: spec/08-devices.md, spec/11-chat.md. */
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { FILE_BYTES_MAX } from '../../gen/constants.ts';
+import { fault } from '../../protocol/fault.ts';
+import { joinHost, openClientOwner } from '../client-owner.ts';
+import { failure, systemCode } from '../failure.ts';
+import { readFileCapped } from '../files.ts';
+import { native } from '../native.ts';
+import type { OwnerLink } from '../owner.ts';
+import { describeStatus } from './client-status.ts';
+import {
+  type Call,
+  type Command,
+  duration,
+  type Program,
+  TimeLimitError,
+  usage,
+  wholeNumber,
+} from './command-line.ts';
+import {
+  callLog,
+  dataDirectory,
+  directoryOptions,
+  expectAnswer,
+  SHARED_OPTIONS,
+  withOwner,
+} from './directory.ts';
+import { EXIT_OK } from './exit-code.ts';
+import { inspectText } from './inspect.ts';
+import { hex, jsonLine, line, messageJson, messageText } from './output.ts';
+import { VERSION } from './version.ts';
+
+const TIMEOUT = { value: 'TIME', help: 'give up after this, such as 30s (default: 60s)' };
+const TIMEOUT_MS = 60_000;
+const BUNDLE_BYTES_MAX = FILE_BYTES_MAX + 4096;
+const INPUT_BYTES_MAX = 1024 * 1024;
+/** Lines of `send -` that are on their way at once. */
+const SENDS_MAX = 256;
+const MESSAGE_ID_BYTES = 16;
+
+/** Work with the owner of the call's directory; `--timeout`, where there is one, bounds it. */
+async function reach<T>(call: Call, work: (link: OwnerLink, signal: AbortSignal) => Promise<T>): Promise<T> {
+  const directory = dataDirectory(call, 'clawchat');
+  const log = callLog(call);
+  const stop = new AbortController();
+  const timeout = call.text('timeout');
+  const ms = timeout === undefined ? TIMEOUT_MS : duration(timeout, '--timeout');
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    stop.abort();
+  }, ms);
+  const interrupted = (): void => stop.abort();
+  process.once('SIGINT', interrupted);
+  process.once('SIGTERM', interrupted);
+  try {
+    const open = (): ReturnType<typeof openClientOwner> => openClientOwner({ directory, log });
+    const options = directoryOptions(ControlProgram.CLIENT, directory, log, open);
+    return await withOwner(options, link => work(link, stop.signal));
+  } catch (error) {
+    if (late) throw timeLimit(ms, error);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    process.off('SIGINT', interrupted);
+    process.off('SIGTERM', interrupted);
+  }
+}
+
+/** What `--timeout` ended was not refused: say how long it was tried, and what becomes of it. */
+function timeLimit(ms: number, cause: unknown): TimeLimitError {
+  const detail = `no answer within ${ms / 1000} s; what was taken to be sent is kept and goes out with the next command`;
+  return new TimeLimitError(fault('time', ErrorCode.TIMEOUT, detail), { cause });
+}
+
+async function join(call: Call): Promise<number> {
+  const [given = '-'] = call.words;
+  const name = call.text('name');
+  const timeout = call.text('timeout');
+  const joined = await joinHost({
+    directory: dataDirectory(call, 'clawchat'),
+    log: callLog(call),
+    invite: await readInvite(given),
+    name: name ?? '',
+    timeoutMs: timeout === undefined ? TIMEOUT_MS : duration(timeout, '--timeout'),
+    progress: text => {
+      if (!call.on('json')) process.stderr.write(`${text}\n`);
+    },
+  });
+  if (call.on('json')) {
+    const { deviceId, serverId, words } = joined;
+    jsonLine({ joined: true, device: hex(deviceId), name: joined.name, server: hex(serverId), words });
+  } else {
+    line(`Joined as ${joined.name}.`);
+    line(`Compare by voice with the host's operator: ${joined.words}`);
+  }
+  return EXIT_OK;
+}
+
+/** An invite is a text, or a file with a text or a bundle in it, or comes on standard input. */
+async function readInvite(given: string): Promise<Uint8Array> {
+  if (given === '-') return readInput(BUNDLE_BYTES_MAX);
+  if (/^clawchat1/i.test(given.trim())) return new TextEncoder().encode(given);
+  try {
+    const bytes = await readFileCapped(given, BUNDLE_BYTES_MAX);
+    if (bytes !== undefined) return bytes;
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+  }
+  throw failure(
+    ErrorCode.INVITE_MALFORMED,
+    `'${given.slice(0, 64)}' is no invite and no file that can be read`,
+  );
+}
+
+async function readInput(bytesMax: number): Promise<Uint8Array> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of process.stdin as AsyncIterable<Buffer>) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes > bytesMax) throw usage('standard input is too long');
+  }
+  return Buffer.concat(pieces);
+}
+
+async function send(call: Call): Promise<number> {
+  const [text = '-'] = call.words;
+  const room = call.text('room') ?? '';
+  const sendOne = async (link: OwnerLink, signal: AbortSignal, line: string): Promise<void> => {
+    const messageId = native.randomBytes(MESSAGE_ID_BYTES);
+    const value = { messageId, room, text: line, sentAtMs: BigInt(Date.now()) };
+    const sent = expectAnswer(await link.call({ case: 'send', value }, signal), 'sent');
+    if (call.on('json')) jsonLine({ sent: true, cursor: sent.cursor, id: messageId });
+  };
+  await reach(call, async (link, signal) => {
+    if (text !== '-') return sendOne(link, signal, text);
+    return sendLines(signal, line => sendOne(link, signal, line));
+  });
+  return EXIT_OK;
+}
+
+/** Send each line of standard input; some are on their way at once, in order. */
+async function sendLines(signal: AbortSignal, sendOne: (line: string) => Promise<void>): Promise<void> {
+  const underWay = new Set<Promise<void>>();
+  let failed: unknown;
+  const input = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY });
+  for await (const text of input) {
+    if (failed !== undefined || signal.aborted) break;
+    if (text === '') continue;
+    if (Buffer.byteLength(text) > INPUT_BYTES_MAX) throw usage('a line is too long');
+    const sending: Promise<void> = sendOne(text)
+      .catch((error: unknown) => {
+        failed ??= error;
+      })
+      .finally(() => underWay.delete(sending));
+    underWay.add(sending);
+    while (underWay.size >= SENDS_MAX) await Promise.race(underWay);
+  }
+  await Promise.all(underWay);
+  if (failed !== undefined) throw failed;
+}
+
+async function listen(call: Call): Promise<number> {
+  const count = call.text('count');
+  const from = call.text('from');
+  const limit = count === undefined ? Number.POSITIVE_INFINITY : wholeNumber(count, '--count', 1, 1e9);
+  const start = from === undefined ? undefined : wholeNumber(from, '--from', 0, Number.MAX_SAFE_INTEGER);
+  const forMs = call.text('for') === undefined ? undefined : duration(call.text('for') ?? '', '--for');
+  const directory = dataDirectory(call, 'clawchat');
+  const log = callLog(call);
+  const stop = new AbortController();
+  const interrupted = (): void => stop.abort();
+  process.once('SIGINT', interrupted);
+  process.once('SIGTERM', interrupted);
+  const timer = forMs === undefined ? undefined : setTimeout(() => stop.abort(), forMs);
+  const open = (): ReturnType<typeof openClientOwner> => openClientOwner({ directory, log });
+  const options = directoryOptions(ControlProgram.CLIENT, directory, log, open);
+  try {
+    await withOwner(options, link => follow(link, call, { start, limit, signal: stop.signal }));
+  } finally {
+    clearTimeout(timer);
+    process.off('SIGINT', interrupted);
+    process.off('SIGTERM', interrupted);
+  }
+  return EXIT_OK;
+}
+
+interface Following {
+  readonly start: number | undefined;
+  readonly limit: number;
+  readonly signal: AbortSignal;
+}
+
+/** Print messages from a cursor on, each once, whoever owns the directory meanwhile. */
+async function follow(link: OwnerLink, call: Call, { start, limit, signal }: Following): Promise<void> {
+  let cursor = start;
+  let printed = 0;
+  const room = call.text('room') ?? '';
+  const ask = (): { case: 'listen'; value: { afterCursor: bigint; fromNow: boolean; room: string } } => ({
+    case: 'listen',
+    value: { afterCursor: BigInt(cursor ?? 0), fromNow: cursor === undefined, room },
+  });
+  try {
+    for await (const answer of link.stream(ask(), ask, signal)) {
+      if (answer.case === 'caughtUp') cursor = Math.max(cursor ?? 0, Number(answer.value.cursor));
+      if (answer.case === 'gap') {
+        process.stderr.write(`clawchat: messages before ${answer.value.firstCursor} are no longer kept\n`);
+      }
+      if (answer.case !== 'items') continue;
+      for (const item of answer.value.items) {
+        if (cursor !== undefined && Number(item.cursor) <= cursor) continue;
+        cursor = Number(item.cursor);
+        if (call.on('json')) jsonLine(messageJson(item));
+        else line(messageText(item));
+        printed += 1;
+        if (printed >= limit) return;
+      }
+    }
+  } catch (error) {
+    // The end of --for, or Ctrl-C, is how listening ends.
+    if (!signal.aborted) throw error;
+  }
+}
+
+async function history(call: Call): Promise<number> {
+  const from = wholeNumber(call.text('from') ?? '0', '--from', 0, Number.MAX_SAFE_INTEGER);
+  const limit = wholeNumber(call.text('limit') ?? '1000000000', '--limit', 1, 1e9);
+  const room = call.text('room') ?? '';
+  await reach(call, async (link, signal) => {
+    let after = from;
+    for (let left = limit; left > 0; ) {
+      const value = { afterCursor: BigInt(after), limit: Math.min(left, 256), room };
+      const page = expectAnswer(await link.call({ case: 'history', value }, signal), 'history');
+      for (const item of page.items) {
+        after = Number(item.cursor);
+        if (call.on('json')) jsonLine(messageJson(item));
+        else line(messageText(item));
+      }
+      left -= page.items.length;
+      if (!page.more || page.items.length === 0) return;
+    }
+  });
+  return EXIT_OK;
+}
+
+async function ping(call: Call): Promise<number> {
+  await reach(call, async (link, signal) => {
+    const pong = expectAnswer(await link.call({ case: 'ping', value: {} }, signal), 'pong');
+    if (call.on('json')) jsonLine({ round_trip_us: pong.roundTripUs, endpoint: pong.endpoint });
+    else line(`${pong.endpoint} answered in ${(pong.roundTripUs / 1000).toFixed(1)} ms`);
+  });
+  return EXIT_OK;
+}
+
+async function status(call: Call): Promise<number> {
+  await reach(call, async (link, signal) => {
+    const found = expectAnswer(await link.call({ case: 'status', value: {} }, signal), 'clientStatus');
+    describeStatus(found, call.on('json'));
+  });
+  return EXIT_OK;
+}
+
+async function inspect(call: Call): Promise<number> {
+  const [file = ''] = call.words;
+  let bytes: Uint8Array;
+  try {
+    // One byte more than allowed, so that the reader's own rule refuses it.
+    bytes = (await readFileCapped(file, FILE_BYTES_MAX + 1)) ?? (await readFile(file));
+  } catch (error) {
+    throw systemCode(error) === undefined ? error : usage(`${file} cannot be read (${systemCode(error)})`);
+  }
+  await reach(call, async (link, signal) => {
+    const value = { connectionFile: bytes };
+    const found = expectAnswer(await link.call({ case: 'inspect', value }, signal), 'inspected');
+    inspectText(found.envelope, { json: call.on('json'), showSecrets: call.on('show-secrets') });
+  });
+  return EXIT_OK;
+}
+
+const COMMANDS: readonly Command[] = [
+  {
+    name: 'join',
+    words: '[INVITE|FILE|-]',
+    count: [0, 1],
+    summary: 'join a host with an invite; - (the default) reads it from standard input',
+    details: [
+      'An invite on the command line shows in the list of processes; standard input does not.',
+      'Joining can be repeated with the same invite until it has worked, also after a crash.',
+    ],
+    options: { name: { value: 'NAME', help: 'the name you would like; the host decides' }, timeout: TIMEOUT },
+    run: join,
+  },
+  {
+    name: 'send',
+    words: '[TEXT|-]',
+    count: [0, 1],
+    summary: 'send a message, or each line of standard input; ends when the host has stored it',
+    options: { room: { value: 'ROOM', help: 'which room (default: lobby)' }, timeout: TIMEOUT },
+    run: send,
+  },
+  {
+    name: 'listen',
+    words: '',
+    count: [0, 0],
+    summary: 'print messages as they come',
+    options: {
+      count: { value: 'N', help: 'end after N messages' },
+      for: { value: 'TIME', help: 'end after this, such as 10s' },
+      from: {
+        value: 'CURSOR',
+        help: 'begin behind this cursor; 0 for everything (default: what comes from now on)',
+      },
+      room: { value: 'ROOM', help: 'only this room' },
+    },
+    run: listen,
+  },
+  {
+    name: 'history',
+    words: '',
+    count: [0, 0],
+    summary: 'print what the host has stored, oldest first',
+    options: {
+      from: { value: 'CURSOR', help: 'begin behind this cursor (default: 0)' },
+      limit: { value: 'N', help: 'at most N messages' },
+      room: { value: 'ROOM', help: 'only this room' },
+      timeout: TIMEOUT,
+    },
+    run: history,
+  },
+  {
+    name: 'ping',
+    words: '',
+    count: [0, 0],
+    summary: 'connect to the host and measure one round trip',
+    options: { timeout: TIMEOUT },
+    run: ping,
+  },
+  {
+    name: 'status',
+    words: '',
+    count: [0, 0],
+    summary: 'show how this device stands',
+    options: { timeout: TIMEOUT },
+    run: status,
+  },
+  {
+    name: 'inspect',
+    words: 'FILE',
+    count: [1, 1],
+    summary: 'open a connection file with the keys of this device and print it',
+    options: { 'show-secrets': { help: 'print access keys too' }, timeout: TIMEOUT },
+    run: inspect,
+  },
+];
+
+/** The client's program. */
+export const CLAWCHAT: Program = {
+  name: 'clawchat',
+  version: VERSION,
+  summary: 'talk to a ClawChat host',
+  commands: COMMANDS,
+  shared: SHARED_OPTIONS,
+};

@@ -1,0 +1,254 @@
+/** The commands of `clawchatd`, the host's program. Chapters: spec/08-devices.md, spec/12-control.md. */
+import { isIP } from 'node:net';
+import { type ControlDevice, ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { INVITE_LIFE_MS, INVITE_LIFE_MS_MAX, MINIMAL, STANDARD } from '../../gen/constants.ts';
+import { failure } from '../failure.ts';
+import { writeFileAtomic } from '../files.ts';
+import { exportNextIdentity, type HostOptions, openHostOwner, serveHost } from '../host-owner.ts';
+import type { OwnerLink, Wish } from '../owner.ts';
+import { type Call, type Command, duration, type Program, usage, wholeNumber } from './command-line.ts';
+import {
+  callLog,
+  dataDirectory,
+  directoryOptions,
+  expectAnswer,
+  SHARED_OPTIONS,
+  withOwner,
+} from './directory.ts';
+import { EXIT_OK } from './exit-code.ts';
+import { describeHost } from './host-status.ts';
+import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
+import { harmlessLine } from './terminal-text.ts';
+import { VERSION } from './version.ts';
+
+const SERVE_OPTIONS = {
+  listen: { value: 'ADDRESS', help: 'address to listen on (default: all addresses)' },
+  port: { value: 'PORT', help: 'a fixed port instead of a random one of 49152-65535' },
+  advertise: {
+    value: 'HOST',
+    multiple: true,
+    help: 'address or name that clients shall dial; may be repeated (default: the addresses of this machine)',
+  },
+  store: {
+    value: 'FILE',
+    help: 'where to publish the connection file (default: connection.clawchat in the data directory)',
+  },
+  preset: { value: 'NAME', help: 'standard, or minimal for tests: an hour of 12 seconds' },
+};
+
+const HOST_NAME = /^[A-Za-z0-9.:_%-]{1,253}$/;
+
+function hostOptions(call: Call): HostOptions {
+  const listen = call.text('listen');
+  const port = call.text('port');
+  const preset = call.text('preset') ?? 'standard';
+  const store = call.text('store');
+  const advertise = call.texts('advertise');
+  if (listen !== undefined && isIP(listen) === 0)
+    throw usage(`--listen takes an IP address, not '${listen}'`);
+  if (preset !== 'standard' && preset !== 'minimal') {
+    throw usage(`--preset takes standard or minimal, not '${preset}'`);
+  }
+  for (const host of advertise) {
+    if (!HOST_NAME.test(host)) throw usage(`--advertise takes an address or a name, not '${host}'`);
+  }
+  return {
+    directory: dataDirectory(call, 'clawchatd'),
+    log: callLog(call, call.words.length === 0 ? 'info' : 'warn'),
+    constants: preset === 'minimal' ? MINIMAL : STANDARD,
+    listen,
+    port: port === undefined ? undefined : wholeNumber(port, '--port', 1, 65_535),
+    advertise,
+    storePath: store,
+  };
+}
+
+async function serve(call: Call): Promise<number> {
+  const options = hostOptions(call);
+  await serveHost(options, ready => {
+    if (call.on('json')) {
+      jsonLine({ ready: true, ...ready, server: hex(ready.serverId), serverId: undefined });
+      return;
+    }
+    line(`clawchatd ${VERSION} is ready on port ${ready.port} (${ready.addresses.join(', ')})`);
+    line(`  to invite somebody:  npx clawchatd invite --data ${options.directory}`);
+    line(`  to see how it is:    npx clawchatd status --data ${options.directory}`);
+  });
+  return EXIT_OK;
+}
+
+async function reach<T>(
+  call: Call,
+  work: (link: OwnerLink) => Promise<T>,
+  wish: Wish = 'either',
+): Promise<T> {
+  const options = hostOptions(call);
+  const open = (): ReturnType<typeof openHostOwner> => openHostOwner(options);
+  return withOwner(directoryOptions(ControlProgram.HOST, options.directory, options.log, open), work, wish);
+}
+
+async function invite(call: Call): Promise<number> {
+  const expires = call.text('expires');
+  const lifeMs = expires === undefined ? INVITE_LIFE_MS : duration(expires, '--expires');
+  if (lifeMs <= 0 || lifeMs > INVITE_LIFE_MS_MAX) throw usage('--expires takes up to 7d');
+  const file = call.text('file');
+  await reach(call, async link => {
+    const value = { name: call.text('name') ?? '', lifeMs: BigInt(lifeMs), bundle: file !== undefined };
+    const made = expectAnswer(await link.call({ case: 'invite', value }), 'invite');
+    if (file !== undefined) await writeFileAtomic(file, made.bundle);
+    if (call.on('json')) {
+      const json = { expires_at_ms: made.expiresAtMs, published: made.published, warnings: made.warnings };
+      jsonLine(file === undefined ? { invite: made.invite, ...json } : { file, ...json });
+      return;
+    }
+    // The invite alone on standard output, so that it can be piped.
+    if (file === undefined) line(made.invite);
+    else process.stderr.write(`wrote ${file}: it is a secret until it is used\n`);
+    process.stderr.write(`works once, until ${timeText(made.expiresAtMs)}; to use it: clawchat join\n`);
+    for (const warning of made.warnings) process.stderr.write(`${warning}\n`);
+  });
+  return EXIT_OK;
+}
+
+async function status(call: Call): Promise<number> {
+  await reach(call, async link => {
+    const found = expectAnswer(await link.call({ case: 'status', value: {} }), 'hostStatus');
+    describeHost(found, call.on('json'));
+  });
+  return EXIT_OK;
+}
+
+async function listDevices(link: OwnerLink): Promise<readonly ControlDevice[]> {
+  return expectAnswer(await link.call({ case: 'devices', value: {} }), 'devices').devices;
+}
+
+async function devices(call: Call): Promise<number> {
+  await reach(call, async link => {
+    const found = await listDevices(link);
+    for (const device of found) {
+      const state = device.pending ? 'pending' : device.connected ? 'connected' : 'away';
+      if (call.on('json')) {
+        jsonLine({
+          device: device.deviceId,
+          name: device.name,
+          state,
+          enrolled_at_ms: device.enrolledAtMs,
+          last_seen_at_ms: device.lastSeenAtMs,
+          words: device.words,
+        });
+      } else {
+        const seen = fromNow(device.lastSeenAtMs, Date.now());
+        line(
+          `${hex(device.deviceId)}  ${state.padEnd(9)}  seen ${seen.padEnd(12)}  ${device.words}  ${harmlessLine(device.name)}`,
+        );
+      }
+    }
+    if (found.length === 0 && !call.on('json')) line('No devices yet: clawchatd invite');
+  });
+  return EXIT_OK;
+}
+
+async function revoke(call: Call): Promise<number> {
+  const [wanted = ''] = call.words;
+  await reach(call, async link => {
+    const found = await listDevices(link);
+    const id = wanted.toLowerCase();
+    const named = found.filter(device => hex(device.deviceId) === id || device.name === wanted);
+    const fits =
+      named.length > 0
+        ? named
+        : found.filter(device => id.length >= 4 && hex(device.deviceId).startsWith(id));
+    const [device] = fits;
+    if (device === undefined || fits.length > 1) {
+      const what = fits.length > 1 ? `fits ${fits.length} devices; give the id` : 'is no device';
+      throw failure(ErrorCode.DEVICE_UNKNOWN, `'${wanted}' ${what} (see: clawchatd devices)`);
+    }
+    const value = { deviceId: device.deviceId };
+    expectAnswer(await link.call({ case: 'revoke', value }), 'revoked');
+    if (call.on('json')) jsonLine({ revoked: true, device: device.deviceId, name: device.name });
+    else line(`Revoked ${harmlessLine(device.name)} (${hex(device.deviceId)}).`);
+  });
+  return EXIT_OK;
+}
+
+async function stop(call: Call): Promise<number> {
+  await reach(
+    call,
+    async link => {
+      expectAnswer(await link.call({ case: 'stop', value: {} }), 'stopping');
+    },
+    'attach',
+  );
+  if (call.on('json')) jsonLine({ stopping: true });
+  return EXIT_OK;
+}
+
+async function identity(call: Call): Promise<number> {
+  const [file = ''] = call.words;
+  const options = hostOptions(call);
+  await exportNextIdentity(options, file);
+  if (call.on('json')) jsonLine({ exported: file });
+  else {
+    line(`The next identity key is in ${file} and no longer on this machine's data directory.`);
+    line('Keep it offline: it is the only way to replace a stolen identity key.');
+  }
+  return EXIT_OK;
+}
+
+const COMMANDS: readonly Command[] = [
+  {
+    name: '',
+    words: '',
+    count: [0, 0],
+    summary: 'run a host; makes what it needs on its first start',
+    options: SERVE_OPTIONS,
+    run: serve,
+  },
+  {
+    name: 'invite',
+    words: '',
+    count: [0, 0],
+    summary: 'make an invite for one device and print it alone on standard output',
+    details: [
+      'Works also while no host runs. Whoever reads the invite first can use it: pass it on in private.',
+    ],
+    options: {
+      name: { value: 'NAME', help: 'name of the device' },
+      expires: { value: 'TIME', help: 'how long it works, such as 30m or 24h, up to 7d (default: 24h)' },
+      file: {
+        value: 'OUT',
+        help: 'write a file with the invite and the connection file, for joining without a store',
+      },
+    },
+    run: invite,
+  },
+  { name: 'status', words: '', count: [0, 0], summary: 'show how the host stands', options: {}, run: status },
+  { name: 'devices', words: '', count: [0, 0], summary: 'list the devices', options: {}, run: devices },
+  {
+    name: 'revoke',
+    words: 'DEVICE',
+    count: [1, 1],
+    summary: 'remove a device, by its id, the beginning of its id, or its name',
+    options: {},
+    run: revoke,
+  },
+  { name: 'stop', words: '', count: [0, 0], summary: 'stop the running host', options: {}, run: stop },
+  {
+    name: 'export-next-identity',
+    words: 'FILE',
+    count: [1, 1],
+    summary: 'move the next identity key into a file that you then keep offline',
+    options: {},
+    run: identity,
+  },
+];
+
+/** The host's program. */
+export const CLAWCHATD: Program = {
+  name: 'clawchatd',
+  version: VERSION,
+  summary: 'a private chat host whose address moves',
+  commands: COMMANDS,
+  shared: SHARED_OPTIONS,
+};
