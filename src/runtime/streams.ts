@@ -1,0 +1,192 @@
+/** Binds the streams of a session to services: whole messages in, whole messages out (spec/05-session.md, 5.5). */
+import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
+import type { SessionEvent, Written } from '../protocol/session.ts';
+import type { ServiceStream, StreamHandler } from '../services/ports.ts';
+
+/** What a service needs of the session under it. */
+export interface StreamPort {
+  write(stream: number, payload: Uint8Array): Written;
+  end(stream: number): void;
+  abort(stream: number, code: ErrorCode): void;
+  taken(stream: number, cost: number): void;
+  /** Called after any of the above: something may be ready to leave. */
+  flush(): void;
+}
+
+/** Gives the handler of a stream that the other side opened, or undefined for a service there is none of. */
+export type StreamAcceptor = (service: string, stream: ServiceStream) => StreamHandler | undefined;
+
+/** Longest message that is put together from pieces; longer ones abort their stream. */
+export const MESSAGE_BYTES_MAX: number = 1024 * 1024;
+
+class BoundStream implements ServiceStream {
+  readonly id: number;
+  readonly #port: StreamPort;
+  readonly #forget: (id: number) => void;
+  handler: StreamHandler | undefined;
+  /** Answers that were due while the session's queue was full, in order. */
+  #waiting: Uint8Array[] = [];
+  #pieces: Uint8Array[] = [];
+  #pieceBytes = 0;
+  /** Credit that is held back while the service is paused. */
+  #held = 0;
+  #paused = false;
+  #over = false;
+
+  constructor(id: number, port: StreamPort, forget: (id: number) => void) {
+    this.id = id;
+    this.#port = port;
+    this.#forget = forget;
+  }
+
+  send(message: Uint8Array): boolean {
+    if (this.#over) return true;
+    if (this.#waiting.length > 0 || this.#port.write(this.id, message) === 'full') {
+      this.#waiting.push(message);
+      return false;
+    }
+    this.#port.flush();
+    return true;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (this.#held === 0 || this.#over) return;
+    this.#port.taken(this.id, this.#held);
+    this.#held = 0;
+    this.#port.flush();
+  }
+
+  close(code: ErrorCode): void {
+    if (this.#over) return;
+    this.#finish();
+    if (code === ErrorCode.UNSPECIFIED) this.#port.end(this.id);
+    else this.#port.abort(this.id, code);
+    this.#port.flush();
+  }
+
+  /** The session says that there is room again. */
+  writable(): void {
+    while (this.#waiting.length > 0) {
+      const [message = new Uint8Array(0)] = this.#waiting;
+      if (this.#port.write(this.id, message) === 'full') return;
+      this.#waiting.shift();
+    }
+    this.#port.flush();
+    if (!this.#over) this.handler?.writable();
+  }
+
+  /** A piece has arrived. */
+  piece({ payload, more, cost }: SessionEvent & { kind: 'piece' }, wallMs: number): void {
+    if (this.#over) return;
+    if (more || this.#pieces.length > 0) {
+      this.#pieces.push(payload);
+      this.#pieceBytes += payload.length;
+      if (this.#pieceBytes > MESSAGE_BYTES_MAX) {
+        this.lost(ErrorCode.MESSAGE_TOO_LARGE);
+        this.#port.abort(this.id, ErrorCode.MESSAGE_TOO_LARGE);
+        this.#port.flush();
+        return;
+      }
+    }
+    // Between the pieces of one message credit always comes back, or a long message could never end.
+    if (this.#paused && !more) this.#held += cost;
+    else this.#port.taken(this.id, cost);
+    if (more) return;
+    const message = this.#pieces.length === 0 ? payload : join(this.#pieces, this.#pieceBytes);
+    this.#pieces = [];
+    this.#pieceBytes = 0;
+    this.handler?.message(message, wallMs);
+  }
+
+  /** The other side has ended its direction. */
+  ended(code: ErrorCode): void {
+    const { handler } = this;
+    if (this.#over) return;
+    this.#finish();
+    if (code === ErrorCode.UNSPECIFIED) this.#port.end(this.id);
+    this.#port.flush();
+    handler?.closed(code);
+  }
+
+  /** The session is gone, or the stream was cut from this side. */
+  lost(code: ErrorCode): void {
+    const { handler } = this;
+    if (this.#over) return;
+    this.#finish();
+    handler?.closed(code);
+  }
+
+  #finish(): void {
+    this.#over = true;
+    this.#waiting = [];
+    this.#pieces = [];
+    this.#forget(this.id);
+  }
+}
+
+function join(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
+  const joined = new Uint8Array(bytes);
+  let at = 0;
+  for (const piece of pieces) {
+    joined.set(piece, at);
+    at += piece.length;
+  }
+  return joined;
+}
+
+/** The streams of one session. */
+export class Streams {
+  readonly #port: StreamPort;
+  readonly #accept: StreamAcceptor;
+  readonly #streams = new Map<number, BoundStream>();
+
+  constructor(port: StreamPort, accept: StreamAcceptor) {
+    this.#port = port;
+    this.#accept = accept;
+  }
+
+  /** Bind a stream that this side opened: `handler` is made with the service's end of it. */
+  bind(id: number, handler: (stream: ServiceStream) => StreamHandler): void {
+    const stream = this.#make(id);
+    stream.handler = handler(stream);
+  }
+
+  /** Take one event of the session. */
+  take(event: SessionEvent, wallMs: number): void {
+    switch (event.kind) {
+      case 'opened':
+        this.#opened(event.stream, event.service);
+        break;
+      case 'piece':
+        this.#streams.get(event.stream)?.piece(event, wallMs);
+        break;
+      case 'ended':
+        this.#streams.get(event.stream)?.ended(event.code);
+        break;
+      case 'writable':
+        this.#streams.get(event.stream)?.writable();
+    }
+  }
+
+  /** The session is over: every handler learns it. */
+  lost(code: ErrorCode): void {
+    for (const stream of [...this.#streams.values()]) stream.lost(code);
+  }
+
+  #make(id: number): BoundStream {
+    const stream = new BoundStream(id, this.#port, gone => this.#streams.delete(gone));
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  #opened(id: number, service: string): void {
+    const stream = this.#make(id);
+    stream.handler = this.#accept(service, stream);
+    if (stream.handler === undefined) stream.close(ErrorCode.SERVICE_UNKNOWN);
+  }
+}
