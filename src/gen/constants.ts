@@ -164,6 +164,18 @@ export const STORE_ATTEMPT_MS_MAX: number = 10_000;
 /** files: of one answer of a store that a reader judges: the file and what a synced folder or an interrupted exchange left beside it. */
 export const STORE_CANDIDATES_MAX: number = 4;
 
+/** redirects: followed in one read of an HTTPS store. */
+export const STORE_REDIRECTS_MAX: number = 3;
+
+/** ms: the bound of the first wait after a failed attempt to publish; it doubles with each failure. */
+export const PUBLISH_BACKOFF_MS_MIN: number = 1000;
+
+/** ms: the bound stops doubling here; the wait is uniform between 0 and the bound. */
+export const PUBLISH_BACKOFF_MS_MAX: number = 60_000;
+
+/** ms: the same bound for what only an operator can end, and the longest wait that a store can ask for. */
+export const STORE_PATIENCE_MS: number = 900_000;
+
 /** ms: the bound of the first wait after a failed dial; it doubles with each failure. */
 export const DIAL_BACKOFF_MS_MIN: number = 1000;
 
@@ -253,6 +265,9 @@ export const PING_IDLE_MS: number = 20_000;
 
 /** ms: of silence, then the path is dead. */
 export const PATH_DEAD_MS: number = 45_000;
+
+/** ms: from a Ping on waking or on another network to a dead path. */
+export const PROBE_MS_MAX: number = 5000;
 
 /** ms: from making an invite to its expiry, by default (24 h). */
 export const INVITE_LIFE_MS: number = 86_400_000;

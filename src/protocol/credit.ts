@@ -13,12 +13,12 @@ import type { Stream } from './stream.ts';
 /** What can be granted beyond the credit with which every possible stream begins. */
 const POOL_BYTES: number = SESSION_CREDIT_BYTES - 2 * STREAMS_MAX * STREAM_CREDIT_BYTES;
 
-/** What a Data frame counts against credit: payload and overhead, and nothing for an end alone. @impl SE-040~1 */
+/** What a Data frame counts against credit: payload and overhead, and nothing for an end alone. @impl SE-050~1 */
 export function creditCost({ payload, end }: DataFrame): number {
   return payload.length === 0 && end !== undefined ? 0 : payload.length + DATA_COST_BYTES;
 }
 
-/** The grants of one session's receiving side. @impl SE-044~1 */
+/** The grants of one session's receiving side. @impl SE-054~1 */
 export class Grants {
   // What is granted beyond what was taken and the initial credit, over all streams.
   private boosted = 0;

@@ -39,7 +39,7 @@ export class Retention {
     this.next += 1;
   }
 
-  /** Drop everything up to a number of at most `sealed`; gives the bytes that became free. */
+  /** Drop everything up to a number of at most `sealed`; gives the bytes that became free. @impl SE-060~1 */
   ack(through: number): number {
     const before = this.bytes;
     for (; this.acked < through; this.acked += 1) {

@@ -138,7 +138,7 @@ describe('streams', () => {
     expect(order.length).toBeGreaterThan(3);
   });
 
-  it('SE-035: an abort drops what is not sealed and makes the other side end too', () => {
+  it('SE-043: an abort drops what is not sealed and makes the other side end too', () => {
     const { client, host, stream } = open();
     client.write(stream, bytes(100_000));
     settle(client, host);
@@ -150,7 +150,7 @@ describe('streams', () => {
     expect(drain(host).at(-1)?.kind).not.toBe('ended');
   });
 
-  it('SE-041: an end needs no credit, so a stalled stream can always be ended', () => {
+  it('SE-051: an end needs no credit, so a stalled stream can always be ended', () => {
     const { client, host, stream } = open();
     client.write(stream, bytes(50_000));
     settle(client, host);
@@ -172,7 +172,7 @@ describe('streams', () => {
     expect(drain(client)).toEqual([]);
   });
 
-  it('SE-031: opens at most STREAMS_MAX at once, and as many again as have ended', () => {
+  it('SE-041: opens at most STREAMS_MAX at once, and as many again as have ended', () => {
     const { client, host, stream } = open();
     for (let i = 1; i < STREAMS_MAX; i += 1) expect(client.open('x')).toBe(2 * i + 1);
     expect(client.open('x')).toBeUndefined();
@@ -250,7 +250,7 @@ describe('credit', () => {
     expect(Math.max(...limits.values())).toBeGreaterThan(100_000);
   });
 
-  it('SE-042: more than the credit is CREDIT_EXCEEDED', () => {
+  it('SE-052: more than the credit is CREDIT_EXCEEDED', () => {
     const { host } = open();
     const most = STREAM_CREDIT_BYTES - DATA_COST_BYTES;
     expect(give(host, data({ payload: bytes(most) }))).toBeUndefined();
@@ -264,7 +264,7 @@ describe('credit', () => {
 });
 
 describe('numbers', () => {
-  it('SE-020: drops duplicates, SE-021: refuses gaps', () => {
+  it('SE-031: drops duplicates, SE-032: refuses gaps', () => {
     const { host } = open();
     expect(give(host, data({}))).toBeUndefined();
     expect(give(host, data({}))).toBeUndefined();
@@ -273,7 +273,7 @@ describe('numbers', () => {
     expect(host.receivedThrough).toBe(1);
   });
 
-  it('SE-023: acknowledges with what is sent anyway, after a delay, or after enough bytes', () => {
+  it('SE-034: acknowledges with what is sent anyway, after a delay, or after enough bytes', () => {
     const { client, host, stream } = open();
     client.write(stream, bytes(10));
     for (const frame of records(client).flatMap(framesOf)) give(host, frame, 1_000);
@@ -300,7 +300,7 @@ describe('numbers', () => {
     expect(many.ackDeadline).toBe(1_000);
   });
 
-  it('SE-024: an ack of what was never sent is ACK_INVALID', () => {
+  it('SE-035: an ack of what was never sent is ACK_INVALID', () => {
     const { client, stream } = open();
     client.write(stream, bytes(1));
     expect(give(client, { kind: 'ack', receivedThrough: 1 })).toBe(ErrorCode.ACK_INVALID);
@@ -318,11 +318,11 @@ describe('numbers', () => {
     ['credit for a stream of the receiver that never was', { kind: 'credit', stream: 2, limit: 9 }],
     ['credit for a stream of the sender that never was', { kind: 'credit', stream: 1, limit: 9 }],
   ];
-  it.each(invalid)('SE-030, SE-034, SE-046: %s is STREAM_INVALID', (_, frame) => {
+  it.each(invalid)('SE-040, SE-042, SE-056: %s is STREAM_INVALID', (_, frame) => {
     expect(give(new Session('host', budget()), frame)).toBe(ErrorCode.STREAM_INVALID);
   });
 
-  it('SE-034: data behind an end, or a second opening, is STREAM_INVALID', () => {
+  it('SE-042: data behind an end, or a second opening, is STREAM_INVALID', () => {
     for (const [first, second] of [
       [data({ end: 0 }), data({ sequence: 2, open: undefined })],
       [data({}), data({ sequence: 2 })],
@@ -333,7 +333,7 @@ describe('numbers', () => {
     }
   });
 
-  it('SE-046: ignores late credit for a stream that has ended', () => {
+  it('SE-056: ignores late credit for a stream that has ended', () => {
     const { client, host, stream } = open();
     client.abort(stream, ErrorCode.CANCELLED);
     settle(client, host);

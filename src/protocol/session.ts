@@ -81,7 +81,7 @@ export class Session {
 
   // ---- the application ----
 
-  /** Open a stream for a service; undefined while STREAMS_MAX of this side's are open. @impl SE-031~1 */
+  /** Open a stream for a service; undefined while STREAMS_MAX of this side's are open. @impl SE-040~1, SE-041~1 */
   open(service: string): number | undefined {
     if (!isService(service)) throw new UsageError('a service is 1 to 32 printable ASCII characters');
     if (this.own.open >= STREAMS_MAX || this.own.next > STREAM_MAX) return undefined;
@@ -131,7 +131,7 @@ export class Session {
     this.cut(stream, code);
   }
 
-  /** Give back the credit of pieces that were handed over: the sum of their `cost`. @impl SE-043~1 */
+  /** Give back the credit of pieces that were handed over: the sum of their `cost`. @impl SE-053~1 */
   taken(id: number, cost: number): void {
     const stream = this.streams.get(id);
     if (stream === undefined || stream.dropping) return;
@@ -184,7 +184,7 @@ export class Session {
   }
 
   private receiveData(frame: DataFrame, now: number): Fault | undefined {
-    // @impl SE-020~1, SE-021~1
+    // @impl SE-031~1, SE-032~1
     if (frame.sequence <= this.receivedThrough) return undefined;
     if (frame.sequence > this.receivedThrough + 1) {
       return peerFault(ErrorCode.SEQUENCE_GAP, `${frame.sequence} follows ${this.receivedThrough}`);
@@ -193,21 +193,22 @@ export class Session {
     if (stream === undefined)
       return peerFault(ErrorCode.STREAM_INVALID, `stream ${frame.stream} is not open`);
     if (isFault(stream)) return stream;
-    // @impl SE-034~1
+    // @impl SE-042~1
     if (stream.ended) return peerFault(ErrorCode.STREAM_INVALID, `stream ${frame.stream} has ended`);
     const cost = creditCost(frame);
-    // @impl SE-042~1
+    // @impl SE-052~1
     if (stream.received + cost > stream.limit) {
       return peerFault(ErrorCode.CREDIT_EXCEEDED, `stream ${frame.stream} goes beyond ${stream.limit}`);
     }
     stream.received += cost;
+    // @impl SE-033~1
     this.receivedThrough = frame.sequence;
     this.noteAck(retainedCost(frame), now);
     this.deliver(stream, frame, cost);
     return undefined;
   }
 
-  /** Open the other side's next stream. @impl SE-030~1, SE-031~1 */
+  /** Open the other side's next stream. @impl SE-042~1 */
   private accept({ stream: id, open }: DataFrame): Stream | Fault {
     if (id !== this.peer.next) {
       return peerFault(
@@ -233,7 +234,7 @@ export class Session {
     } else this.take(stream, cost);
     if (end === undefined) return;
     stream.ended = true;
-    // @impl SE-035~1
+    // @impl SE-043~1
     if (!stream.dropping) this.events.push({ kind: 'ended', stream: stream.id, code: end });
     if (end !== ErrorCode.UNSPECIFIED) this.cut(stream, ErrorCode.CANCELLED);
     this.forget(stream);
@@ -241,7 +242,7 @@ export class Session {
 
   private receiveAck(through: number): Fault | undefined {
     const { retention } = this;
-    // @impl SE-024~1
+    // @impl SE-035~1
     if (through > retention.sealed) {
       return peerFault(ErrorCode.ACK_INVALID, `${through} of ${retention.sealed} sent`);
     }
@@ -254,12 +255,12 @@ export class Session {
   private receiveCredit({ stream: id, limit }: CreditFrame): Fault | undefined {
     const stream = this.streams.get(id);
     if (stream !== undefined) {
-      // @impl SE-045~1
+      // @impl SE-055~1
       if (limit > stream.sendLimit) stream.sendLimit = limit;
       this.mark(stream);
       return undefined;
     }
-    // @impl SE-046~1
+    // @impl SE-056~1
     const { next } = id % 2 === this.own.next % 2 ? this.own : this.peer;
     return id < next
       ? undefined
@@ -301,12 +302,12 @@ export class Session {
     return this.ackDueAt;
   }
 
-  /** Let each stream that can seal a frame do so in turn, so that none waits for more than one frame of another. */
+  /** Let each stream that can seal a frame do so in turn, so that none waits for many of another. @impl SE-045~1 */
   private sealReady(writer: RowWriter): boolean {
     const { retention } = this;
     for (let stream = this.ready[this.readyHead]; stream !== undefined; stream = this.ready[this.readyHead]) {
       if (stream.sendable) {
-        // @impl SE-022~1
+        // @impl SE-030~1, SE-061~1
         const frame = stream.nextFrame(retention.sealed + 1);
         if (retention.bytes + retainedCost(frame) > SESSION_RETAINED_BYTES_MAX) return false;
         if (retention.sealed >= SEQUENCE_MAX) return false;
@@ -340,7 +341,7 @@ export class Session {
     return this.receivedThrough;
   }
 
-  /** Send on a new path from the first unacknowledged frame on, before the other side has said what it has. */
+  /** Send on a new path from the first unacknowledged frame on, and every credit again. @impl SE-017~1, SE-018~1 */
   rewind(): void {
     this.retention.rewind();
     for (const stream of this.streams.values()) {
@@ -366,7 +367,7 @@ export class Session {
   // ---- inside ----
 
   private noteAck(cost: number, now: number): void {
-    // @impl SE-023~1
+    // @impl SE-034~1
     this.unackedBytes += cost;
     if (this.unackedBytes >= ACK_BYTES_MAX) this.ackDueAt = now;
     else this.ackDueAt ??= now + ACK_DELAY_MS_MAX;

@@ -77,7 +77,7 @@ export class Stream {
     return dropped;
   }
 
-  /** Whether a frame could be sealed, as far as this stream's credit goes. @impl SE-041~1 */
+  /** Whether a frame could be sealed, as far as this stream's credit goes. @impl SE-051~1 */
   get sendable(): boolean {
     if (this.endSealed) return false;
     if (this.head < this.queue.length) return this.sent + DATA_COST_BYTES < this.sendLimit;

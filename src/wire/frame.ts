@@ -6,6 +6,7 @@ import { type Frame as FrameMessage, FrameSchema } from '../gen/clawchat/v1/fram
 import type { Hello } from '../gen/clawchat/v1/handshake_pb.ts';
 import type { RotationNotice } from '../gen/clawchat/v1/rotation_pb.ts';
 import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX, SERVICE_BYTES_MAX } from '../gen/constants.ts';
+import { utf8Length } from './bytes.ts';
 import { type Fault, fault, isFault } from './fault.ts';
 import { decodeHot } from './hot.ts';
 
@@ -107,7 +108,7 @@ export function encodeFrame(frame: Frame): Uint8Array {
   return toBinary(FrameSchema, toMessage(frame));
 }
 
-/** Count a code that this version does not know as INTERNAL (spec/09-errors.md). */
+/** Count a code that this version does not know as INTERNAL. @impl ER-002~1 */
 export function knownCode(code: number): ErrorCode {
   return KNOWN_CODES.has(code) ? (code as ErrorCode) : ErrorCode.INTERNAL;
 }
@@ -153,21 +154,11 @@ export function checkFrame(frame: Frame): Frame | Fault {
 
 function checkHello({ protocolVersion, features, software }: Hello): boolean {
   if (protocolVersion < 1 || features.length > FEATURES_MAX) return false;
-  return features.every(feature => FEATURE.test(feature)) && utf8Bytes(software) <= SOFTWARE_BYTES_MAX;
+  return features.every(feature => FEATURE.test(feature)) && utf8Length(software) <= SOFTWARE_BYTES_MAX;
 }
 
 function isStream(stream: number): boolean {
   return stream >= 1 && stream <= STREAM_MAX;
-}
-
-/** Count the bytes of well-formed text in UTF-8. */
-function utf8Bytes(text: string): number {
-  let bytes = 0;
-  for (const char of text) {
-    const point = char.codePointAt(0) ?? 0;
-    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-  }
-  return bytes;
 }
 
 function malformed(detail: string): Fault {
@@ -177,6 +168,7 @@ function malformed(detail: string): Fault {
 /** The body as this program holds it; an integer of 2^53 or more is malformed. */
 function fromMessage({ body }: FrameMessage): Frame | Fault {
   switch (body.case) {
+    // @impl SE-001~1
     case undefined:
       return { kind: 'unknown' };
     case 'data': {

@@ -36,7 +36,7 @@ function readAll(plaintext: Uint8Array): (Frame | Fault)[] {
   return out;
 }
 
-describe('SE-005: wire classes', () => {
+describe('RC-012: wire classes', () => {
   it('pads to multiples of 128 up to 1,024, of 1,024 above, and to 65,535 at most', () => {
     const wire = (bytes: number): number => paddedBytes(bytes) + TAG;
     expect([0, 1, 112, 113, 1_008, 1_009, 2_032, 2_033, 64_496, 64_497, PLAINTEXT_MAX].map(wire)).toEqual([
@@ -45,7 +45,7 @@ describe('SE-005: wire classes', () => {
   });
 });
 
-describe('SE-001, SE-004: a row of frames', () => {
+describe('RC-010, RC-011: a row of frames', () => {
   it('gives back what was packed, record after record, padded with zeros', () => {
     const writer = new RowWriter();
     fc.assert(

@@ -15,7 +15,7 @@ import { type Cursor, readVarint, varintBytes, writeVarint } from './varint.ts';
 
 const TAG_BYTES: number = WIRE_RECORD_BYTES_MAX - WIRE_RECORD_PLAINTEXT_BYTES_MAX;
 
-/** Round a plaintext's length up to that of its wire class, without the tag. @impl SE-005~1 */
+/** Round a plaintext's length up to that of its wire class, without the tag. @impl RC-012~1 */
 export function paddedBytes(plaintextBytes: number): number {
   const wire = plaintextBytes + TAG_BYTES;
   const step = wire <= WIRE_SMALL_BYTES_MAX ? WIRE_STEP_BYTES : WIRE_LARGE_STEP_BYTES;
@@ -25,7 +25,7 @@ export function paddedBytes(plaintextBytes: number): number {
 /**
  * Reads the frames of one record's plaintext, one by one. Payloads are views of `plaintext`, which from here on
  * belongs to whoever holds a frame.
- * Faults: FRAME_MALFORMED; after one there is nothing more to read. Source: SE-001, SE-004, SE-005.
+ * Faults: FRAME_MALFORMED; after one there is nothing more to read. Source: RC-010, RC-011, RC-013.
  */
 export class RowReader {
   private readonly plaintext: Uint8Array;
@@ -41,13 +41,13 @@ export class RowReader {
     const { plaintext, cursor } = this;
     if (this.ended) return undefined;
     const start = cursor.at;
-    // @impl SE-005~1
+    // @impl RC-013~1
     if (start === 0 && paddedBytes(plaintext.length) !== plaintext.length) {
       return this.fail('a record has the length of no wire class');
     }
     if (start === plaintext.length) return this.finish(start);
     const length = readVarint(plaintext, plaintext.length, cursor);
-    // @impl SE-001~1
+    // @impl RC-010~1
     if (length === 0) return this.finish(start);
     if (length < 0 || cursor.at - start !== varintBytes(length)) return this.fail('a length is malformed');
     if (length > FRAME_BYTES_MAX) return this.fail('a frame is too long');
@@ -59,7 +59,7 @@ export class RowReader {
     return frame;
   }
 
-  /** Check that all is zero from the end mark on. @impl SE-004~1 */
+  /** Check that all is zero from the end mark on. @impl RC-011~1 */
   private finish(start: number): Fault | undefined {
     for (let at = start; at < this.plaintext.length; at += 1) {
       if (this.plaintext[at] !== 0) return this.fail('padding is not zero');
