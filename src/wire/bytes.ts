@@ -1,0 +1,66 @@
+/** Small operations on bytes that are no secret; secrets are compared by `Suite.equal` (spec/04-handshake.md). */
+import { UsageError } from './usage-error.ts';
+
+const HEX_DIGITS = '0123456789abcdef';
+
+/** Join parts into new bytes. */
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** Compare; the time tells where the first difference is. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Whether all bytes are zero; true for none. */
+export function isZero(bytes: Uint8Array): boolean {
+  return bytes.every(byte => byte === 0);
+}
+
+/** Write bytes as lower-case hexadecimal. */
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += HEX_DIGITS.charAt(byte >>> 4) + HEX_DIGITS.charAt(byte & 15);
+  return text;
+}
+
+/** Turn ASCII into bytes. */
+export function asciiBytes(text: string): Uint8Array {
+  return Uint8Array.from(text, character => character.charCodeAt(0));
+}
+
+/** Encode a whole number below 2^53 as 8 bytes, most significant first. */
+export function u64be(value: number): Uint8Array {
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new UsageError(`${value} is no whole number below 2^53`);
+  const out = new Uint8Array(8);
+  new DataView(out.buffer).setUint32(0, Math.floor(value / 2 ** 32));
+  new DataView(out.buffer).setUint32(4, value % 2 ** 32);
+  return out;
+}
+
+/** Decode 8 bytes from `offset` on, most significant first; undefined when the number is 2^53 or more. */
+export function readU64be(bytes: Uint8Array, offset: number): number | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const value = view.getUint32(offset) * 2 ** 32 + view.getUint32(offset + 4);
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** Count the bytes of a text in UTF-8, a lone surrogate as the 3 bytes of its replacement. */
+export function utf8Length(text: string): number {
+  let bytes = 0;
+  for (const character of text) {
+    const point = character.codePointAt(0) ?? 0;
+    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  }
+  return bytes;
+}
