@@ -1,0 +1,13 @@
+/** The judge of each family. */
+import { judgeDerivation, judgeWords } from './judge/derivation.ts';
+import { judgeGate, judgeHandshake } from './judge/handshake.ts';
+import { judgeInviteVector } from './judge/invite.ts';
+import type { Judges } from './judge/judge.ts';
+
+export const JUDGES: Judges = {
+  derivation: judgeDerivation,
+  words: judgeWords,
+  invite: judgeInviteVector,
+  gate: judgeGate,
+  handshake: judgeHandshake,
+};

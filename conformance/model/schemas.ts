@@ -1,0 +1,159 @@
+/** What the vectors of each family hold, as schemas. */
+import {
+  bytes,
+  bytesOf,
+  constant,
+  either,
+  familySchema,
+  flag,
+  key,
+  list,
+  number,
+  object,
+  type Schema,
+  streamed,
+  text,
+} from './schema.ts';
+
+const what = (name: string, fields: Readonly<Record<string, Schema>>): Schema =>
+  object({ what: constant(name), ...fields });
+
+const store: Schema = object({
+  'local?': object({ path: text }),
+  'https?': object({ read_url: text, spki_pin: bytes }),
+  'mega?': object({ folder_link: text }),
+});
+
+const derivation = familySchema('derivation', {
+  input: either(
+    what('label', { name: text }),
+    what('derive', { ikm: bytes, salt: bytes, name: text, context: list(bytes), length: number }),
+    what('hash', { name: text, parts: list(bytes) }),
+    what('server id', { identity: key }),
+    what('next identity', { identity: key }),
+    what('record hash', { payload: bytes }),
+    what('device id', { device_key: key }),
+    what('words hash', { identity: key, device_key: key }),
+    what('content hash', { content: streamed }),
+    what('invite checksum', { invite: bytes }),
+    ...[
+      'invite static',
+      'invite psk',
+      'invite gate',
+      'invite file',
+      'device psk',
+      'device gate',
+      'device file',
+    ].map(name => what(name, { secret: key })),
+    what('x25519 public', { secret_key: key }),
+    what('stanza tag', { file_key: key, salt: key }),
+    what('stanza key', { file_key: key, salt: key }),
+    what('seal key', { content_key: key, salt: key }),
+    what('gate handle', { gate_key: key, epoch: number }),
+    what('gate mac key', { gate_key: key, access_key: key, epoch: number }),
+    what('signed record', { identity_secret: key, identity: key, bytes }),
+    what('signed succession', { identity_secret: key, identity: key, bytes }),
+    what('prologue', { protocol_version: number, suite: number, server_id: key, epoch: number }),
+  ),
+  output: object({ value: bytes }),
+  debug: object({ 'prk?': key, 'info?': bytes, 'hashed?': bytes, 'signed?': bytes }),
+});
+
+const words = familySchema('words', {
+  input: either(object({ bytes: bytesOf(8) }), object({ identity: key, device_key: key })),
+  output: object({ words: text }),
+  debug: object({ bytes: bytesOf(8) }),
+});
+
+const inviteFields = object({
+  secret: key,
+  identity: key,
+  server_id: key,
+  expires_at_s: number,
+  stores: list(store),
+});
+
+const invite = familySchema('invite', {
+  input: either(
+    what('write', { invite: bytes }),
+    what('read', { text }),
+    what('read bundle', { bundle: bytes }),
+    what('read bundle', { invite: bytes, connection_file: streamed }),
+    what('expiry', { text, now_ms: number }),
+  ),
+  output: either(
+    object({
+      text,
+      fields: inviteFields,
+      static_secret: key,
+      static_public: key,
+      psk: key,
+      gate_key: key,
+      file_key: key,
+    }),
+    object({ fields: inviteFields, 'connection_file?': bytes }),
+    object({ expired: { const: false } }),
+  ),
+});
+
+const accessKeys = list(object({ epoch: number, key }));
+
+const gate = familySchema('gate', {
+  shared: object({ access_keys: accessKeys, members: list(object({ name: text, gate_key: key })) }),
+  input: either(
+    what('make', { gate_key: key, access_key: key, epoch: number, message_1: bytesOf(48) }),
+    what('judge', { token: text }),
+  ),
+  output: either(
+    object({ token: text, header: text }),
+    object({ member: text, epoch: number, message_1: bytesOf(48) }),
+  ),
+});
+
+const client = object({
+  server_id: key,
+  now_ms: number,
+  channel_keys: list(object({ public_key: key, not_after_ms: number })),
+  access_keys: accessKeys,
+  static_secret: key,
+  psk: key,
+  gate_key: key,
+  ephemeral_secret: key,
+  message_2: bytes,
+});
+
+const host = object({
+  server_id: key,
+  now_ms: number,
+  channel_keys: list(object({ secret_key: key, not_after_ms: number })),
+  access_keys: accessKeys,
+  members: list(
+    object({ name: text, gate_key: key, psk: key, static_public: key, removed_before_message_3: flag }),
+  ),
+  ephemeral_secret: key,
+  reply_payload: bytesOf(64),
+  token: text,
+  message_3: bytes,
+});
+
+const handshake = familySchema('handshake', {
+  input: { ...object({ 'client?': client, 'host?': host }), minProperties: 1 },
+  output: object({
+    'token?': text,
+    'member?': text,
+    'message_1?': bytesOf(48),
+    'message_2?': bytesOf(112),
+    'message_3?': bytesOf(64),
+    'handshake_hash?': key,
+    'initiator_key?': key,
+    'responder_key?': key,
+  }),
+  debug: object({
+    'why?': text,
+    'prologue?': bytes,
+    'steps?': list(object({ step: text, ck: key, h: key, 'k?': key, 'n?': number })),
+  }),
+});
+
+/** Schemas by the name of their family. */
+export const SCHEMAS: Readonly<Record<string, Schema>> = { derivation, words, invite, gate, handshake };
