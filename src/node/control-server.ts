@@ -116,7 +116,8 @@ class Connection {
   readonly #running = new Map<number, { readonly abort: AbortController; done: Promise<void> }>();
   readonly #streams = new Set<number>();
   #state: 'hello' | 'open' | 'closing' = 'hello';
-  #helloTimer: NodeJS.Timeout | undefined;
+  /** Until hello; and again from the last word to the end. */
+  #endTimer: NodeJS.Timeout | undefined;
   #stallTimer: NodeJS.Timeout | undefined;
   #queuedBytes = 0;
   #takenAtTimer = 0;
@@ -125,7 +126,7 @@ class Connection {
   constructor(socket: Socket, options: Required<ControlServerOptions>) {
     this.#socket = socket;
     this.#options = options;
-    this.#helloTimer = setTimeout(() => socket.destroy(), options.limits.helloMsMax);
+    this.#endTimer = setTimeout(() => socket.destroy(), options.limits.helloMsMax);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.on('drain', () => this.#wakeAll());
     socket.on('error', () => {}); // 'close' follows.
@@ -141,13 +142,14 @@ class Connection {
     const gone = this.#socket.destroyed ? Promise.resolve() : once(this.#socket, 'close');
     const timer = setTimeout(() => this.#socket.destroy(), graceMs);
     await Promise.race([Promise.all(single), gone]);
-    this.#socket.destroySoon();
+    this.#socket.end();
     await gone;
     clearTimeout(timer);
   }
 
   #read(chunk: Buffer): void {
-    for (const message of this.#reader.push(chunk) ?? [undefined]) {
+    const messages = this.#state === 'closing' ? [] : (this.#reader.push(chunk) ?? [undefined]);
+    for (const message of messages) {
       if (this.#state === 'closing') return;
       const request = message === undefined ? undefined : decodeRequest(message);
       const broken = request === undefined ? 'a message is too long or cannot be read' : this.#take(request);
@@ -183,13 +185,11 @@ class Connection {
 
   /** @impl CT-020~1 @impl CT-021~1 @impl CT-022~1 */
   #greet(requestId: number, hello: ControlHello): void {
-    clearTimeout(this.#helloTimer);
+    clearTimeout(this.#endTimer);
     const { identity, resident } = this.#options;
     const refusal = refuseHello(hello, identity);
     if (refusal !== undefined) {
-      this.#state = 'closing';
-      this.#sendError(requestId, refusal);
-      this.#socket.destroySoon();
+      this.#lastWord(requestId, refusal);
       return;
     }
     this.#state = 'open';
@@ -266,9 +266,18 @@ class Connection {
   /** @impl CT-003~1 */
   #violated(what: string): void {
     this.#options.log.warn('control-rule-broken', { what });
+    this.#lastWord(0, failure(ErrorCode.USAGE, what));
+  }
+
+  /**
+   * Say why, and end. What still comes is read and thrown away, because a peer whose write fails stops reading, and
+   * would not hear the reason.
+   */
+  #lastWord(requestId: number, reason: ClawChatError): void {
     this.#state = 'closing';
-    this.#sendError(0, failure(ErrorCode.USAGE, what));
-    this.#socket.destroySoon();
+    this.#sendError(requestId, reason);
+    this.#socket.end();
+    this.#endTimer = setTimeout(() => this.#socket.destroy(), CLOSE_GRACE_MS);
   }
 
   #wakeAll(): void {
@@ -279,7 +288,7 @@ class Connection {
 
   #ended(): void {
     this.#state = 'closing';
-    clearTimeout(this.#helloTimer);
+    clearTimeout(this.#endTimer);
     clearTimeout(this.#stallTimer);
     for (const { abort } of this.#running.values()) abort.abort();
     this.#wakeAll();
