@@ -41,9 +41,9 @@ export function decodeBase32(text: string): Uint8Array | undefined {
   return bits >= BITS || held !== 0 ? undefined : out;
 }
 
-/** Drop what is only there for the eye: white space and hyphens; fold upper case of ASCII. @impl IN-004~1 */
+/** Drop what is only there for the eye: white space and hyphens, of ASCII only; fold its upper case. @impl IN-004~1 */
 export function foldText(text: string): string {
-  return text.replace(/[\s-]+/g, '').replace(/[A-Z]+/g, letters => letters.toLowerCase());
+  return text.replace(/[\t\n\v\f\r -]+/g, '').replace(/[A-Z]+/g, letters => letters.toLowerCase());
 }
 
 /** Read the letters that people confuse as the digits they meant. @impl IN-004~1 */

@@ -195,6 +195,7 @@ function encodeReply(witness: RecordName | undefined): Uint8Array {
   return reply;
 }
 
+/** @impl HS-022~1 */
 function parseReply(payload: Uint8Array): RecordName | Fault | undefined {
   const reply = tryParse(HandshakeReplySchema, payload);
   if (reply === undefined) return failed('message 2 carries no HandshakeReply');

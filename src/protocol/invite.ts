@@ -15,8 +15,9 @@ const INVITE_VERSION = 1;
 const INVITE_BYTES_MAX = 2_048;
 const CHECKSUM_BYTES = 4;
 const TEXT_PREFIX = 'clawchat1';
+const BUNDLE_KIND: Uint8Array = asciiBytes('ClawChat bundle ');
 const BUNDLE_START: Uint8Array = asciiBytes('ClawChat bundle 1\n');
-const UTF8_MARK: Uint8Array = Uint8Array.of(0xef, 0xbb, 0xbf);
+const BUNDLE_BYTES_MAX = 266_240;
 const KEY_BYTES = 32;
 
 /** An invite that keeps every rule of `invite.proto`. */
@@ -120,14 +121,24 @@ export function parseInvite(suite: Suite, bytes: Uint8Array): Invite | Fault {
   };
 }
 
-/** Read what a person was handed, a text or a bundle, told apart by the first bytes. Faults: as `parseInviteText`. */
+/**
+ * Read what a person was handed, a text or a bundle, told apart by the first bytes.
+ *
+ * Faults: INVITE_MALFORMED, INVITE_CHECKSUM, VERSION_UNSUPPORTED. @impl IN-007~1
+ */
 export function parseInviteInput(suite: Suite, bytes: Uint8Array): InviteInput | Fault {
-  if (!startsWith(bytes, BUNDLE_START)) {
+  if (!startsWith(bytes, BUNDLE_KIND)) {
     const invite = parseInviteText(suite, asciiText(bytes));
     return isFault(invite) ? invite : { invite, connectionFile: undefined };
   }
-  const bundle = tryParse(InviteBundleSchema, bytes.subarray(BUNDLE_START.length));
-  if (bundle === undefined) return malformed('the bundle does not parse');
+  if (!startsWith(bytes, BUNDLE_START)) {
+    return fault('peer', ErrorCode.VERSION_UNSUPPORTED, 'the bundle is of another version');
+  }
+  const body = bytes.subarray(BUNDLE_START.length);
+  const bundle = body.length <= BUNDLE_BYTES_MAX ? tryParse(InviteBundleSchema, body) : undefined;
+  if (bundle === undefined || bundle.invite.length === 0 || bundle.connectionFile.length === 0) {
+    return malformed('the bundle does not parse');
+  }
   const invite = parseInvite(suite, bundle.invite.slice());
   return isFault(invite) ? invite : { invite, connectionFile: bundle.connectionFile };
 }
@@ -143,12 +154,11 @@ function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
   return sameBytes(bytes.subarray(0, start.length), start);
 }
 
-/** One character a byte; what is not ASCII becomes a letter that no invite has. An editor's UTF-8 mark is dropped. */
+/** One character a byte; what is not ASCII becomes a letter that no invite has. */
 function asciiText(bytes: Uint8Array): string {
-  const text = startsWith(bytes, UTF8_MARK) ? bytes.subarray(UTF8_MARK.length) : bytes;
-  let out = '';
-  for (const byte of text) out += byte < 0x80 ? String.fromCharCode(byte) : '?';
-  return out;
+  let text = '';
+  for (const byte of bytes) text += byte < 0x80 ? String.fromCharCode(byte) : '?';
+  return text;
 }
 
 function malformed(what: string): Fault {
