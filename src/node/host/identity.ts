@@ -1,0 +1,75 @@
+/** Who a host is: made at the first start, with the next identity key in a file of its own. Chapter: spec/03-connection-file.md 3.2. */
+import { join, resolve } from 'node:path';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { ClawChatError, isFault } from '../../protocol/fault.ts';
+import { nextIdentityHash, SECRET_BYTES, serverId } from '../../protocol/keys.ts';
+import type { HostIdentity } from '../../protocol/record-maker.ts';
+import { decodeIdentity, encodeIdentity, IDENTITY_KEY } from '../../protocol/storage.ts';
+import type { Database } from '../../runtime/database.ts';
+import { failure } from '../failure.ts';
+import { readSecretFile, removeFile, writeFileAtomic } from '../files.ts';
+import { native } from '../native.ts';
+
+const NEXT_NAME = 'next-identity.key';
+
+/** Where the next identity key lies until it is exported. */
+export function nextIdentityPath(directory: string): string {
+  return join(directory, NEXT_NAME);
+}
+
+/** Read who the host is; undefined before its first start. @throws ClawChatError `STORE_DAMAGED` */
+export async function readIdentity(database: Database): Promise<HostIdentity | undefined> {
+  const stored = await database.get(IDENTITY_KEY);
+  if (stored === undefined) return undefined;
+  const identity = decodeIdentity(native, stored);
+  if (isFault(identity)) throw new ClawChatError(identity);
+  return identity;
+}
+
+/**
+ * Make who the host is. The file of the next key is written first: an identity in the database always names a key
+ * that somebody has.
+ */
+export async function makeIdentity(database: Database, directory: string): Promise<HostIdentity> {
+  const seed = native.randomBytes(SECRET_BYTES);
+  const nextSeed = native.randomBytes(SECRET_BYTES);
+  await writeFileAtomic(nextIdentityPath(directory), nextSeed);
+  const publicKey = native.ed25519Public(seed);
+  const identity: HostIdentity = {
+    seed,
+    publicKey,
+    serverId: serverId(native, publicKey),
+    nextIdentityHash: nextIdentityHash(native, native.ed25519Public(nextSeed)),
+    successions: [],
+  };
+  native.erase(nextSeed);
+  await database.commit([{ kind: 'put', key: IDENTITY_KEY, value: encodeIdentity(identity) }]);
+  return identity;
+}
+
+/** Whether the next identity key has left this machine. */
+export async function isNextIdentityExported(directory: string): Promise<boolean> {
+  return (await readSecretFile(nextIdentityPath(directory), SECRET_BYTES)) === undefined;
+}
+
+/**
+ * Move the next identity key into `file`: write it there, read it back, and only then remove it here. What an embedded
+ * disk really erases nobody knows; the threat model says so.
+ *
+ * @throws ClawChatError `USAGE` when it was exported before, or `file` lies in the data directory.
+ */
+export async function moveNextIdentity(directory: string, file: string): Promise<void> {
+  const path = nextIdentityPath(directory);
+  const target = resolve(file);
+  const seed = await readSecretFile(path, SECRET_BYTES);
+  if (seed === undefined) throw failure(ErrorCode.USAGE, 'the next identity key was exported before');
+  if (target.startsWith(join(resolve(directory), '/'))) {
+    throw failure(ErrorCode.USAGE, 'take it out of the data directory: it is to be kept offline');
+  }
+  await writeFileAtomic(target, seed);
+  const written = await readSecretFile(target, SECRET_BYTES);
+  if (written === undefined || !native.equal(written, seed)) {
+    throw failure(ErrorCode.STORAGE_FULL, `${target} could not be read back; nothing was removed`);
+  }
+  await removeFile(path);
+}

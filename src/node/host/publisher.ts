@@ -1,0 +1,157 @@
+/** Performs what publishing decides: writes and reads stores, with a deadline each. Chapter: spec/07-discovery.md 7.3. */
+import {
+  isSealVerified,
+  type Publication,
+  type PublishInput,
+  type Publishing,
+  type PublishOutput,
+  publishDeadline,
+  publishing,
+  stepPublishing,
+} from '../../discovery/publishing.ts';
+import type { StoreReader, StoreWriter } from '../../discovery/store.ts';
+import { judge, type Opened } from '../../discovery/verdict.ts';
+import type { Fault } from '../../protocol/fault.ts';
+import type { RecordName } from '../../protocol/freshness.ts';
+import type { Log } from '../log.ts';
+import { Alarm, drawUnit, readNow } from '../now.ts';
+
+/** One store, as this host writes it and as everybody reads it. */
+export interface PublisherStore {
+  readonly writer: StoreWriter;
+  readonly reader: StoreReader;
+  readonly remote: boolean;
+}
+
+/** What a publisher works with. */
+export interface PublisherOptions {
+  readonly stores: readonly PublisherStore[];
+  readonly readAgainMs: number;
+  /** Open a file that was read back, by a client's rules. */
+  readonly open: (bytes: Uint8Array) => Opened | Fault;
+  /** The record was read back from a store that counts. */
+  readonly verified: (record: RecordName) => void;
+  /** A store holds a record of this host that its database does not know. */
+  readonly older: (found: RecordName) => void;
+  readonly log: Log;
+}
+
+/** Keeps the current connection file in every store. */
+export class Publisher {
+  readonly #options: PublisherOptions;
+  readonly #alarm = new Alarm(() => this.#step({ kind: 'wake', entropy: drawUnit() }));
+  readonly #underWay = new Map<number, AbortController>();
+  #waiting: { readonly serial: number; readonly resolve: (verified: boolean) => void }[] = [];
+  #state: Publishing;
+  #closed = false;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+    this.#state = publishing(
+      options.stores.map(({ remote }) => remote),
+      options.readAgainMs,
+    );
+  }
+
+  /** How each store stands, in the order of the options. */
+  get state(): Publishing {
+    return this.#state;
+  }
+
+  /** Publish; resolves with true once these very bytes were read back, with false when `waitMs` pass before. */
+  publish(publication: Publication, waitMs: number): Promise<boolean> {
+    this.#step({ kind: 'publish', publication });
+    const { serial } = this.#state;
+    return new Promise(resolve => {
+      const timer = setTimeout(() => finish(false), waitMs);
+      const finish = (verified: boolean): void => {
+        clearTimeout(timer);
+        this.#waiting = this.#waiting.filter(entry => entry !== waiting);
+        resolve(verified);
+      };
+      const waiting = { serial, resolve: finish };
+      this.#waiting.push(waiting);
+      this.#settle();
+    });
+  }
+
+  /** Read every store once, as a client would; resolves with what each gave, undefined for nothing of use. */
+  async survey(timeoutMs: number): Promise<readonly (Opened | undefined)[]> {
+    const signal = AbortSignal.timeout(timeoutMs);
+    return Promise.all(
+      this.#options.stores.map(async ({ reader }) => {
+        const verdict = judge(await reader.read(signal, { unconditional: true }), this.#options.open);
+        return verdict.kind === 'record' ? verdict.record : undefined;
+      }),
+    );
+  }
+
+  /** Give up what is under way. */
+  close(): void {
+    this.#closed = true;
+    this.#alarm.set(undefined);
+    for (const attempt of this.#underWay.values()) attempt.abort();
+    for (const { resolve } of [...this.#waiting]) resolve(false);
+  }
+
+  #step(input: PublishInput): void {
+    if (this.#closed) return;
+    const [state, outputs] = stepPublishing(this.#state, input, readNow());
+    this.#state = state;
+    for (const output of outputs) this.#perform(output);
+    this.#alarm.set(publishDeadline(this.#state));
+    this.#settle();
+  }
+
+  /** Tell who waits for a publication that it, or a later one, lies where devices read it. */
+  #settle(): void {
+    if (!isSealVerified(this.#state)) return;
+    for (const { serial, resolve } of [...this.#waiting]) {
+      if (serial <= this.#state.serial) resolve(true);
+    }
+  }
+
+  #perform(output: PublishOutput): void {
+    const { log, stores } = this.#options;
+    const store = stores[output.store];
+    if (store === undefined) return;
+    switch (output.kind) {
+      case 'write': {
+        const { attempt, bytes } = output;
+        void store.writer.publish(bytes, this.#begin(attempt)).then(answer => {
+          this.#underWay.delete(attempt);
+          this.#step({ kind: 'wrote', store: output.store, attempt, answer, entropy: drawUnit() });
+        });
+        break;
+      }
+      case 'read': {
+        const { attempt } = output;
+        void store.reader.read(this.#begin(attempt), { unconditional: true }).then(answer => {
+          this.#underWay.delete(attempt);
+          const verdict = judge(answer, this.#options.open);
+          this.#step({ kind: 'read', store: output.store, attempt, verdict, entropy: drawUnit() });
+        });
+        break;
+      }
+      case 'cancel':
+        this.#underWay.get(output.attempt)?.abort();
+        break;
+      case 'verified':
+        log.debug('store-verified', { store: store.reader.name, sequence: output.record.sequence });
+        if (output.counts) this.#options.verified(output.record);
+        break;
+      case 'failed':
+        log.warn('store-failed', { store: store.reader.name, why: output.failure.detail });
+        break;
+      case 'older':
+        log.error('store-ahead', { store: store.reader.name, sequence: output.found.sequence });
+        this.#options.older(output.found);
+    }
+  }
+
+  #begin(attempt: number): AbortSignal {
+    const controller = new AbortController();
+    this.#underWay.set(attempt, controller);
+    return controller.signal;
+  }
+}
