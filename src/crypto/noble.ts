@@ -92,14 +92,13 @@ function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Ui
   const { Point } = ed25519;
   const r = signature.subarray(0, 32);
   const s = fromLittleEndian(signature.subarray(32));
-  if (s >= Point.Fn.ORDER) return false;
   try {
     const a = Point.fromBytes(publicKey);
-    if (a.isSmallOrder()) return false;
+    if (a.isSmallOrder() || Point.fromBytes(r).isSmallOrder()) return false;
     const k = fromLittleEndian(absorb(sha512.create(), [r, publicKey, message]).digest()) % Point.Fn.ORDER;
     return equalBytes(Point.BASE.multiplyUnsafe(s).subtract(a.multiplyUnsafe(k)).toBytes(), r);
   } catch {
-    // `fromBytes` throws for bytes that encode no point, or not in the canonical way.
+    // For bytes that encode no point, or not in the canonical way, or an S that is not below L.
     return false;
   }
 }

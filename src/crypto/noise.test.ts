@@ -271,8 +271,9 @@ describe.each(suites)('what a peer can send, $name', suite => {
 });
 
 /** A suite that remembers every secret that passed through it, so that a test can look for what is left. */
-function watched(suite: Suite): { suite: Suite; secrets: Uint8Array[]; live: Set<string> } {
+function watched(suite: Suite): { suite: Suite; secrets: Uint8Array[]; live: Set<string>; erased: string[] } {
   const secrets: Uint8Array[] = [];
+  const erased: string[] = [];
   const live = new Set<string>();
   let count = 0;
   const watch = <H extends { destroy(): void }>(what: string, handle: H): H => {
@@ -294,8 +295,13 @@ function watched(suite: Suite): { suite: Suite; secrets: Uint8Array[]; live: Set
   return {
     secrets,
     live,
+    erased,
     suite: {
       ...suite,
+      erase: bytes => {
+        erased.push(toHex(bytes));
+        suite.erase(bytes);
+      },
       hkdfSha256: (ikm, salt, info, length) => keep(suite.hkdfSha256(ikm, salt, info, length)),
       aead: key => watch('aead', suite.aead(key)),
       x25519Key: privateKey => {
@@ -314,7 +320,7 @@ describe('secrets', () => {
 
   test('are erased when the handshake ends well', () => {
     for (const role of ['initiator', 'responder'] as const) {
-      const { suite, secrets, live } = watched(native);
+      const { suite, secrets, live, erased } = watched(native);
       const states = start(
         vector,
         role === 'initiator' ? suite : native,
@@ -338,8 +344,12 @@ describe('secrets', () => {
       // What is left is the two keys of Split, until they are used and destroyed.
       expect(left[0]).toHaveLength(64);
       expect(live).toEqual(statics);
+      expect(erased).toContain(vector.psk);
       split.send.encryptWithAd(none, none);
       expect(live.size).toBe(statics.size + 1);
+      expect(
+        [left[0]?.subarray(0, 32), left[0]?.subarray(32)].filter(key => key !== undefined && zero(key)),
+      ).toHaveLength(1);
       split.send.destroy();
       split.receive.destroy();
       expect(secrets.filter(secret => !zero(secret))).toEqual([]);
@@ -351,7 +361,7 @@ describe('secrets', () => {
     'are erased when message %i is a forged one, and when the handshake is given up',
     index => {
       for (const end of ['forged', 'given up', 'given up at the end'] as const) {
-        const { suite, secrets, live } = watched(noble);
+        const { suite, secrets, live, erased } = watched(noble);
         const state = awaiting(index, suite);
         if (end === 'forged') state.readMessage(new Uint8Array(200).fill(9));
         if (end === 'given up at the end' && index === 2) state.readMessage(messages[2] ?? none);
@@ -360,6 +370,7 @@ describe('secrets', () => {
         expect([...live].filter(name => name.startsWith('x25519'))).toHaveLength(2);
         expect([...live].filter(name => name.startsWith('aead'))).toEqual([]);
         expect(secrets.filter(secret => !zero(secret))).toEqual([]);
+        expect(erased).toContain(vector.psk);
         if (end === 'forged') expect(secrets.length).toBeGreaterThan(0);
       }
     },

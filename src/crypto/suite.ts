@@ -48,9 +48,9 @@ export interface Suite {
   /**
    * Verify a signature; any other length of key or signature is false.
    *
-   * RFC 8032, 5.1.7, with each freedom that it leaves closed: S below L; the equation without the cofactor, decided by
-   * comparing the bytes of R (so R is canonical); the public key canonical and not of small order, because
-   * under such a key one signature fits many messages.
+   * RFC 8032, 5.1.7, with each freedom that it leaves closed, so that all backends say the same: S below L; the
+   * equation without the cofactor; the public key and R canonical, and neither of small order - under such a key one
+   * signature fits many messages. Signatures made as RFC 8032 says always pass.
    */
   ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 
