@@ -198,6 +198,7 @@ async function run(kills: number, env: NodeJS.ProcessEnv = {}): Promise<Outcome>
   return { stored: await linesOf(directory), heard, expected, repeated, killed };
 }
 
+// CT-010~1, CT-014~1, CT-041~1
 test('all lines are stored once, and heard once and in order by each listener', async () => {
   const { stored, heard, expected, repeated, killed } = await run(KILLS);
   console.log(`lines ${stored.length}, repeated ${repeated}, killed ${JSON.stringify(killed)}`);
@@ -220,6 +221,7 @@ test('an owner that forgets which ids it has seen stores lines twice, and the le
   expect(new Set(stored).size).toBeLessThan(stored.length);
 }, 30_000);
 
+// CT-014~1, CT-040~1
 test('of many processes that start at once exactly one owns, and all are served', async () => {
   const directory = mkdtempSync(join(root, 'data-'));
   const all = Array.from({ length: 16 }, (_, i) => {

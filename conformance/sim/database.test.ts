@@ -218,6 +218,7 @@ describe('group commit', () => {
     expect(groups).toEqual([2, 1, 1]);
   });
 
+  // CT-005~1
   test('takes nothing more once a write has failed', async () => {
     let writes = 0;
     const fail = async (): Promise<void> => {
@@ -234,6 +235,7 @@ describe('group commit', () => {
 });
 
 describe('the crash database crashes', () => {
+  // CT-005~1
   test('into a prefix of the commits that holds every one that resolved', async () => {
     const seen = { resolved: 0, lost: 0, keptUnsynced: 0, torn: 0 };
     const death = fc.record({

@@ -33,6 +33,7 @@ function directoryOf(bytes: number): string {
 }
 
 describe('the control socket', () => {
+  // CT-011~1
   test('lies in the directory as long as its path fits', async () => {
     const directory = directoryOf(SOCKET_PATH_BYTES_MAX - '/control.sock'.length);
     const path = await ownerSocketPath(directory, native);
@@ -42,6 +43,7 @@ describe('the control socket', () => {
     expect(existsSync(join(directory, 'control.address'))).toBe(false);
   });
 
+  // CT-011~1, CT-013~1
   test('lies in the runtime directory when its path is a byte longer, and attachers need no environment to find it', async () => {
     const directory = directoryOf(SOCKET_PATH_BYTES_MAX - '/control.sock'.length + 1);
     expect(await attacherSocketPath(directory)).toBeUndefined();
@@ -63,6 +65,7 @@ describe('the control socket', () => {
     expect(await ownerSocketPath(b, native)).not.toBe(path);
   });
 
+  // CT-011~1
   test.each([
     ['is open to others', (folder: string) => mkdirSync(folder, { mode: 0o700 }) ?? chmodSync(folder, 0o777)],
     ['is a link', (folder: string) => symlinkSync(tmpdir(), folder)],
@@ -79,6 +82,7 @@ describe('the control socket', () => {
     expect(path).toMatch(new RegExp(`^${temporary}/clawchat-\\d+/`));
   });
 
+  // CT-013~1
   test('is not looked for in a folder that others can enter by now', async () => {
     vi.stubEnv('XDG_RUNTIME_DIR', root);
     const directory = directoryOf(120);
@@ -87,6 +91,7 @@ describe('the control socket', () => {
     await expect(attacherSocketPath(directory)).rejects.toMatchObject({ code: ErrorCode.PERMISSIONS_LOOSE });
   });
 
+  // CT-010~1
   test('of a dead owner is removed, and so is a note that leads elsewhere', async () => {
     const directory = directoryOf(80);
     writeFileSync(join(directory, 'control.sock'), 'left');

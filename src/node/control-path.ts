@@ -20,7 +20,6 @@ const WINDOWS: boolean = process.platform === 'win32';
  * of the database lock may call this: whatever socket is there is then of a dead process, and is removed.
  *
  * @throws ClawChatError `PERMISSIONS_LOOSE` when no folder for it can be trusted.
- * @impl CT-010~1
  * @impl CT-011~1
  */
 export async function ownerSocketPath(directory: string, suite: Suite): Promise<string> {
@@ -41,7 +40,7 @@ export async function ownerSocketPath(directory: string, suite: Suite): Promise<
  * Find where the owner would be listening; undefined when no owner has ever listened there.
  *
  * @throws ClawChatError `PERMISSIONS_LOOSE` when somebody else could be listening instead.
- * @impl CT-012~1
+ * @impl CT-013~1
  */
 export async function attacherSocketPath(directory: string): Promise<string | undefined> {
   const written = await readSecretFile(join(directory, ADDRESS_NAME), ADDRESS_BYTES_MAX);

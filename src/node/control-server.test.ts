@@ -130,6 +130,7 @@ const cursorOf = (body: ResponseBody): number =>
   body.case === 'items' ? Number(body.value.items[0]?.cursor) : -1;
 
 describe('attaching', () => {
+  // CT-012~1, CT-021~1
   test('answers hello, then requests, over a socket of mode 0600', async () => {
     const { path } = await serve({}, true);
     expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -153,6 +154,7 @@ describe('attaching', () => {
     expect(await attach({ path, identity, timeoutMs: 1000 })).toBeUndefined();
   });
 
+  // CT-021~1
   test.each([
     [{ program: ControlProgram.HOST }, ErrorCode.USAGE],
     [{ schema: 0 }, ErrorCode.SCHEMA_NEWER],
@@ -163,6 +165,7 @@ describe('attaching', () => {
     await expect(attach(options)).rejects.toMatchObject({ code });
   });
 
+  // CT-021~1
   test('of another protocol version is refused', async () => {
     const { path } = await serve();
     const peer = new RawPeer(path);
@@ -173,6 +176,7 @@ describe('attaching', () => {
     ]);
   });
 
+  // CT-030~1
   test('is bounded in number; the room is there again when one leaves', async () => {
     const { path } = await serve({ connectionsMax: 2 });
     const first = await attached(path);
@@ -185,6 +189,7 @@ describe('attaching', () => {
     third.close();
   });
 
+  // CT-030~1
   test('without a hello ends by itself', async () => {
     const { path } = await serve({ helloMsMax: 20 });
     await new RawPeer(path).closed;
@@ -209,6 +214,7 @@ describe('requests', () => {
     expect(await client.call(PING)).toMatchObject({ case: 'pong' });
   });
 
+  // CT-024~1
   test('reach the owner in order, however many, and never more at once than it takes', async () => {
     const { path, owner } = await serve();
     const client = await attached(path);
@@ -231,6 +237,7 @@ describe('requests', () => {
     expect(await status).toMatchObject({ case: 'clientStatus', value: { joined: true } });
   });
 
+  // CT-026~1
   test('are cancelled on both sides', async () => {
     const { path, owner } = await serve();
     const client = await attached(path);
@@ -259,6 +266,7 @@ describe('requests', () => {
 });
 
 describe('streams', () => {
+  // CT-025~1
   test('come in order and end', async () => {
     const { path } = await serve();
     const client = await attached(path);
@@ -267,6 +275,7 @@ describe('streams', () => {
     expect(cursors).toEqual(Array.from({ length: 1000 }, (_, i) => 999_001 + i));
   });
 
+  // CT-026~1
   test('end at the owner when the reader leaves, by break or by signal', async () => {
     const { path, owner } = await serve();
     const client = await attached(path);
@@ -282,6 +291,7 @@ describe('streams', () => {
     expect(await client.call(PING)).toMatchObject({ case: 'pong' });
   });
 
+  // CT-032~1
   test('wait for a slow reader instead of piling up, and lose nothing', async () => {
     const { path, owner } = await serve();
     owner.itemBytes = 10_000;
@@ -305,6 +315,7 @@ describe('streams', () => {
 });
 
 describe('who breaks the rules', () => {
+  // CT-022~1
   const rules: Readonly<Record<string, (peer: RawPeer) => void>> = {
     'does not say hello first': peer => peer.say(1, PING),
     'says hello twice': peer => {
@@ -349,6 +360,7 @@ describe('who breaks the rules', () => {
     expect(await bystander.call(PING)).toMatchObject({ case: 'pong' });
   });
 
+  // CT-023~1
   test('asks what this version does not know is told so, and may go on', async () => {
     const { path } = await serve();
     const peer = new RawPeer(path);
@@ -364,6 +376,7 @@ describe('who breaks the rules', () => {
     ]);
   });
 
+  // CT-031~1
   test('reads nothing of a stream is cut off after a while, not at once', async () => {
     const { path, owner } = await serve({ stallMs: 100 });
     owner.itemBytes = 10_000;
@@ -378,6 +391,7 @@ describe('who breaks the rules', () => {
     expect(owner.produced).toBeLessThan(200);
   });
 
+  // CT-031~1
   test('asks and asks and reads nothing is cut off by size', async () => {
     const { path, owner } = await serve({ queueBytesMax: 1000 });
     const peer = new RawPeer(path);
@@ -392,6 +406,7 @@ describe('who breaks the rules', () => {
 });
 
 describe('closing', () => {
+  // CT-040~1
   test('finishes single answers, ends streams without a word, takes nothing new, and removes the socket', async () => {
     const { path, owner, server } = await serve();
     const peer = new RawPeer(path);

@@ -78,7 +78,7 @@ export class ControlServer {
     this.#server = createServer(socket => this.#accept(socket));
     // After `listening` there is one kind: an accept failed, and the next one may not.
     this.#server.on('error', error => this.#options.log.warn('control-accept-failed', { error }));
-    // Those over the bound are closed at once; who attaches tries again.
+    // Those over the bound are closed at once; who attaches tries again. @impl CT-030~1
     this.#server.maxConnections = this.#options.limits.connectionsMax;
   }
 
@@ -86,7 +86,7 @@ export class ControlServer {
   async listen(path: string): Promise<void> {
     this.#server.listen({ path, backlog: BACKLOG });
     await once(this.#server, 'listening');
-    // The directory keeps others out already; the mode is for who looks at the socket alone.
+    // The directory keeps others out already; the mode is for who looks at the socket alone. @impl CT-012~1
     if (process.platform !== 'win32') await chmod(path, 0o600);
   }
 
@@ -133,7 +133,7 @@ class Connection {
     socket.on('close', () => this.#ended());
   }
 
-  /** Answer nothing new, wait for single answers under way, flush and close. */
+  /** Answer nothing new, wait for single answers under way, flush and close. @impl CT-040~1 */
   async close(graceMs: number): Promise<void> {
     this.#state = 'closing';
     const single = [...this.#running]
@@ -157,7 +157,7 @@ class Connection {
     }
   }
 
-  /** Begin what is asked; give the rule that it breaks, if any. */
+  /** Begin what is asked; give the rule that it breaks, if any. @impl CT-023~1 @impl CT-024~1 */
   #take({ requestId, body }: ControlRequest): string | undefined {
     if (this.#state === 'hello') {
       if (body.case !== 'hello') return 'the first request is not hello';
@@ -183,7 +183,7 @@ class Connection {
     return undefined;
   }
 
-  /** @impl CT-020~1 @impl CT-021~1 @impl CT-022~1 */
+  /** @impl CT-021~1 */
   #greet(requestId: number, hello: ControlHello): void {
     clearTimeout(this.#endTimer);
     const { identity, resident } = this.#options;
@@ -197,6 +197,7 @@ class Connection {
     this.#send(requestId, true, { case: 'welcome', value });
   }
 
+  /** @impl CT-025~1 @impl CT-026~1 */
   async #run(requestId: number, body: RequestBody, signal: AbortSignal): Promise<void> {
     try {
       const answer = this.#options.owner.answer(body, signal);
@@ -218,6 +219,7 @@ class Connection {
     }
   }
 
+  /** @impl CT-032~1 */
   async #pump(requestId: number, answer: AsyncIterable<ResponseInit>, signal: AbortSignal): Promise<void> {
     for await (const part of answer) {
       if (signal.aborted) break;
@@ -263,7 +265,7 @@ class Connection {
     this.#socket.destroy();
   }
 
-  /** @impl CT-003~1 */
+  /** @impl CT-022~1 */
   #violated(what: string): void {
     this.#options.log.warn('control-rule-broken', { what });
     this.#lastWord(0, failure(ErrorCode.USAGE, what));

@@ -21,6 +21,7 @@ function join(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 describe('framing', () => {
+  // CT-020~1
   test('is the length in four bytes, big endian, and the message', () => {
     const message = toBinary(
       ControlRequestSchema,
@@ -28,6 +29,10 @@ describe('framing', () => {
     );
     expect(encodeRequest(7, { case: 'ping', value: {} })).toEqual(
       join(Uint8Array.of(0, 0, 0, message.length), message),
+    );
+    // As the spec shows it.
+    expect(Buffer.from(encodeRequest(7, { case: 'ping', value: {} })).toString('hex')).toBe(
+      '0000000408076200',
     );
   });
 
@@ -55,6 +60,7 @@ describe('framing', () => {
     expect(cuts).toBeGreaterThan(100);
   });
 
+  // CT-020~1
   test('refuses a message as soon as its length is known to be too much', () => {
     const length = (bytes: number): Uint8Array => {
       const four = new Uint8Array(4);
@@ -104,6 +110,7 @@ describe('errors', () => {
     });
   });
 
+  // CT-027~1
   test('of this program say nothing about its inside', () => {
     expect(errorBody(new Error('key 0123')).value).toMatchObject({
       code: ErrorCode.INTERNAL,

@@ -116,7 +116,7 @@ function frame(message: Uint8Array): Uint8Array {
 /**
  * Cut a stream of bytes into messages: length (4 bytes, big endian) || message.
  *
- * @impl CT-001~1
+ * @impl CT-020~1
  */
 export class MessageReader {
   #chunks: Uint8Array[] = [];

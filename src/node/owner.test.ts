@@ -91,6 +91,7 @@ const until = async (condition: () => boolean): Promise<void> => {
 };
 
 describe('one directory, one owner', () => {
+  // CT-014~1
   test('the first owns, the others attach, and all are answered by the one', async () => {
     const links = await Promise.all(Array.from({ length: 10 }, () => link()));
     expect(links.filter(one => one.owning)).toHaveLength(1);
@@ -128,6 +129,7 @@ describe('one directory, one owner', () => {
     });
   });
 
+  // CT-014~1
   test('an owner that nobody can reach is named as the reason, in time', async () => {
     const store = await openStore({ directory, program: 'client', suite: native });
     cleanups.push(() => store.close());
@@ -146,6 +148,7 @@ describe('one directory, one owner', () => {
 });
 
 describe('when the owner goes', () => {
+  // CT-041~1
   test('the next takes over and is asked what was not answered, in order, and nothing else', async () => {
     const first = await link();
     const second = await link();
@@ -162,6 +165,7 @@ describe('when the owner goes', () => {
     expect(asked).toEqual(texts);
   });
 
+  // CT-041~1
   test('errors of the owner are final, and a stop is not asked again', async () => {
     const first = await link();
     const second = await link();
@@ -213,6 +217,31 @@ describe('when the owner goes', () => {
     expect(await second.call(STATUS)).toMatchObject({ case: 'sent' });
   });
 
+  test('who cancels while there is no owner need not wait for one', async () => {
+    const first = await link();
+    const second = await link({ timeoutMs: 60_000 }, 'attach');
+    await first.close();
+    const abort = new AbortController();
+    const listen: RequestInit = { case: 'listen', value: {} };
+    const outcomes = [
+      second.call(STATUS, abort.signal),
+      second.stream(listen, () => listen, abort.signal).next(),
+    ].map(one => one.catch((error: unknown) => error));
+    await new Promise(resolve => setTimeout(resolve, 20));
+    abort.abort();
+    outcomes.push(second.call(STATUS, abort.signal).catch((error: unknown) => error));
+    for (const outcome of outcomes) expect(await outcome).toMatchObject({ code: ErrorCode.CANCELLED });
+    // The search goes on for whoever else may ask; an owner ends it.
+    const third = await link();
+    expect(await second.call(STATUS)).toMatchObject({ case: 'sent' });
+    // And so does closing.
+    await third.close();
+    const waiting = second.call(STATUS).catch((error: unknown) => error);
+    await second.close();
+    expect(await waiting).toMatchObject({ code: ErrorCode.CANCELLED });
+  });
+
+  // CT-010~1
   test('a closed link answers nothing and holds nothing', async () => {
     const only = await link();
     answering = false;

@@ -53,6 +53,7 @@ export type Attachment =
   | { readonly kind: 'owned'; readonly owner: Owner; readonly server: ControlServer }
   | { readonly kind: 'attached'; readonly client: ControlClient };
 
+const NEVER: AbortSignal = new AbortController().signal;
 const BACKOFF_MS_MIN = 4;
 const BACKOFF_MS_MAX = 120;
 
@@ -60,12 +61,18 @@ const BACKOFF_MS_MAX = 120;
  * Attach to the owner of a data directory, or become it: try one, then the other, until one works.
  *
  * @throws ClawChatError `DIRECTORY_LOCKED` when neither worked in time, or when `own` is asked and a resident has it;
- *   `OWNER_LOST` when `attach` is asked and there is no owner; the reason of an owner that refuses; what `open` throws.
- * @impl CT-013~1
+ *   `OWNER_LOST` when `attach` is asked and there is no owner; the reason of an owner that refuses; what `open` throws;
+ *   `CANCELLED`.
+ * @impl CT-014~1
  */
-export async function attachOrOwn(options: DirectoryOptions, wish: Wish = 'either'): Promise<Attachment> {
+export async function attachOrOwn(
+  options: DirectoryOptions,
+  wish: Wish = 'either',
+  signal: AbortSignal = NEVER,
+): Promise<Attachment> {
   const deadline = performance.now() + (options.timeoutMs ?? CONTROL_TAKEOVER_MS_MAX);
   for (let backoffMs = BACKOFF_MS_MIN; ; backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX)) {
+    if (signal.aborted) throw cancelled();
     const client = await tryAttach(options, deadline - performance.now());
     if (client !== undefined && wish !== 'own') return { kind: 'attached', client };
     if (client?.welcome?.resident) {
@@ -79,7 +86,7 @@ export async function attachOrOwn(options: DirectoryOptions, wish: Wish = 'eithe
     // Uneven waits, so that those who lost one race do not meet again in the next.
     const waitMs = backoffMs * (0.5 + Math.random() / 2);
     if (performance.now() + waitMs >= deadline) throw nobody(options.directory, wish);
-    await sleep(waitMs);
+    await sleep(waitMs, undefined, { signal }).catch(() => {}); // Cancelled: the next turn says so.
   }
 }
 
@@ -160,6 +167,7 @@ export class OwnerLink {
   readonly #pending = new Set<Pending>();
   #target: Target | undefined;
   #finding: Promise<Target> | undefined;
+  readonly #stop = new AbortController();
   #closed = false;
 
   /** @throws ClawChatError as `attachOrOwn` does. */
@@ -187,9 +195,18 @@ export class OwnerLink {
    */
   call(body: RequestInit, signal?: AbortSignal): Promise<ResponseBody> {
     return new Promise((resolve, reject) => {
-      const pending: Pending = { body, signal, resolve, reject };
+      const abort = (): void => this.#giveUp(pending);
+      const settle =
+        <T>(then: (value: T) => void) =>
+        (value: T): void => {
+          signal?.removeEventListener('abort', abort);
+          then(value);
+        };
+      const pending: Pending = { body, signal, resolve: settle(resolve), reject: settle(reject) };
       this.#pending.add(pending);
-      if (this.#target !== undefined) this.#ask(this.#target, pending);
+      signal?.addEventListener('abort', abort);
+      if (signal?.aborted) this.#giveUp(pending);
+      else if (this.#target !== undefined) this.#ask(this.#target, pending);
       else this.#find().catch(error => this.#rejectAll(error));
     });
   }
@@ -204,7 +221,7 @@ export class OwnerLink {
     signal?: AbortSignal,
   ): AsyncGenerator<ResponseBody> {
     for (let ask = body; ; ask = resume()) {
-      const target = this.#target ?? (await this.#find());
+      const target = this.#target ?? (await unlessAborted(this.#find(), signal));
       try {
         yield* target.stream(ask, signal);
         return;
@@ -219,15 +236,21 @@ export class OwnerLink {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#stop.abort();
     const target = this.#target ?? (await this.#finding?.catch(() => undefined));
     this.#target = undefined;
     this.#rejectAll(failure(ErrorCode.CANCELLED, `${this.#options.directory} was closed`));
     if (target?.attachment.kind === 'attached') target.attachment.client.close();
     if (target?.attachment.kind === 'owned') {
-      // In this order, so that the socket is gone before the next owner can make its own.
+      // In this order, so that the socket is gone before the next owner can make its own. @impl CT-010~1
       await target.attachment.server.close();
       await target.attachment.owner.close();
     }
+  }
+
+  /** Answer whoever cancelled at once: it may take long to find the next owner. */
+  #giveUp(pending: Pending): void {
+    if (this.#pending.delete(pending)) pending.reject(cancelled());
   }
 
   #ask(target: Target, pending: Pending): void {
@@ -263,7 +286,7 @@ export class OwnerLink {
 
   async #look(): Promise<Target> {
     if (this.#closed) throw failure(ErrorCode.CANCELLED, `${this.#options.directory} was closed`);
-    const attachment = await attachOrOwn(this.#options, this.#wish);
+    const attachment = await attachOrOwn(this.#options, this.#wish, this.#stop.signal);
     const target = attachment.kind === 'owned' ? ownTarget(attachment) : attachedTarget(attachment);
     if (this.#closed) return target;
     this.#target = target;
@@ -275,6 +298,20 @@ export class OwnerLink {
     for (const pending of this.#pending) pending.reject(error);
     this.#pending.clear();
   }
+}
+
+function cancelled(): ClawChatError {
+  return failure(ErrorCode.CANCELLED, 'the request was cancelled');
+}
+
+/** Wait, but no longer than somebody wants to know. */
+function unlessAborted<T>(waiting: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(cancelled());
+    signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted) abort();
+    waiting.then(resolve, reject).finally(() => signal?.removeEventListener('abort', abort));
+  });
 }
 
 function attachedTarget(attachment: Attachment & { kind: 'attached' }): Target {
@@ -303,5 +340,3 @@ function ownTarget(attachment: Attachment & { kind: 'owned' }): Target {
     stream,
   };
 }
-
-const NEVER: AbortSignal = new AbortController().signal;

@@ -43,6 +43,7 @@ async function raw<T>(work: (level: ClassicLevel<string, Uint8Array>) => Promise
 }
 
 describe('the store', () => {
+  // CT-001~1
   test('writes nothing readable, from the first write on', async () => {
     const store = await open();
     const secret = 'attack at dawn '.repeat(50);
@@ -61,6 +62,7 @@ describe('the store', () => {
     expect(readFileSync(join(directory, 'data.key'))).toHaveLength(32);
   });
 
+  // CT-001~1
   test('seals under fresh nonces, with the key as associated data', async () => {
     const store = await open();
     await store.commit([put('a', 'same'), put('b', 'same')]);
@@ -104,6 +106,7 @@ describe('the store', () => {
     await again.close();
   });
 
+  // CT-003~1
   test('refuses another data key, a cut one, none and a loose one', async () => {
     await (await open()).close();
     const path = join(directory, 'data.key');
@@ -132,6 +135,7 @@ describe('the store', () => {
     expect(readFileSync(join(directory, 'data.key'))).toEqual(key);
   });
 
+  // CT-002~1
   test('refuses a newer schema and says which', async () => {
     await (await open()).close();
     await raw(level => level.put('!schema', Buffer.from('2')));
@@ -145,6 +149,7 @@ describe('the store', () => {
     await (await open()).close();
   });
 
+  // CT-004~1
   test('is of one program', async () => {
     await (await open('host')).close();
     await expect(open('client')).rejects.toMatchObject({ code: ErrorCode.USAGE });

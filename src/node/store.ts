@@ -135,7 +135,7 @@ export class Store implements Database {
   }
 }
 
-/** Seals values: random nonce (12) || ciphertext || tag (16), with the database key as associated data. */
+/** Seals values: random nonce (12) || ciphertext || tag (16), with the database key as associated data. @impl CT-001~1 */
 class Sealer {
   readonly #suite: Suite;
   readonly #aead: Aead;
@@ -193,6 +193,7 @@ async function openLevel(directory: string): Promise<Level> {
   }
 }
 
+/** @impl CT-002~1 */
 async function checkSchema(level: Level, directory: string): Promise<void> {
   const stored = await reading(directory, level.get(SCHEMA_KEY));
   if (stored === undefined) return;
@@ -203,6 +204,7 @@ async function checkSchema(level: Level, directory: string): Promise<void> {
   throw failure(ErrorCode.SCHEMA_NEWER, `a newer version wrote ${directory} (${versions}): use that version`);
 }
 
+/** @impl CT-003~1 */
 async function loadDataKey(level: Level, directory: string, suite: Suite): Promise<Uint8Array> {
   const path = join(directory, KEY_NAME);
   const stored = await readSecretFile(path, KEY_BYTES);
@@ -220,6 +222,7 @@ async function loadDataKey(level: Level, directory: string, suite: Suite): Promi
   return key;
 }
 
+/** @impl CT-003~1 @impl CT-004~1 */
 async function checkProgram(level: Level, sealer: Sealer, options: StoreOptions): Promise<void> {
   const { directory, program } = options;
   const sealed = await reading(directory, level.get(CHECK_KEY));

@@ -93,6 +93,8 @@ interface Waiting<T> {
 /**
  * Gather commits into groups and write one group at a time.
  *
+ * @impl CT-005~1
+ *
  * One at a time, because two writes handed to a thread pool may swap places. `defer` runs a callback when the present
  * turn of the event loop is over; `write` makes one group durable.
  */

@@ -394,7 +394,7 @@ export const ErrorCode = {
   USAGE: 90,
 
   /**
-   * The data directory belongs to another process that does not answer.
+   * The data directory belongs to another process, which serves it, or does not answer.
    *
    * @generated from enum value: ERROR_CODE_DIRECTORY_LOCKED = 91;
    */
