@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-test('reads the file first, then the conflict copies changed last', async () => {
+test('reads the file first, then the conflict copies changed last (DI-010~1, DI-005~1)', async () => {
   await writeFile(path, bytes(1));
   for (let day = 10; day < 16; day += 1) {
     const copy = join(folder, `host.sync-conflict-202611${day}-101500-ABCDEFG.claw`);
@@ -67,7 +67,7 @@ test.each([
   expect(isConflictOf(name, 'host.claw')).toBe(expected);
 });
 
-test('takes away what an interrupted write left, and nothing younger or of another name', async () => {
+test('takes away what an interrupted write left, and nothing younger or of another name (DI-012~1)', async () => {
   const old = new Date(Date.now() - 120_000);
   for (const name of ['.host.claw.17-1.tmp', '.other.claw.17-1.tmp', '.host.claw.17-2.tmp']) {
     await writeFile(join(folder, name), bytes(1));
@@ -81,7 +81,7 @@ test('takes away what an interrupted write left, and nothing younger or of anoth
   ]);
 });
 
-test('a pipe, a folder and a file that is too long are failures and not waited for', async () => {
+test('a pipe, a folder and a file that is too long are failures and not waited for (DI-002~1, DI-011~1)', async () => {
   execFileSync('mkfifo', [path]);
   expect(await store.read(live)).toMatchObject({ kind: 'failed', trouble: 'malformed' });
   await rm(path);
@@ -119,7 +119,7 @@ test('a watcher tells of the file and its conflict copies, not of other files', 
   }
 });
 
-test('a record can name a path of this machine and no other', async () => {
+test('a record can name a path of this machine and no other (DI-011~1)', async () => {
   expect([path, '/a', '//server/a', '\\\\server\\a', 'a', 'C:a', '/a\0b', ''].map(isLocalPath)).toEqual([
     true,
     true,

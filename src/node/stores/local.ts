@@ -39,7 +39,7 @@ export class LocalStore implements StoreReader, StoreWriter {
     this.name = path;
   }
 
-  /** Read the file and its conflict copies, the file itself first. */
+  /** Read the file and its conflict copies, the file itself first. @impl DI-001~1, DI-010~1 */
   async read(stop: StopSignal, options?: ReadOptions): Promise<StoreAnswer> {
     if (stop.aborted) return storeFailed('cancelled', `${this.name}: cancelled`);
     const [own, ...conflicts] = await this.#candidates();
@@ -61,7 +61,7 @@ export class LocalStore implements StoreReader, StoreWriter {
       : { kind: 'file', bytes: bytes.slice(), others: others.map(other => other.slice()) };
   }
 
-  /** Replace the file, so that a crash leaves the old bytes or the new ones. */
+  /** Replace the file, so that a crash leaves the old bytes or the new ones. @impl DI-012~1 */
   async publish(bytes: Uint8Array, stop: StopSignal): Promise<PublishAnswer> {
     if (stop.aborted) return storeFailed('cancelled', `${this.name}: cancelled`);
     if (bytes.length > FILE_BYTES_MAX)
@@ -176,7 +176,7 @@ export function isConflictOf(candidate: string, name: string): boolean {
   );
 }
 
-/** Is `path` one that a record may name: absolute, and not on another machine? Opening that would tell it who asks. */
+/** Is `path` one that a record may name: absolute, and not on another machine? Opening that would tell it who asks. @impl DI-011~1 */
 export function isLocalPath(path: string): boolean {
   return isAbsolute(path) && !/^[\\/]{2}/.test(path) && !path.includes('\0');
 }
