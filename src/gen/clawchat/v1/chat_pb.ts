@@ -562,7 +562,7 @@ export type HistoryGap = Message<"clawchat.v1.HistoryGap"> & {
   afterCursor: bigint;
 
   /**
-   * The lowest cursor still kept, or that the next message can have. Below 2^53.
+   * No message with a lower cursor is kept; the next one may have this one. Below 2^53.
    *
    * @generated from field: uint64 first_cursor = 2;
    */

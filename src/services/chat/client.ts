@@ -1,0 +1,267 @@
+/** The chat service of a client: one outbox, any number of listeners, one stream at a time (spec/11-chat.md). */
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { HISTORY_PAGE_MESSAGES_MAX } from '../../gen/constants.ts';
+import { type Fault, fault, isFault } from '../../wire/fault.ts';
+import type { ServiceStream, StreamHandler } from '../ports.ts';
+import type { ClientLink } from './client-link.ts';
+import { ClientOutbox, type ClientOutboxOptions, type Enqueued } from './client-outbox.ts';
+import { ClientPosting, type OutboxNotice } from './client-posting.ts';
+import type { Content } from './content.ts';
+import { Feed, type Listening, type ListenOptions, type ListenSink } from './feed.ts';
+import { Questions } from './questions.ts';
+import { type ChatItem, type Gap, parseReply, type Reply } from './reply.ts';
+import { encodeRequest } from './request.ts';
+
+/** What a client's chat service works with. */
+export interface ChatClientOptions extends ClientOutboxOptions {
+  /** Called with what the user should hear of. */
+  readonly notice: (notice: OutboxNotice) => void;
+}
+
+/** Which messages: behind a cursor, at most `limit` (1 to 256), of one room unless it is empty. */
+export interface HistoryOptions {
+  readonly afterCursor: number;
+  readonly limit: number;
+  readonly room: string;
+}
+
+/** A page of history. The next one begins behind `throughCursor`. */
+export interface HistoryResult {
+  readonly kind: 'page';
+  readonly items: readonly ChatItem[];
+  readonly more: boolean;
+  readonly throughCursor: number;
+  readonly gap: Gap | undefined;
+}
+
+/** Something asked of the host, which may take as long as there is no connection. */
+export interface Asked<T> {
+  readonly answer: Promise<T | Fault>;
+  /** Give up: the answer is CANCELLED. */
+  cancel(): void;
+}
+
+/** The chat service of a client. Make it with `ChatClient.open`, one for a database. */
+export class ChatClient {
+  readonly #outbox: ClientOutbox;
+  readonly #notice: (notice: OutboxNotice) => void;
+  readonly #questions = new Questions();
+  readonly #feed = new Feed(this.#questions);
+  #stream: ClientStream | undefined;
+  #stopped: Fault | undefined;
+
+  private constructor(outbox: ClientOutbox, notice: (notice: OutboxNotice) => void) {
+    this.#outbox = outbox;
+    this.#notice = notice;
+    outbox.changed = () => this.#stream?.posting.pump();
+  }
+
+  /** Read the outbox, or make it. */
+  static async open(options: ChatClientOptions): Promise<ChatClient> {
+    return new ChatClient(await ClientOutbox.open(options), options.notice);
+  }
+
+  /**
+   * Run the client on a stream that was opened to the host for `CHAT_SERVICE`; an earlier stream is given up. Whoever
+   * calls this opens another stream whenever there is a session and no chat stream, after a wait that grows with each
+   * stream that this side aborted.
+   */
+  serve(stream: ServiceStream): StreamHandler {
+    this.#stream?.abort(ErrorCode.CANCELLED);
+    const handler = new ClientStream(stream, {
+      outbox: this.#outbox,
+      questions: this.#questions,
+      feed: this.#feed,
+      notice: this.#notice,
+      over: () => {
+        this.#stream = undefined;
+      },
+    });
+    this.#stream = handler;
+    if (this.#stopped === undefined) handler.begin();
+    else handler.abort(ErrorCode.UNSPECIFIED);
+    return handler;
+  }
+
+  /**
+   * Put a message into the outbox: resolves when it is durable here, and its `result` when the host has the last word.
+   * The same id again gives the result of the first. Order of calls is order of posts.
+   * Faults: MESSAGE_MALFORMED, MESSAGE_TOO_LARGE, OUTBOX_FULL, USAGE; in `result` also ROOM_UNKNOWN.
+   */
+  enqueue(content: Content): Promise<Enqueued | Fault> {
+    return this.#outbox.enqueue(content);
+  }
+
+  /** Listen from a cursor on. */
+  listen(options: ListenOptions, sink: ListenSink): Listening {
+    if (this.#stopped === undefined) return this.#feed.listen(options, sink);
+    sink.ended(this.#stopped);
+    return { resume: () => {}, cancel: () => {} };
+  }
+
+  /** Read a page of history. It is empty only when there is nothing more. */
+  history({ afterCursor, limit, room }: HistoryOptions): Asked<HistoryResult> {
+    return this.#asked(settle => {
+      let takeBack = (): void => {};
+      let gap: Gap | undefined;
+      const ask = (after: number): void => {
+        const bounded = Math.max(1, Math.min(limit, HISTORY_PAGE_MESSAGES_MAX));
+        takeBack = this.#questions.ask(
+          { kind: 'history', afterCursor: after, limit: bounded, room },
+          answer => {
+            if (isFault(answer) || answer.kind === 'refusal') {
+              settle(isFault(answer) ? answer : refused(answer.code));
+              return;
+            }
+            const { places, more, throughCursor } = answer;
+            gap ??= answer.gap;
+            const items = places.flatMap(({ item }) => (item === undefined ? [] : [item]));
+            // A page of one room can be empty with more behind it.
+            if (items.length === 0 && more && throughCursor > after) ask(throughCursor);
+            else settle({ kind: 'page', items, more, throughCursor, gap });
+          },
+        );
+      };
+      ask(afterCursor);
+      return () => takeBack();
+    });
+  }
+
+  /** List the rooms, by name. */
+  rooms(): Asked<{ readonly kind: 'rooms'; readonly names: readonly string[] }> {
+    return this.#asked(settle =>
+      this.#questions.ask({ kind: 'rooms' }, answer =>
+        settle(isFault(answer) || answer.kind === 'rooms' ? answer : refused(answer.code)),
+      ),
+    );
+  }
+
+  /** How many messages wait for the host's word. */
+  get unacknowledged(): number {
+    return this.#outbox.view.items.length;
+  }
+
+  /** The highest cursor heard of; 0 for none. */
+  get cursor(): number {
+    return this.#feed.cursor;
+  }
+
+  /** End: tell everybody who waits. What is durable goes on with the next `open`. */
+  stop(why: Fault): void {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = why;
+    this.#stream?.abort(ErrorCode.UNSPECIFIED);
+    this.#outbox.stop(why);
+    this.#questions.stop(why);
+    this.#feed.stop(why);
+  }
+
+  #asked<T>(start: (settle: (value: T | Fault) => void) => () => void): Asked<T> {
+    let cancel = (): void => {};
+    const answer = new Promise<T | Fault>(settle => {
+      if (this.#stopped !== undefined) {
+        settle(this.#stopped);
+        return;
+      }
+      const takeBack = start(settle);
+      cancel = () => {
+        takeBack();
+        settle(fault('self', ErrorCode.CANCELLED, 'given up'));
+      };
+    });
+    return { answer, cancel: () => cancel() };
+  }
+}
+
+const REQUEST_ID_MAX = 2 ** 32 - 1;
+
+function refused(code: ErrorCode): Fault {
+  return fault('peer', code, 'the host refused');
+}
+
+interface Parts {
+  readonly outbox: ClientOutbox;
+  readonly questions: Questions;
+  readonly feed: Feed;
+  readonly notice: (notice: OutboxNotice) => void;
+  readonly over: () => void;
+}
+
+/** One stream to the host: hands each reply to the part that asked. */
+class ClientStream implements StreamHandler, ClientLink {
+  readonly posting: ClientPosting;
+  readonly #stream: ServiceStream;
+  readonly #parts: Parts;
+  #lastId = 0;
+  #full = false;
+  #closed = false;
+
+  constructor(stream: ServiceStream, parts: Parts) {
+    this.#stream = stream;
+    this.#parts = parts;
+    this.posting = new ClientPosting(this, parts.outbox, parts.notice);
+  }
+
+  begin(): void {
+    this.#parts.feed.attach(this);
+    this.#parts.questions.attach(this);
+  }
+
+  request(body: Parameters<ClientLink['request']>[0]): number {
+    this.#lastId = (this.#lastId % REQUEST_ID_MAX) + 1;
+    if (!this.#closed && !this.#stream.send(encodeRequest(this.#lastId, body))) this.#full = true;
+    return this.#lastId;
+  }
+
+  message(message: Uint8Array): void {
+    if (this.#closed) return;
+    const reply = parseReply(message);
+    if (isFault(reply)) this.abort(reply.code);
+    else if (!this.#take(reply)) this.abort(ErrorCode.MESSAGE_MALFORMED);
+    else this.posting.pump();
+  }
+
+  writable(): void {
+    this.#full = false;
+    this.posting.pump();
+  }
+
+  hasRoom(): boolean {
+    return !this.#full;
+  }
+
+  closed(_code: ErrorCode): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.posting.end();
+    this.#parts.feed.detach();
+    this.#parts.questions.detach();
+    this.#parts.over();
+  }
+
+  abort(code: ErrorCode): void {
+    if (this.#closed) return;
+    this.closed(code);
+    this.#stream.close(code);
+  }
+
+  /** Hand a reply on. False when nobody asked for it. */
+  #take({ requestId, body }: Reply): boolean {
+    const { feed, questions } = this.#parts;
+    switch (body.kind) {
+      case 'message':
+        feed.message(body.place);
+        return true;
+      case 'gap':
+        feed.gap(body.gap);
+        return true;
+      case 'caughtUp':
+        feed.caughtUp(body.cursor);
+        return true;
+      case 'unknown':
+        return true;
+      default:
+        return this.posting.reply(requestId, body) || questions.reply(requestId, body);
+    }
+  }
+}

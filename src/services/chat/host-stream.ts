@@ -1,0 +1,265 @@
+/** One device's chat stream at the host: requests in order, answers, pushes (spec/11-chat.md, 11.1). */
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import {
+  CHAT_MESSAGE_BYTES_MAX,
+  OUTBOX_UNACKNOWLEDGED_MAX,
+  SESSION_CREDIT_BYTES,
+} from '../../gen/constants.ts';
+import { isFault } from '../../wire/fault.ts';
+import type { ServiceStream, StreamHandler } from '../ports.ts';
+import { hex } from './bytes.ts';
+import type { ChatHost } from './host.ts';
+import type { Sender } from './message-log.ts';
+import type { DeviceOutbox } from './outbox-table.ts';
+import { judgePost, judgeRepeat, judgeReplace, type OutboxHead } from './posting.ts';
+import { encodePage, encodeReply, type PostOutcome } from './reply.ts';
+import { parseRequest, type RequestBody } from './request.ts';
+import { type PushPort, Subscriber } from './subscriber.ts';
+
+type Body<K extends RequestBody['kind']> = Extract<RequestBody, { readonly kind: K }>;
+
+/** The handler of one stream. Requests are taken one behind the other; only posts share a turn. */
+export class HostStream implements StreamHandler {
+  readonly device: string;
+  readonly #host: ChatHost;
+  readonly #stream: ServiceStream;
+  readonly #sender: Sender;
+  readonly #over: () => void;
+  #queue: { readonly message: Uint8Array; readonly wallMs: number }[] = [];
+  #queuedBytes = 0;
+  #postsInFlight = 0;
+  #postBytesInFlight = 0;
+  #busy = false;
+  #full = false;
+  #paused = false;
+  #closed = false;
+  #outbox: DeviceOutbox | undefined;
+  #subscriber: Subscriber | undefined;
+
+  constructor(host: ChatHost, stream: ServiceStream, sender: Sender, over: () => void) {
+    this.device = hex(sender.deviceId);
+    this.#host = host;
+    this.#stream = stream;
+    this.#sender = sender;
+    this.#over = over;
+  }
+
+  message(message: Uint8Array, wallMs: number): void {
+    if (this.#closed) return;
+    this.#queue.push({ message, wallMs });
+    this.#queuedBytes += message.length;
+    // Credit bounds what can come while the stream is paused; a peer beyond it is no peer of this protocol.
+    if (this.#queuedBytes > SESSION_CREDIT_BYTES) this.abort(ErrorCode.CREDIT_EXCEEDED);
+    else this.#pump();
+  }
+
+  writable(): void {
+    this.#full = false;
+    this.#pump();
+    this.#subscriber?.writable();
+  }
+
+  closed(_code: ErrorCode): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#queue = [];
+    this.#subscriber?.stop();
+    if (this.#outbox !== undefined) this.#host.outboxes.release(this.#outbox, this);
+    this.#over();
+  }
+
+  /** End the stream from this side. */
+  abort(code: ErrorCode): void {
+    if (this.#closed) return;
+    this.closed(code);
+    this.#stream.close(code);
+  }
+
+  /** Take requests while there is room for what they cause. @impl CH-004~1 */
+  #pump(): void {
+    while (!this.#closed && !this.#held()) {
+      const next = this.#queue.shift();
+      if (next === undefined) break;
+      this.#queuedBytes -= next.message.length;
+      this.#take(next.message, next.wallMs);
+    }
+    if (this.#closed || this.#held() === this.#paused) return;
+    this.#paused = !this.#paused;
+    if (this.#paused) this.#stream.pause();
+    else this.#stream.resume();
+  }
+
+  #held(): boolean {
+    const posting =
+      this.#postsInFlight >= OUTBOX_UNACKNOWLEDGED_MAX || this.#postBytesInFlight >= CHAT_MESSAGE_BYTES_MAX;
+    return this.#busy || this.#full || posting;
+  }
+
+  #take(message: Uint8Array, wallMs: number): void {
+    const request = parseRequest(message);
+    if (isFault(request)) this.abort(request.code);
+    else if (request.kind === 'valid') this.#answer(request.requestId, request.body, wallMs);
+    else this.#refuse(request.requestId, ErrorCode.MESSAGE_MALFORMED);
+  }
+
+  #answer(requestId: number, body: RequestBody, wallMs: number): void {
+    switch (body.kind) {
+      case 'outboxOpen':
+        this.#wait(this.#open(requestId, body));
+        break;
+      case 'outboxCompare':
+        this.#wait(this.#compare(requestId, body));
+        break;
+      case 'outboxReplace':
+        this.#replace(requestId, body);
+        break;
+      case 'post':
+        this.#post(requestId, body, wallMs);
+        break;
+      case 'subscribe':
+        this.#subscribe(body);
+        break;
+      case 'history':
+        this.#wait(this.#history(requestId, body));
+        break;
+      case 'rooms': {
+        const rooms = this.#host.rooms.map(name => ({ name }));
+        this.#send(encodeReply(requestId, { case: 'rooms', value: { rooms } }));
+      }
+    }
+  }
+
+  /** Take no other request until this one is answered. */
+  #wait(work: Promise<void>): void {
+    this.#busy = true;
+    work
+      .then(() => {
+        this.#busy = false;
+        this.#pump();
+      })
+      .catch(this.#host.fail);
+  }
+
+  async #open(requestId: number, { outboxId }: Body<'outboxOpen'>): Promise<void> {
+    const outbox = this.#host.outboxes.take(this.device, this);
+    this.#outbox = outbox;
+    const head = await this.#host.outboxes.state(outbox, outboxId);
+    if (this.#holds(outbox)) this.#sendState(requestId, head);
+    else this.#refuse(requestId, ErrorCode.OUTBOX_UNKNOWN);
+  }
+
+  async #compare(requestId: number, { entries }: Body<'outboxCompare'>): Promise<void> {
+    const outbox = this.#outbox;
+    if (outbox === undefined || !this.#holds(outbox)) {
+      this.#refuse(requestId, ErrorCode.OUTBOX_UNKNOWN);
+      return;
+    }
+    const stored = await this.#host.outboxes.stored(outbox, entries);
+    const hashes = stored.map(({ hash }) => hash);
+    const cursors = stored.map(({ cursor }) => BigInt(cursor));
+    this.#send(encodeReply(requestId, { case: 'outboxStored', value: { hashes, cursors } }));
+  }
+
+  #replace(requestId: number, { outboxId }: Body<'outboxReplace'>): void {
+    const [outbox, head] = this.#mine();
+    const verdict = head && judgeReplace(head, outboxId);
+    if (outbox === undefined || verdict === undefined || verdict === 'refuse') {
+      this.#refuse(requestId, head === undefined ? ErrorCode.OUTBOX_UNKNOWN : ErrorCode.OUTBOX_MISMATCH);
+      return;
+    }
+    const operations = verdict === 'begin' ? this.#host.outboxes.replace(outbox, head, outboxId) : [];
+    const replaced = outbox.head ?? head;
+    if (verdict === 'begin') {
+      const { deviceId, name } = this.#sender;
+      const { id: oldOutbox, highest } = head;
+      const newOutbox = replaced.id;
+      this.#host.alarm({ kind: 'outbox-replaced', deviceId, name, oldOutbox, newOutbox, highest });
+    }
+    this.#host.commit(operations, () => this.#sendState(requestId, replaced));
+  }
+
+  #post(requestId: number, { outboxId, number, content }: Body<'post'>, wallMs: number): void {
+    const [outbox, head] = this.#mine();
+    if (outbox === undefined) {
+      this.#refuse(requestId, ErrorCode.OUTBOX_UNKNOWN);
+      return;
+    }
+    const verdict = judgePost(head, outboxId, number);
+    switch (verdict.kind) {
+      case 'refuse':
+        this.#refuse(requestId, verdict.code);
+        break;
+      case 'repeat':
+        this.#wait(this.#repeat(requestId, outbox, number, verdict.serial, this.#host.hash(content)));
+        break;
+      case 'next':
+        this.#postsInFlight += 1;
+        this.#postBytesInFlight += content.length;
+        this.#host.post({ outbox, head, sender: this.#sender }, content, wallMs, outcome => {
+          this.#postsInFlight -= 1;
+          this.#postBytesInFlight -= content.length;
+          this.#sendResult(requestId, number, outcome);
+          this.#pump();
+        });
+    }
+  }
+
+  async #repeat(
+    requestId: number,
+    outbox: DeviceOutbox,
+    number: number,
+    serial: number,
+    hash: Uint8Array,
+  ): Promise<void> {
+    const outcome = judgeRepeat(await this.#host.outboxes.kept(outbox, serial), hash);
+    if (outcome === undefined) this.#refuse(requestId, ErrorCode.OUTBOX_MISMATCH);
+    else this.#sendResult(requestId, number, outcome);
+  }
+
+  #subscribe({ afterCursor, fromNow }: Body<'subscribe'>): void {
+    this.#subscriber?.stop();
+    const port: PushPort = {
+      writable: () => !this.#full && !this.#closed,
+      send: message => this.#send(message),
+      failed: this.#host.fail,
+    };
+    this.#subscriber = new Subscriber(this.#host.log, port, fromNow ? undefined : afterCursor);
+  }
+
+  async #history(requestId: number, { afterCursor, limit, room }: Body<'history'>): Promise<void> {
+    const { messages, more, throughCursor } = await this.#host.log.page(afterCursor, limit, room);
+    const gap = this.#host.log.gapBehind(afterCursor);
+    const stored = messages.map(({ value }) => value);
+    this.#send(encodePage(requestId, stored, { more, throughCursor, gap }));
+  }
+
+  /** The outbox and its state while this stream is the one that holds it. */
+  #mine(): readonly [DeviceOutbox, OutboxHead] | readonly [undefined, undefined] {
+    const outbox = this.#outbox;
+    if (outbox?.head === undefined || !this.#holds(outbox)) return [undefined, undefined];
+    return [outbox, outbox.head];
+  }
+
+  #holds(outbox: DeviceOutbox): boolean {
+    return outbox.holder === this && !this.#closed;
+  }
+
+  #sendState(requestId: number, { id, highest, hash }: OutboxHead): void {
+    const value = { outboxId: id, highest: BigInt(highest), hash };
+    this.#send(encodeReply(requestId, { case: 'outboxState', value }));
+  }
+
+  #sendResult(requestId: number, number: number, { code, cursor }: PostOutcome): void {
+    const value = { number: BigInt(number), code, cursor: BigInt(cursor) };
+    this.#send(encodeReply(requestId, { case: 'postResult', value }));
+  }
+
+  #refuse(requestId: number, code: ErrorCode): void {
+    this.#send(encodeReply(requestId, { case: 'refusal', value: { code } }));
+  }
+
+  #send(message: Uint8Array): void {
+    if (this.#closed) return;
+    if (!this.#stream.send(message)) this.#full = true;
+  }
+}

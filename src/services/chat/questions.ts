@@ -1,0 +1,89 @@
+/** Questions that change nothing, asked again on each new stream until they are answered (spec/11-chat.md, 11.1). */
+import type { Fault } from '../../wire/fault.ts';
+import type { ClientLink } from './client-link.ts';
+import type { ReplyBody } from './reply.ts';
+import type { RequestBody } from './request.ts';
+
+/** Questions that a stream carries at once; the others wait here. */
+const IN_FLIGHT_MAX = 4;
+
+type Ask = Extract<RequestBody, { readonly kind: 'history' | 'rooms' }>;
+/** An answer: of the kind that was asked, a refusal, or the end of the client. */
+export type Answer<K extends Ask['kind']> =
+  | Extract<ReplyBody, { readonly kind: K }>
+  | Extract<ReplyBody, { readonly kind: 'refusal' }>
+  | Fault;
+
+interface Question {
+  readonly body: Ask;
+  readonly answered: (reply: ReplyBody | Fault) => void;
+}
+
+/** A row of questions, first asked, first sent. Who asks bounds how many there are. */
+export class Questions {
+  #link: ClientLink | undefined;
+  #waiting: Question[] = [];
+  #asked = new Map<number, Question>();
+
+  /** Ask, and be told once. Gives a function that takes the question back. */
+  ask<K extends Ask['kind']>(
+    body: Extract<Ask, { readonly kind: K }>,
+    answered: (answer: Answer<K>) => void,
+  ): () => void {
+    const question: Question = { body, answered: answered as (reply: ReplyBody | Fault) => void };
+    let over = false;
+    const once: Question = {
+      body,
+      answered: reply => {
+        if (over) return;
+        over = true;
+        question.answered(reply);
+      },
+    };
+    this.#waiting.push(once);
+    this.#pump();
+    return () => {
+      over = true;
+      this.#waiting = this.#waiting.filter(other => other !== once);
+    };
+  }
+
+  /** A stream is open. */
+  attach(link: ClientLink): void {
+    this.#link = link;
+    this.#pump();
+  }
+
+  /** The stream is over: what it did not answer is asked again first. */
+  detach(): void {
+    this.#link = undefined;
+    this.#waiting = [...this.#asked.values(), ...this.#waiting];
+    this.#asked.clear();
+  }
+
+  /** Take a reply. False when nothing of the kind was asked. */
+  reply(requestId: number, body: ReplyBody): boolean {
+    const question = this.#asked.get(requestId);
+    if (question === undefined || (body.kind !== question.body.kind && body.kind !== 'refusal')) return false;
+    this.#asked.delete(requestId);
+    question.answered(body);
+    this.#pump();
+    return true;
+  }
+
+  /** Answer everything with the end of the client. */
+  stop(why: Fault): void {
+    this.detach();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { answered } of waiting) answered(why);
+  }
+
+  #pump(): void {
+    while (this.#link !== undefined && this.#asked.size < IN_FLIGHT_MAX) {
+      const question = this.#waiting.shift();
+      if (question === undefined) return;
+      this.#asked.set(this.#link.request(question.body), question);
+    }
+  }
+}

@@ -1,0 +1,303 @@
+/** A host, devices, copies of devices, and everything that can befall them, by seed. For tests only. */
+import { fromBinary } from '@bufbuild/protobuf';
+import { noble } from '../../../crypto/noble.ts';
+import { type Suite, withEntropy } from '../../../crypto/suite.ts';
+import { ChatMessageSchema, ChatReplySchema, ChatRequestSchema } from '../../../gen/clawchat/v1/chat_pb.ts';
+import { ErrorCode } from '../../../gen/clawchat/v1/error_pb.ts';
+import { codeName } from '../../../protocol/fault.ts';
+import { hex } from '../bytes.ts';
+import { ChatClient } from '../client.ts';
+import { isCode, parseContent } from '../content.ts';
+import { ChatHost } from '../host.ts';
+import { type Disk, SimDatabase, type WriteHook } from './disk.ts';
+import { Line } from './line.ts';
+import { Reader, Writer } from './people.ts';
+import { draw, Scheduler, seeded } from './scheduler.ts';
+
+/** What a world is like. */
+export interface WorldOptions {
+  readonly seed: number;
+  readonly devices: number;
+  /** Wishes of each writer. */
+  readonly messages: number;
+  /** Instants of chaos before everything is left in peace. */
+  readonly chaos: number;
+  /** Data directories are copied and restored. */
+  readonly copies: boolean;
+  /** Runs what promises have become ready for. */
+  readonly settle: () => Promise<void>;
+  /** The host's disk, or the clients', say "durable" when they are not. */
+  readonly hostLies?: boolean;
+  readonly clientLies?: boolean;
+  readonly hostHook?: WriteHook;
+  readonly clientHook?: WriteHook;
+}
+
+/** A data directory and the process that runs on it. */
+interface Device {
+  readonly name: string;
+  readonly deviceId: Uint8Array;
+  readonly writer: Writer;
+  readonly reader: Reader;
+  disk: Disk;
+  database: SimDatabase | undefined;
+  chat: ChatClient | undefined;
+  line: Line | undefined;
+  backup: Disk | undefined;
+}
+
+/** Tasks that may run before a world that was left in peace counts as stuck. */
+const PEACE_STEPS = 4_000;
+
+/** One run. */
+export class World {
+  readonly scheduler: Scheduler;
+  readonly devices: Device[] = [];
+  readonly problems: string[] = [];
+  readonly #options: WorldOptions;
+  readonly #suite: Suite;
+  readonly #hostDisk: Disk = new Map();
+  #hostDatabase: SimDatabase | undefined;
+  #host: ChatHost | undefined;
+  #wallMs = 1_000;
+  /** Highest number of each outbox that the host was sent. */
+  readonly #posted = new Map<string, number>();
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    const random = seeded(options.seed);
+    this.scheduler = new Scheduler(random);
+    this.#suite = withEntropy(noble, length => Uint8Array.from({ length }, () => draw(random, 256)));
+    for (let i = 0; i < options.devices; i += 1) this.#addDevice(`device ${i}`, this.#suite.randomBytes(16));
+  }
+
+  /** Run chaos, then peace; give what the ledgers say is wrong. */
+  async run(): Promise<readonly string[]> {
+    for (let i = 0; i < this.#options.chaos; i += 1) {
+      if (draw(this.scheduler.random, 40) === 0) this.#fault();
+      await this.#live(this.devices);
+    }
+    // Copies of one device take turns; each gets as long as it needs.
+    const live = new Set<Device>();
+    for (const device of this.devices) {
+      for (const other of live) if (hex(other.deviceId) === hex(device.deviceId)) live.delete(other);
+      live.add(device);
+      await this.#peace([...live]);
+    }
+    return [...this.problems, ...this.devices.flatMap(({ writer }) => writer.problems), ...this.#audit()];
+  }
+
+  /** Kill the host, or the clients, from a write hook. */
+  crashHost(): void {
+    if (this.#hostDatabase === undefined) return;
+    this.scheduler.count('host crash');
+    this.#hostDatabase.crash();
+    this.#hostDatabase = undefined;
+    this.#host = undefined;
+    for (const { line } of this.devices) line?.host.die();
+  }
+
+  crashDevice(device: Device): void {
+    if (device.database === undefined) return;
+    this.scheduler.count('client crash');
+    device.database.crash();
+    device.line?.client.die();
+    if (device.chat !== undefined) this.scheduler.drop(device.chat);
+    device.database = undefined;
+    device.chat = undefined;
+    device.line = undefined;
+    device.writer.forgotten();
+  }
+
+  #addDevice(name: string, deviceId: Uint8Array): Device {
+    const { messages } = this.#options;
+    const writer = new Writer(name, messages, length => this.#suite.randomBytes(length), this.scheduler);
+    const device: Device = {
+      name,
+      deviceId,
+      writer,
+      reader: new Reader(),
+      disk: new Map(),
+      database: undefined,
+      chat: undefined,
+      line: undefined,
+      backup: undefined,
+    };
+    this.devices.push(device);
+    return device;
+  }
+
+  #fault(): void {
+    const { random } = this.scheduler;
+    const device = this.devices[draw(random, this.devices.length)];
+    if (device === undefined) return;
+    const which = draw(random, this.#options.copies ? 8 : 5);
+    if (which === 0) this.crashHost();
+    else if (which === 1) this.crashDevice(device);
+    else if (which <= 3 && device.line?.open) {
+      this.scheduler.count('stream broken');
+      device.line.break();
+    } else if (which === 4 && device.line?.open) {
+      this.scheduler.count('stream abandoned');
+      device.line.abandon();
+    } else if (which === 5) device.backup = new Map(device.disk);
+    else if (which === 6 && device.backup !== undefined) {
+      this.scheduler.count('directory restored');
+      device.writer.restored();
+      this.crashDevice(device);
+      device.disk = new Map(device.backup);
+    } else if (which === 7 && this.devices.length < 2 * this.#options.devices && device.disk.size > 0) {
+      this.scheduler.count('directory copied');
+      const copy = this.#addDevice(`copy of ${device.name}`, device.deviceId);
+      copy.disk = new Map(device.disk);
+    }
+  }
+
+  async #live(devices: readonly Device[]): Promise<void> {
+    this.#wallMs += draw(this.scheduler.random, 3);
+    if (this.#hostDatabase === undefined) await this.#startHost();
+    const device = devices[draw(this.scheduler.random, devices.length)];
+    if (device !== undefined) {
+      if (device.database === undefined) this.#startDevice(device);
+      else if (device.chat !== undefined) {
+        device.writer.tick(device.chat, this.scheduler);
+        if (this.#host !== undefined && !device.line?.open) this.#connect(device, this.#host, device.chat);
+      }
+    }
+    for (let i = 0; i < 4; i += 1) {
+      this.scheduler.step();
+      await this.#options.settle();
+    }
+  }
+
+  async #peace(devices: readonly Device[]): Promise<void> {
+    for (const other of this.devices) if (!devices.includes(other)) this.crashDevice(other);
+    const total = (): number => messagesOf(this.#hostDisk).length;
+    const quiet = (): boolean =>
+      devices.every(
+        ({ chat, writer, reader }) =>
+          chat?.unacknowledged === 0 && writer.done && reader.cursors.length >= total(),
+      );
+    for (let i = 0; i < PEACE_STEPS && !quiet(); i += 1) await this.#live(devices);
+    for (const { name, chat, writer, reader } of quiet() ? [] : devices) {
+      const left = chat?.unacknowledged ?? -1;
+      const read = `${reader.cursors.length} of ${total()} read`;
+      this.problems.push(`${name} is stuck: ${left} unacknowledged, ${read}, done ${writer.done}`);
+    }
+  }
+
+  async #startHost(): Promise<void> {
+    const { hostHook: hook, hostLies: lies = false } = this.#options;
+    const database = new SimDatabase(this.#hostDisk, this.scheduler, { lies, ...(hook && { hook }) });
+    this.#hostDatabase = database;
+    const options = {
+      database,
+      suite: this.#suite,
+      alarm: () => this.scheduler.count('operator alarm'),
+      failed: (reason: unknown) => this.problems.push(`host: ${reason}`),
+    };
+    const host = await this.#opened(ChatHost.open(options), database);
+    if (this.#hostDatabase === database) this.#host = host;
+  }
+
+  #startDevice(device: Device): void {
+    const { clientHook: hook, clientLies: lies = false } = this.#options;
+    const database = new SimDatabase(device.disk, this.scheduler, { lies, ...(hook && { hook }) });
+    device.database = database;
+    const options = {
+      database,
+      suite: this.#suite,
+      notice: () => this.scheduler.count('outbox replaced'),
+      failed: (reason: unknown) => this.problems.push(`${device.name}: ${reason}`),
+    };
+    ChatClient.open(options).then(chat => {
+      if (device.database !== database) return;
+      device.chat = chat;
+      device.reader.listen(chat, this.scheduler);
+    }, options.failed);
+  }
+
+  /** Run the world until something is open. */
+  async #opened<T>(promise: Promise<T>, database: SimDatabase): Promise<T | undefined> {
+    let value: T | undefined;
+    promise.then(
+      opened => {
+        value = opened;
+      },
+      reason => this.problems.push(String(reason)),
+    );
+    while (value === undefined && this.#hostDatabase === database) {
+      this.scheduler.step();
+      await this.#options.settle();
+    }
+    return value;
+  }
+
+  #connect(device: Device, host: ChatHost, chat: ChatClient): void {
+    if (draw(this.scheduler.random, 3) > 0) return;
+    for (const other of this.devices) {
+      if (other === device || hex(other.deviceId) !== hex(device.deviceId) || !other.line?.open) continue;
+      this.scheduler.count('session replaced');
+      if (draw(this.scheduler.random, 2) === 0) other.line.break(ErrorCode.SESSION_REPLACED);
+      else other.line.abandon();
+    }
+    const line = new Line(this.scheduler, () => this.#wallMs, this.#tap);
+    device.line = line;
+    line.host.handler = host.serve(line.host, { deviceId: device.deviceId, name: device.name });
+    line.client.handler = chat.serve(line.client);
+  }
+
+  readonly #tap = (to: 'host' | 'client', message: Uint8Array): void => {
+    if (to === 'client') {
+      const { body } = fromBinary(ChatReplySchema, message);
+      if (body.case === 'outboxStored') this.scheduler.count('compared');
+      if (body.case === 'refusal') this.scheduler.count(`refused ${codeName(body.value.code)}`);
+      if (body.case === 'postResult' && body.value.code !== 0) this.scheduler.count('refused for good');
+      return;
+    }
+    const { body } = fromBinary(ChatRequestSchema, message);
+    if (body.case !== 'post') return;
+    const outbox = hex(body.value.outboxId);
+    const number = Number(body.value.number);
+    if (number <= (this.#posted.get(outbox) ?? 0)) this.scheduler.count('post repeated');
+    else this.#posted.set(outbox, number);
+  };
+
+  /** Compare what was wished with what is on the host's disk, by somebody who does not de-duplicate. */
+  #audit(): readonly string[] {
+    const stored = messagesOf(this.#hostDisk);
+    const places = new Map<string, number[]>();
+    for (const { id, cursor } of stored) places.set(id, [...(places.get(id) ?? []), cursor]);
+    const problems: string[] = [];
+    for (const { name, writer, reader } of this.devices) {
+      let last = 0;
+      for (const { id, text, room, answer, durable, uncertain } of writer.wishes) {
+        const cursors = places.get(id) ?? [];
+        places.delete(id);
+        const [cursor = last] = cursors;
+        if (cursors.length > 1) problems.push(`${text} is stored ${cursors.length} times`);
+        const promised = room === 'lobby' && (answer === 'stored' || (durable && !uncertain));
+        if (promised && cursors.length === 0) problems.push(`${text} is lost`);
+        if (room !== 'lobby' && cursors.length > 0) problems.push(`${text} was refused and is stored`);
+        if (cursor < last) problems.push(`${text} is out of order`);
+        last = cursor;
+      }
+      const wrong = reader.cursors.findIndex((cursor, i) => cursor !== stored[i]?.cursor);
+      if (wrong >= 0) problems.push(`${name} read something else at ${wrong} of ${stored.length}`);
+    }
+    for (const id of places.keys()) problems.push(`${id} was never wished for`);
+    return problems;
+  }
+}
+
+/** The messages on a host's disk, in the order of cursors. */
+export function messagesOf(disk: Disk): readonly { readonly id: string; readonly cursor: number }[] {
+  return [...disk.keys()]
+    .filter(key => key.startsWith('chat/message/'))
+    .sort()
+    .map(key => {
+      const message = fromBinary(ChatMessageSchema, disk.get(key) ?? new Uint8Array(0));
+      const content = parseContent(message.content);
+      return { id: isCode(content) ? key : hex(content.messageId), cursor: Number(message.cursor) };
+    });
+}
