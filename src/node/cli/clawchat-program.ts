@@ -1,12 +1,11 @@
 /** The commands of `clawchat`, the client's program. Chapters: spec/08-devices.md, spec/11-chat.md. */
-import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { FILE_BYTES_MAX } from '../../gen/constants.ts';
 import { fault } from '../../protocol/fault.ts';
 import { joinHost, openClientOwner } from '../client-owner.ts';
-import { failure, systemCode } from '../failure.ts';
+import { failure } from '../failure.ts';
 import { readFileCapped } from '../files.ts';
 import { native } from '../native.ts';
 import type { OwnerLink } from '../owner.ts';
@@ -104,15 +103,11 @@ async function join(call: Call): Promise<number> {
 async function readInvite(given: string): Promise<Uint8Array> {
   if (given === '-') return readInput(BUNDLE_BYTES_MAX);
   if (/^clawchat1/i.test(given.trim())) return new TextEncoder().encode(given);
-  try {
-    const bytes = await readFileCapped(given, BUNDLE_BYTES_MAX);
-    if (bytes !== undefined) return bytes;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-  }
+  const bytes = await readFileCapped(given, BUNDLE_BYTES_MAX);
+  if (bytes !== undefined) return bytes;
   throw failure(
     ErrorCode.INVITE_MALFORMED,
-    `'${given.slice(0, 64)}' is no invite and no file that can be read`,
+    `'${given.slice(0, 64)}' is no invite, and there is no such file`,
   );
 }
 
@@ -266,13 +261,8 @@ async function status(call: Call): Promise<number> {
 
 async function inspect(call: Call): Promise<number> {
   const [file = ''] = call.words;
-  let bytes: Uint8Array;
-  try {
-    // One byte more than allowed, so that the reader's own rule refuses it.
-    bytes = (await readFileCapped(file, FILE_BYTES_MAX + 1)) ?? (await readFile(file));
-  } catch (error) {
-    throw systemCode(error) === undefined ? error : usage(`${file} cannot be read (${systemCode(error)})`);
-  }
+  const bytes = await readFileCapped(file, FILE_BYTES_MAX);
+  if (bytes === undefined) throw usage(`there is no file ${file}`);
   await reach(call, async (link, signal) => {
     const value = { connectionFile: bytes };
     const found = expectAnswer(await link.call({ case: 'inspect', value }, signal), 'inspected');
