@@ -339,9 +339,10 @@ describe.each(suites)('the contract, $name', suite => {
     aead.sealInto(out, 0, nonce, none, new Uint8Array(24));
   });
 
-  test('a destroyed key is of no use', () => {
+  test.each([0, 1, 2, 3])('a key destroyed after %i uses is of no use', uses => {
     const [aead, x] = [suite.aead(key), suite.x25519Key(key)];
-    const sealed = aead.seal(nonce, none, none);
+    const sealed = noble.aead(key).seal(nonce, none, none);
+    for (let i = 0; i < uses; i += 1) expect(aead.seal(nonce, none, none)).toEqual(sealed);
     for (const handle of [aead, x, aead, x]) handle.destroy();
     expect(() => aead.seal(nonce, none, none)).toThrow(UsageError);
     expect(() => aead.sealInto(new Uint8Array(16), 0, nonce, none, none)).toThrow(UsageError);

@@ -251,11 +251,22 @@ function isSound(point: Uint8Array): boolean {
 
 function aead(keyBytes: Uint8Array): Aead {
   requireLength(keyBytes, KEY_BYTES, 'an AES-256-GCM key');
-  // A KeyObject made once: Node 24 takes 10 us to turn bytes into one at every call.
-  let key: crypto.KeyObject | undefined = crypto.createSecretKey(keyBytes);
-  const live = (nonce: Uint8Array): crypto.KeyObject => {
-    if (key === undefined) throw new UsageError('the AES-256-GCM key was destroyed');
+  // A key for one message stays bytes, which can be erased. One for more becomes a KeyObject at its second use: making
+  // one costs as much as a message, and Node 24 makes one of bytes at every call.
+  let raw: Uint8Array | undefined = Uint8Array.from(keyBytes);
+  let key: crypto.KeyObject | undefined;
+  let used = false;
+  const live = (nonce: Uint8Array): crypto.KeyObject | Uint8Array => {
     requireLength(nonce, NONCE_BYTES, 'an AES-GCM nonce');
+    if (key !== undefined) return key;
+    if (raw === undefined) throw new UsageError('the AES-256-GCM key was destroyed');
+    if (!used) {
+      used = true;
+      return raw;
+    }
+    key = crypto.createSecretKey(raw);
+    raw.fill(0);
+    raw = undefined;
     return key;
   };
   const sealInto: Aead['sealInto'] = (out, offset, nonce, ad, plaintext) => {
@@ -293,6 +304,8 @@ function aead(keyBytes: Uint8Array): Aead {
       return plain(plaintext);
     },
     destroy: () => {
+      raw?.fill(0);
+      raw = undefined;
       key = undefined;
     },
   };
