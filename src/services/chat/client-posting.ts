@@ -6,7 +6,10 @@ import type { ClientOutbox } from './client-outbox.ts';
 import { judgeStatus } from './outbox.ts';
 import type { ReplyBody } from './reply.ts';
 
-/** The host's and the client's outbox contradicted each other: one of the two was restored from a backup or copied. */
+/**
+ * The host's and the client's outbox contradicted each other: one of the two was restored from a backup or copied.
+ * @impl CH-029~1
+ */
 export interface OutboxNotice {
   readonly kind: 'outbox-replaced';
   /** Messages that turned out to be stored, and those that go into the new outbox. */

@@ -207,6 +207,7 @@ class ClientStream implements StreamHandler, ClientLink {
     this.#parts.questions.attach(this);
   }
 
+  /** Send a request under an id of its own. @impl CH-006~1 */
   request(body: Parameters<ClientLink['request']>[0]): number {
     this.#lastId = (this.#lastId % REQUEST_ID_MAX) + 1;
     if (!this.#closed && !this.#stream.send(encodeRequest(this.#lastId, body))) this.#full = true;
@@ -245,7 +246,7 @@ class ClientStream implements StreamHandler, ClientLink {
     this.#stream.close(code);
   }
 
-  /** Hand a reply on. False when nobody asked for it. */
+  /** Hand a reply on. False when nobody asked for it. @impl CH-007~1 */
   #take({ requestId, body }: Reply): boolean {
     const { feed, questions } = this.#parts;
     switch (body.kind) {

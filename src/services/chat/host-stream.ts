@@ -129,7 +129,7 @@ export class HostStream implements StreamHandler {
     }
   }
 
-  /** Take no other request until this one is answered. */
+  /** Take no other request until this one is answered. @impl CH-005~1 */
   #wait(work: Promise<void>): void {
     this.#busy = true;
     work

@@ -108,7 +108,7 @@ export class ChatHost {
     });
   }
 
-  /** Say why the host will never store this content; unspecified when it will. */
+  /** Say why the host will never store this content; unspecified when it will. @impl CH-009~1 */
   #judgeContent(bytes: Uint8Array): ErrorCode {
     const content = parseContent(bytes);
     if (isCode(content)) return content;

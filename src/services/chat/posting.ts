@@ -29,7 +29,7 @@ export function emptyOutbox(id: Uint8Array, base: number): OutboxHead {
   return { id, base, highest: 0, hash: new Uint8Array(0) };
 }
 
-/** Judge a post by outbox and number alone. @impl CH-011~1 @impl CH-012~1 @impl CH-014~1 */
+/** Judge a post by outbox and number alone. @impl CH-012~1 */
 export function judgePost(head: OutboxHead, outboxId: Uint8Array, number: number): PostVerdict {
   if (!sameBytes(head.id, outboxId)) return { kind: 'refuse', code: ErrorCode.OUTBOX_UNKNOWN };
   if (number === head.highest + 1) return { kind: 'next' };

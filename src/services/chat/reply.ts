@@ -85,7 +85,7 @@ export interface Reply {
   readonly body: ReplyBody;
 }
 
-/** Read one message of a host. Faults: MESSAGE_TOO_LARGE, MESSAGE_MALFORMED. Source: CH-001. */
+/** Read one message of a host. Faults: MESSAGE_TOO_LARGE, MESSAGE_MALFORMED. Source: CH-001~1. */
 export function parseReply(bytes: Uint8Array): Reply | Fault {
   if (bytes.length > CHAT_MESSAGE_BYTES_MAX) {
     return fault('peer', ErrorCode.MESSAGE_TOO_LARGE, 'a chat reply is too long');

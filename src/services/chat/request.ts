@@ -43,7 +43,7 @@ export type Request =
 
 /**
  * Read one message of a client.
- * Faults: MESSAGE_TOO_LARGE, MESSAGE_MALFORMED when it does not parse. Source: CH-001, CH-002.
+ * Faults: MESSAGE_TOO_LARGE, MESSAGE_MALFORMED when it does not parse. Source: CH-001~1, CH-002~1.
  */
 export function parseRequest(bytes: Uint8Array): Request | Fault {
   // @impl CH-001~1

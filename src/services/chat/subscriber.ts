@@ -18,7 +18,7 @@ const PULL_MESSAGES = 32;
  * The messages behind a cursor, and then the new ones, each once and in order.
  *
  * It keeps nothing but its cursor: while the stream is full it waits, and then reads from the cursor on.
- * @impl CH-031~1 @impl CH-034~1
+ * @impl CH-031~1 @impl CH-032~1 @impl CH-034~1
  */
 export class Subscriber {
   readonly #log: MessageLog;
