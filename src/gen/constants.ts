@@ -36,6 +36,8 @@ export interface Constants {
   readonly CLOCK_WARN_MS: number;
   /** ms: a host whose clock is off by more holds. */
   readonly CLOCK_HOLD_MS: number;
+  /** ms: a bind, a mapping or a commit that failed is tried again after this. */
+  readonly RETRY_MS: number;
   /** ms: a client's clock off by up to this, either way, costs no failed attempt. */
   readonly SKEW_MS_MAX: number;
   /** ms: before next_rotation: a client that starts later than this reads its stores before it dials. */
@@ -63,6 +65,7 @@ export const STANDARD: Constants = {
   CLOCK_CHECK_MS: 3_600_000,
   CLOCK_WARN_MS: 60_000,
   CLOCK_HOLD_MS: 300_000,
+  RETRY_MS: 3000,
   SKEW_MS_MAX: 300_000,
   READ_BEFORE_DIAL_MS: 120_000,
   STORE_READ_AGAIN_MS: 60_000,
@@ -87,6 +90,7 @@ export const MINIMAL: Constants = {
   CLOCK_CHECK_MS: 12_000,
   CLOCK_WARN_MS: 200,
   CLOCK_HOLD_MS: 1000,
+  RETRY_MS: 10,
   SKEW_MS_MAX: 1000,
   READ_BEFORE_DIAL_MS: 400,
   STORE_READ_AGAIN_MS: 200,
@@ -154,6 +158,9 @@ export const LISTENERS_EMERGENCY_MAX: number = 3;
 
 /** ms: wall minus monotonic time changes by more: fresh times are published at once. */
 export const CLOCK_STEP_MS: number = 5000;
+
+/** ms: a host looks this often whether its two clocks still agree. */
+export const CLOCK_LOOK_MS: number = 1000;
 
 /** ms: from a revocation to the end of the device's paths and sessions. */
 export const REVOKE_MS_MAX: number = 1000;

@@ -1,0 +1,97 @@
+/** Leaving every place at once, on the operator's word (spec/06-rotation.md, 6.8). */
+import {
+  atWall,
+  closePort,
+  commit,
+  issue,
+  placeOf,
+  remove,
+  setEmergency,
+  setPlace,
+} from './rotation-record.ts';
+import { primaryIs, rest } from './rotation-rows.ts';
+import type { Draft, Effect, Rotation } from './rotation-state.ts';
+
+/** Begin one: what goes on is replaced, and everything that was listed will end. @impl RT-140~1, RT-143~1 */
+export function beginEmergency(d: Draft, asked: 'soft' | 'hard', before: readonly Effect[] = []): void {
+  const next = placeOf(d, 'next');
+  const effects: Effect[] = [...before];
+  if (next !== undefined && next.listedUntil === undefined) {
+    // Nobody has heard of it, and its keys are not fresh any more.
+    d.places = d.places.filter(place => place !== next);
+    effects.push(...closePort(d, next.port), { kind: 'retire', epoch: next.epoch });
+  }
+  d.places = d.places.map(place => ({ ...place, role: 'old' }));
+  d.phase = 'emergency';
+  d.epoch += 1;
+  d.attempts = 0;
+  d.drawAt = d.clock.mono;
+  d.turnSequence = 0;
+  d.isHurried = false;
+  d.isRotationWanted = false;
+  d.asked = undefined;
+  d.emergency = { atMs: d.clock.wall, isHard: asked === 'hard', again: undefined };
+  d.emergencyEndsAt = d.clock.mono + d.config.constants.EMERGENCY_MS;
+  commit(d, [...effects, { kind: 'note', note: { what: 'emergency-began', isHard: asked === 'hard' } }]);
+}
+
+/** Another request during one: one more follows, and a hard one makes this one hard. @impl RT-142~1 */
+export function foldEmergency(d: Draft, asked: 'soft' | 'hard'): void {
+  const isHard = asked === 'hard';
+  d.asked = undefined;
+  setEmergency(d, {
+    isHard: isHard || d.emergency?.isHard === true,
+    again: isHard ? 'hard' : (d.emergency?.again ?? 'soft'),
+  });
+  commit(d, [{ kind: 'note', note: { what: 'emergency-folded', isHard } }]);
+}
+
+/** The new port listens: publish it alone, and send everybody there. @impl RT-140~1 */
+export function publishEmergency(d: Draft): void {
+  const next = placeOf(d, 'next');
+  if (next === undefined) return;
+  const isShared = d.places.some(place => place !== next && place.port === next.port);
+  setPlace(d, next.epoch, { role: 'primary' });
+  d.rotationAtMs = d.clock.wall + d.config.intervalMs;
+  d.turnSequence = (d.record?.sequence ?? 0) + 1;
+  commit(d, [
+    ...(isShared ? [{ kind: 'swapTls', port: next.port, epoch: next.epoch } as const] : []),
+    ...issue(d),
+    primaryIs(next),
+    { kind: 'notify', notice: 'emergency' },
+  ]);
+}
+
+/** The monotonic instant at which everything earlier ends. @impl RT-141~1 */
+export function emergencyEnd(d: Rotation): number {
+  const { emergency } = d;
+  if (d.phase !== 'emergency' || emergency === undefined) return Number.POSITIVE_INFINITY;
+  const isPublished = placeOf(d, 'primary') !== undefined;
+  const isVerified = isPublished && d.verifiedSequence >= d.turnSequence;
+  const byWall = atWall(d, emergency.atMs + d.config.constants.EMERGENCY_MS);
+  if (emergency.isHard) {
+    const isAnythingLeft = isPublished || d.places.some(({ role }) => role === 'old');
+    return isAnythingLeft ? Math.min(byWall, d.emergencyEndsAt) : Number.POSITIVE_INFINITY;
+  }
+  return isVerified ? Math.max(byWall, d.emergencyEndsAt) : Number.POSITIVE_INFINITY;
+}
+
+/** End everything earlier, and begin the one that follows, if one was asked for. @impl RT-141~1, RT-142~1 */
+export function endEmergency(d: Draft): void {
+  const effects = remove(
+    d,
+    d.places.filter(({ role }) => role === 'old'),
+  );
+  if (placeOf(d, 'primary') === undefined) {
+    // Hard, and no port could be had: the host goes on trying, with nothing open.
+    commit(d, effects);
+    return;
+  }
+  const again = d.emergency?.again;
+  d.emergency = undefined;
+  d.turnSequence = 0;
+  rest(d);
+  const ended: readonly Effect[] = [...effects, { kind: 'note', note: { what: 'emergency-ended' } }];
+  if (again === undefined) commit(d, ended);
+  else beginEmergency(d, again, ended);
+}

@@ -1,0 +1,60 @@
+/** What sessions are told of a move, in times relative to the telling (spec/06-rotation.md, 6.9). */
+import type { Now } from './now.ts';
+import { headOf, placeOf } from './rotation-record.ts';
+import type { Notice, Rotation } from './rotation-state.ts';
+
+/** The longest that a notice can name. */
+const NOTICE_ROTATES_MS_MAX = 86_400_000;
+const NOTICE_ENDS_MS_MAX = 90_000_000;
+
+/**
+ * Say what a session is to be told that is attached on a path of this port and epoch; undefined for nothing.
+ *
+ * For whoever comes while a move is under way: nobody who attaches late is left behind. @impl RT-104~1, RT-151~1
+ */
+export function noticeFor(
+  state: Rotation,
+  path: { readonly port: number; readonly epoch: number },
+  now: Now,
+): Notice | undefined {
+  const d = { ...state, clock: now };
+  const head = headOf(d);
+  if (head === undefined || (head.port === path.port && head.epoch === path.epoch)) return undefined;
+  switch (d.phase) {
+    case 'publishing':
+    case 'verified':
+    case 'grace':
+      return noticeNow(d, 'move');
+    case 'emergency':
+      return noticeNow(d, 'emergency');
+    case 'starting':
+    case 'resting':
+    case 'preparing':
+      return undefined;
+  }
+}
+
+/** Reckon a notice that leaves now. @impl RT-104~1 */
+export function noticeNow(d: Rotation, kind: Notice['kind']): Notice {
+  const { GRACE_MS, EMERGENCY_MS } = d.config.constants;
+  const { wall } = d.clock;
+  const isOver = d.phase === 'grace' || d.phase === 'resting';
+  const sequence = kind === 'hold' ? undefined : d.record?.sequence;
+  if (kind === 'emergency') {
+    const endsInMs = (d.emergency?.atMs ?? wall) + EMERGENCY_MS - wall;
+    return { kind, rotatesInMs: 0, oldEndsInMs: clamp(endsInMs, NOTICE_ENDS_MS_MAX), sequence };
+  }
+  const old = isOver ? d.places.find(({ role }) => role === 'old') : placeOf(d, 'primary');
+  const listedUntilMs = old?.listedUntil?.wall ?? wall;
+  const endsAtMs = isOver ? listedUntilMs : Math.max(d.rotationAtMs + GRACE_MS, listedUntilMs);
+  return {
+    kind,
+    rotatesInMs: isOver ? 0 : clamp(d.rotationAtMs - wall, NOTICE_ROTATES_MS_MAX),
+    oldEndsInMs: clamp(endsAtMs - wall, NOTICE_ENDS_MS_MAX),
+    sequence,
+  };
+}
+
+function clamp(ms: number, max: number): number {
+  return Math.min(Math.max(0, Math.round(ms)), max);
+}
