@@ -140,6 +140,12 @@ test('the witness only goes up (DI-025~1)', () => {
   bench.wrote(0);
   bench.read(0, found(publication(6)));
   expect(bench.state.witness).toEqual(publication(6).record);
+  bench.publish(publication(4));
+  bench.wrote(1);
+  bench.wrote(1);
+  bench.read(1, found(publication(4)));
+  expect(bench.state.stores[1]?.verified?.sequence).toBe(4);
+  expect(bench.state.witness).toEqual(publication(6).record);
 });
 
 test('what is published during a write follows it, and never beside it (DI-021~1)', () => {

@@ -2,9 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { create } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { StoreSchema } from '../../gen/clawchat/v1/connection_file_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { FILE_BYTES_MAX } from '../../gen/constants.ts';
 import { isConflictOf, isLocalPath, LocalStore } from './local.ts';
@@ -130,13 +128,8 @@ test('a record can name a path of this machine and no other (DI-011~1)', async (
     false,
     false,
   ]);
-  expect(openReader(create(StoreSchema, { kind: { case: 'local', value: { path } } }))).toBeInstanceOf(
-    LocalStore,
-  );
-  expect(openReader(create(StoreSchema, { kind: { case: 'local', value: { path: 'a' } } }))).toMatchObject({
-    kind: 'fault',
-  });
-  expect(openReader(create(StoreSchema))).toMatchObject({ kind: 'fault' });
+  expect(openReader({ kind: 'local', path })).toBeInstanceOf(LocalStore);
+  expect(openReader({ kind: 'local', path: 'a' })).toMatchObject({ kind: 'fault' });
 });
 
 test('a folder that may not be listed still has the file', async () => {

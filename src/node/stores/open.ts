@@ -1,23 +1,126 @@
-/** From what a record says about a store to something that can be read (spec/07-discovery.md). */
-import type { StoreReader } from '../../discovery/store.ts';
-import type { Store } from '../../gen/clawchat/v1/connection_file_pb.ts';
+/** From what a record or an operator says about a store to something that reads and writes (spec/07-discovery.md). */
+import type { StoreReader, StoreWriter } from '../../discovery/store.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { type Fault, fault } from '../../wire/fault.ts';
+import type { Store } from '../../protocol/connection-record.ts';
+import { type Fault, fault, isFault } from '../../wire/fault.ts';
+import { readFileCapped } from '../files.ts';
+import type { HttpsConfig, StoreConfig } from './config.ts';
+import { type HttpsOptions, HttpsReader, HttpsWriter, nameOfUrl, parseStoreUrl } from './https.ts';
 import { isLocalPath, LocalStore } from './local.ts';
+import { proxyFor, type Trust } from './tls.ts';
 
-/** Open a store for reading. A kind or an address that this program cannot use is a fault, and the reader skips it. */
-export function openReader(store: Store): StoreReader | Fault {
-  switch (store.kind.case) {
+/** What opening depends on besides the store itself. `environment` has the proxy variables; `limitMs` is for tests. */
+export interface StoreEnvironment {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly limitMs?: number;
+}
+
+/** A store of a host. */
+export interface HostStore {
+  /** What the record says of it. */
+  readonly store: Store;
+  /** The way that devices read it. */
+  readonly reader: StoreReader;
+  readonly writer: StoreWriter;
+  /** Whether devices on other machines read it. */
+  readonly remote: boolean;
+  /** When the host's right to write ends, in Unix milliseconds; undefined when that is not known. */
+  readonly writableUntil: () => Promise<number | undefined>;
+}
+
+const PROCESS: StoreEnvironment = { environment: process.env };
+const ADDRESS_BYTES_MAX = 8192;
+
+/** Name a store, so that it is recognized in another record. Not for people: it can hold a key. */
+export function storeKey(store: Store): string {
+  switch (store.kind) {
+    case 'local':
+      return `local ${store.path}`;
+    case 'https':
+      return `https ${store.readUrl} ${Buffer.from(store.spkiPin).toString('hex')}`;
+    case 'mega':
+      return `mega ${store.folderLink}`;
+  }
+}
+
+/** Open a store for reading. An address that this program cannot use is a fault, and the store is skipped. */
+export function openReader(store: Store, within: StoreEnvironment = PROCESS): StoreReader | Fault {
+  switch (store.kind) {
+    case 'local':
+      return isLocalPath(store.path)
+        ? new LocalStore(store.path)
+        : unusable('a local store is not an absolute path on this machine');
+    case 'https': {
+      const url = parseStoreUrl(store.readUrl);
+      if (url === undefined) return unusable('the address of a store is not an https one');
+      const trust: Trust =
+        store.spkiPin.length === 0 ? { kind: 'system' } : { kind: 'pin', sha256: store.spkiPin };
+      return new HttpsReader(url, options(url, trust, undefined, within));
+    }
+    case 'mega':
+      return unusable('mega stores are not supported yet');
+  }
+}
+
+/** Open a store of a host for reading, as its devices do, and for writing. */
+export function openHostStore(config: StoreConfig, within: StoreEnvironment = PROCESS): HostStore | Fault {
+  switch (config.kind) {
     case 'local': {
-      const { path } = store.kind.value;
-      return isLocalPath(path) ? new LocalStore(path) : unusable('not an absolute path on this machine');
+      const store: Store = { kind: 'local', path: config.path };
+      const reader = openReader(store, within);
+      if (isFault(reader)) return reader;
+      return { store, reader, writer: new LocalStore(config.path), remote: false, writableUntil: forEver };
     }
     case 'https':
+      return openHostHttps(config, within);
     case 'mega':
-      return unusable(`${store.kind.case} stores are not supported yet`);
-    case undefined:
-      return unusable('a kind of store that this program does not know');
+      return unusable('mega stores are not supported yet');
   }
+}
+
+function openHostHttps(config: HttpsConfig, within: StoreEnvironment): HostStore | Fault {
+  const { read, pin = '', ca, proxy, method = 'PUT', headers = {} } = config;
+  const store: Store = { kind: 'https', readUrl: read, spkiPin: Uint8Array.from(Buffer.from(pin, 'hex')) };
+  const readUrl = parseStoreUrl(read);
+  const address = addressOf(config);
+  if (readUrl === undefined || address === undefined)
+    return unusable('the address of a store is not an https one');
+  const pinned: Trust = pin === '' ? { kind: 'system' } : { kind: 'pin', sha256: store.spkiPin };
+  const given: Trust | undefined = ca === undefined ? undefined : { kind: 'authorities', pem: ca };
+  // A pin goes to devices, so it is what the host reads by, too.
+  const readTrust = pin === '' ? (given ?? pinned) : pinned;
+  const writeTrust = given ?? (isSameServer(config) ? pinned : { kind: 'system' });
+  const reader = new HttpsReader(readUrl, options(readUrl, readTrust, proxy, within));
+  const writing = { address, method, headers };
+  const writer = new HttpsWriter(nameOfUrl(readUrl), writing, options(readUrl, writeTrust, proxy, within));
+  return { store, reader, writer, remote: true, writableUntil: () => writer.expiresAt() };
+}
+
+/** An address that is read from a file is taken to be on the server that devices read. */
+function isSameServer({ read, write }: HttpsConfig): boolean {
+  return write === undefined || parseStoreUrl(write)?.host === parseStoreUrl(read)?.host;
+}
+
+function addressOf({ write, writeFrom }: HttpsConfig): (() => Promise<URL | undefined>) | undefined {
+  if (writeFrom === undefined) {
+    const url = parseStoreUrl(write ?? '');
+    return url === undefined ? undefined : async () => url;
+  }
+  return async () => {
+    const bytes = await readFileCapped(writeFrom, ADDRESS_BYTES_MAX).catch(() => undefined);
+    return bytes === undefined ? undefined : parseStoreUrl(Buffer.from(bytes).toString('utf8').trim());
+  };
+}
+
+function options(url: URL, trust: Trust, proxy: string | undefined, within: StoreEnvironment): HttpsOptions {
+  const chosen =
+    proxy === undefined ? proxyFor(url, within.environment) : proxy === 'none' ? undefined : new URL(proxy);
+  const { limitMs } = within;
+  return { trust, proxy: chosen, ...(limitMs === undefined ? {} : { limitMs }) };
+}
+
+async function forEver(): Promise<undefined> {
+  return undefined;
 }
 
 function unusable(detail: string): Fault {
