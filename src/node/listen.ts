@@ -35,13 +35,13 @@ export interface Doorkeeper {
   /** May this address open another connection now? Asked at accept, before TLS. */
   accepts(address: string): boolean;
   /**
-   * Does this token open the gate? True means that {@link admitted} follows for the same `ticket`.
-   * `token` is the second subprotocol offered, or '' when the request is not one of ours.
+   * Does this token open the gate? A number names the connection that is let in: {@link admitted} or
+   * {@link abandoned} follows with it. `token` is '' when the request is not one of ours. `acceptedAt` is monotonic.
    */
-  opens(ticket: number, token: string, address: string): boolean;
-  admitted(ticket: number, connection: Admitted): void;
-  /** The connection of an opened ticket ended before {@link admitted}. */
-  abandoned(ticket: number): void;
+  opens(token: string, address: string, acceptedAt: number): number | undefined;
+  admitted(path: number, connection: Admitted): void;
+  /** The connection ended before {@link admitted}. */
+  abandoned(path: number): void;
 }
 
 /** Where to listen. */
@@ -85,7 +85,7 @@ export class Listener {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   /** Connections that are still strangers', by peer address and port. */
-  readonly #preauth = new Map<string, NodeJS.Timeout>();
+  readonly #preauth = new Map<string, { readonly timer: NodeJS.Timeout; readonly acceptedAt: number }>();
   readonly #options: ListenOptions;
   readonly #door: Doorkeeper;
   readonly #websockets = new WebSocketServer({
@@ -95,7 +95,6 @@ export class Listener {
     maxPayload: WIRE_RECORD_BYTES_MAX,
     handleProtocols: () => 'clawchat.v1',
   });
-  #ticket: number = 0;
 
   private constructor(options: ListenOptions, door: Doorkeeper) {
     this.#options = options;
@@ -173,10 +172,8 @@ export class Listener {
     const peer = peerOf(socket);
     socket.setNoDelay(true);
     this.#sockets.add(socket);
-    this.#preauth.set(
-      peer,
-      setTimeout(() => socket.destroy(), AUTH_MS_MAX),
-    );
+    const timer = setTimeout(() => socket.destroy(), AUTH_MS_MAX);
+    this.#preauth.set(peer, { timer, acceptedAt: performance.now() });
     socket.on('error', () => {});
     socket.on('close', () => {
       this.#sockets.delete(socket);
@@ -195,22 +192,23 @@ export class Listener {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const token = upgradeToken(request);
-    const ticket = ++this.#ticket;
+    const acceptedAt = this.#preauth.get(peerOf(request.socket))?.acceptedAt ?? performance.now();
     // A request that is not one of ours still goes to the gate, with no token: equal work for all.
-    if (!this.#door.opens(ticket, token, request.socket.remoteAddress ?? '')) {
+    const path = this.#door.opens(token, request.socket.remoteAddress ?? '', acceptedAt);
+    if (path === undefined) {
       this.#refuse(socket);
       return;
     }
     let admitted = false;
     this.#websockets.handleUpgrade(request, socket, head, websocket => {
       admitted = true;
-      this.#admit(ticket, websocket, request.socket as TLSSocket);
+      this.#admit(path, websocket, request.socket as TLSSocket);
     });
-    if (!admitted) this.#door.abandoned(ticket);
+    if (!admitted) this.#door.abandoned(path);
   }
 
   /** @impl HS-016~1 */
-  #admit(ticket: number, websocket: WebSocket, socket: TLSSocket): void {
+  #admit(path: number, websocket: WebSocket, socket: TLSSocket): void {
     const peer = peerOf(socket);
     let bytes = 0;
     let known = false;
@@ -221,7 +219,7 @@ export class Listener {
     };
     socket.on('data', count);
     websocket.binaryType = 'nodebuffer';
-    this.#door.admitted(ticket, {
+    this.#door.admitted(path, {
       socket: websocket,
       authenticated: () => {
         known = true;
@@ -233,7 +231,7 @@ export class Listener {
 
   /** Take a connection out of the strangers' count and lift their deadline. */
   #release(peer: string): void {
-    clearTimeout(this.#preauth.get(peer));
+    clearTimeout(this.#preauth.get(peer)?.timer);
     this.#preauth.delete(peer);
   }
 }

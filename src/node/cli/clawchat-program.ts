@@ -9,6 +9,7 @@ import { failure } from '../failure.ts';
 import { readFileCapped } from '../files.ts';
 import { native } from '../native.ts';
 import type { OwnerLink } from '../owner.ts';
+import { VERSION } from '../version.ts';
 import { describeStatus } from './client-status.ts';
 import {
   type Call,
@@ -30,7 +31,6 @@ import {
 import { EXIT_OK } from './exit-code.ts';
 import { inspectText } from './inspect.ts';
 import { hex, jsonLine, line, messageJson, messageText } from './output.ts';
-import { VERSION } from './version.ts';
 
 const TIMEOUT = { value: 'TIME', help: 'give up after this, such as 30s (default: 60s)' };
 const TIMEOUT_MS = 60_000;

@@ -7,6 +7,7 @@ import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
 import { exportNextIdentity, type HostOptions, openHostOwner, serveHost } from '../host-owner.ts';
 import type { OwnerLink, Wish } from '../owner.ts';
+import { VERSION } from '../version.ts';
 import { type Call, type Command, duration, type Program, usage, wholeNumber } from './command-line.ts';
 import {
   callLog,
@@ -20,7 +21,6 @@ import { EXIT_OK } from './exit-code.ts';
 import { describeHost } from './host-status.ts';
 import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
 import { harmlessLine } from './terminal-text.ts';
-import { VERSION } from './version.ts';
 
 const SERVE_OPTIONS = {
   listen: { value: 'ADDRESS', help: 'address to listen on (default: all addresses)' },

@@ -9,8 +9,8 @@ import { LOG_LEVELS, type Log, type LogLevel, standardErrorLog } from '../log.ts
 import { native } from '../native.ts';
 import { type DirectoryOptions, type Owner, OwnerLink, type Wish } from '../owner.ts';
 import { SCHEMA_VERSION } from '../store.ts';
+import { VERSION } from '../version.ts';
 import { type Call, type Option, usage } from './command-line.ts';
-import { VERSION } from './version.ts';
 
 /** Options of every command. */
 export const SHARED_OPTIONS: Readonly<Record<string, Option>> = {

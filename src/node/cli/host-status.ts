@@ -39,7 +39,7 @@ export function describeHost(status: ControlHostStatus, json: boolean): void {
   );
   if (status.addresses.length > 0) line(`addresses  ${status.addresses.join(', ')}`);
   line(
-    `record     number ${status.sequence}, epoch ${status.epoch}, renewed ${fromNow(status.nextRotationAtMs, now)}`,
+    `record     number ${status.sequence}, epoch ${status.epoch}, renews ${fromNow(status.nextRotationAtMs, now)}`,
   );
   line(`devices    ${status.devices}, ${status.connected} connected; ${status.invites} invites open`);
   for (const store of stores) {

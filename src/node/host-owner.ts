@@ -1,0 +1,194 @@
+/** Owns a host's data directory: answers the control socket, serving or not. Chapter: spec/12-control.md. */
+import { ControlProgram } from '../gen/clawchat/v1/control_pb.ts';
+import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
+import { ClawChatError, isFault } from '../protocol/fault.ts';
+import { encodeBundle, inviteText } from '../protocol/invite.ts';
+import type { RequestBody, ResponseInit } from './control.ts';
+import { failure } from './failure.ts';
+import { HostCore, type HostOptions } from './host/core.ts';
+import { isNextIdentityExported, moveNextIdentity } from './host/identity.ts';
+import { type Ready, Serving } from './host/serving.ts';
+import { native } from './native.ts';
+import { attachOrOwn, type Owner } from './owner.ts';
+import { SCHEMA_VERSION } from './store.ts';
+import { VERSION } from './version.ts';
+
+export type { HostOptions } from './host/core.ts';
+export type { Ready } from './host/serving.ts';
+
+/** The owner of a host's data directory. */
+class HostOwner implements Owner {
+  readonly core: HostCore;
+  readonly #serving: Serving | undefined;
+  readonly #stop: () => void;
+
+  constructor(core: HostCore, serving: Serving | undefined, stop: () => void) {
+    this.core = core;
+    this.#serving = serving;
+    this.#stop = stop;
+  }
+
+  async answer(request: RequestBody): Promise<ResponseInit> {
+    switch (request.case) {
+      case 'status':
+        return this.#status();
+      case 'devices':
+        return this.#devices();
+      case 'invite':
+        return this.#invite(request.value.name, Number(request.value.lifeMs), request.value.bundle);
+      case 'revoke': {
+        const device = Buffer.from(request.value.deviceId).toString('hex');
+        return { case: 'revoked', value: { existed: await this.core.revoke(device) } };
+      }
+      case 'stop':
+        // The answer leaves before the socket goes.
+        setImmediate(this.#stop);
+        return { case: 'stopping', value: {} };
+      default:
+        throw failure(ErrorCode.USAGE, `a host does not answer "${request.case}"`);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#serving?.close();
+    await this.core.close();
+  }
+
+  async #status(): Promise<ResponseInit> {
+    const { core } = this;
+    const record = core.renewal?.record;
+    const { registry } = core.driver.server;
+    const exported = await isNextIdentityExported(core.options.directory);
+    const { stores } = core.publisher.state;
+    return {
+      case: 'hostStatus',
+      value: {
+        serverId: core.identity.serverId,
+        serving: this.#serving !== undefined,
+        startedAtMs: BigInt(this.#serving?.startedAtMs ?? 0),
+        epoch: BigInt(record?.epoch ?? 0),
+        sequence: BigInt(record?.sequence ?? 0),
+        port: this.#serving?.port ?? 0,
+        addresses: [...(this.#serving?.addresses ?? [])],
+        nextRotationAtMs: BigInt(record?.nextRotationMs ?? 0),
+        validUntilMs: BigInt(record?.validUntilMs ?? 0),
+        devices: registry.devices.size,
+        connected: core.driver.connected.size,
+        invites: registry.invites.size,
+        stores: core.storePlaces.map((place, index) => ({
+          name: place.kind === 'local' ? place.path : place.kind,
+          code: stores[index]?.failure?.code ?? ErrorCode.UNSPECIFIED,
+          verifiedSequence: BigInt(stores[index]?.verified?.sequence ?? 0),
+          verifiedAtMs: BigInt(stores[index]?.verified?.at ?? 0),
+        })),
+        nextIdentityExported: exported,
+        warnings: [
+          ...core.alarms,
+          ...(exported
+            ? []
+            : ['the next identity key lies on this machine: clawchatd export-next-identity FILE']),
+        ],
+      },
+    };
+  }
+
+  #devices(): ResponseInit {
+    const { registry } = this.core.driver.server;
+    const { connected } = this.core.driver;
+    const devices = [...registry.devices.values()]
+      .sort((a, b) => (a.name === b.name ? (a.id < b.id ? -1 : 1) : a.name < b.name ? -1 : 1))
+      .map(device => ({
+        deviceId: Buffer.from(device.id, 'hex'),
+        name: device.name,
+        pending: device.pending,
+        connected: connected.has(device.id),
+        enrolledAtMs: BigInt(device.enrolledAtMs),
+        lastSeenAtMs: BigInt(device.lastSeenAtMs),
+        words: this.core.words(device.publicKey),
+      }));
+    return { case: 'devices', value: { devices } };
+  }
+
+  /** @impl CF-025~1 */
+  async #invite(name: string, lifeMs: number, withFile: boolean): Promise<ResponseInit> {
+    const { core } = this;
+    if (withFile && core.renewal === undefined) {
+      throw failure(ErrorCode.USAGE, 'there is no connection file yet: start the host once, then use --file');
+    }
+    const made = await core.invite(name, lifeMs);
+    const file = withFile ? core.seal() : new Uint8Array(0);
+    if (isFault(file)) throw new ClawChatError(file);
+    const warnings: string[] = [];
+    if (core.renewal === undefined) warnings.push('The invite works once the host has been started.');
+    else if (!made.published && !withFile) {
+      const text =
+        'the connection file could not be published, so the invite would not work; try again, or use --file';
+      throw failure(ErrorCode.STORE_UNAVAILABLE, text);
+    }
+    if (withFile && !made.published)
+      warnings.push('The connection file could not be published to the stores.');
+    return {
+      case: 'invite',
+      value: {
+        invite: inviteText(native, made.invite),
+        bundle: withFile ? encodeBundle(made.invite, file) : file,
+        expiresAtMs: BigInt(made.expiresAtMs),
+        published: made.published,
+        warnings,
+      },
+    };
+  }
+}
+
+/** Own a host's data directory without serving the network: for commands while no host runs. */
+export async function openHostOwner(options: HostOptions): Promise<Owner> {
+  return new HostOwner(await HostCore.open(options), undefined, () => {});
+}
+
+/**
+ * Serve until a signal, a `stop`, or the end of the disk. `ready` is called once clients can come.
+ *
+ * @throws ClawChatError `DIRECTORY_LOCKED`, `NO_PORT`, `DATABASE_OLD`, `STORAGE_FULL` and those of `openStore`.
+ */
+export async function serveHost(options: HostOptions, ready: (about: Ready) => void): Promise<void> {
+  let end: (why: unknown) => void = () => {};
+  const ended = new Promise<unknown>(resolve => {
+    end = resolve;
+  });
+  const stop = (): void => end(undefined);
+  let about: Ready | undefined;
+  const open = async (): Promise<Owner> => {
+    const core = await HostCore.open(options);
+    try {
+      const serving = await Serving.open(core);
+      about = { serverId: core.identity.serverId, port: serving.port, addresses: serving.addresses };
+      void core.broken.then(end);
+      return new HostOwner(core, serving, stop);
+    } catch (error) {
+      await core.close();
+      throw error;
+    }
+  };
+  const identity = { program: ControlProgram.HOST, version: VERSION, schema: SCHEMA_VERSION };
+  const { directory, log } = options;
+  const attachment = await attachOrOwn(
+    { directory, identity, suite: native, open, resident: true, log },
+    'own',
+  );
+  if (attachment.kind !== 'owned' || about === undefined)
+    throw failure(ErrorCode.INTERNAL, 'owned by another');
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  ready(about);
+  const why = await ended;
+  process.off('SIGTERM', stop);
+  process.off('SIGINT', stop);
+  await attachment.server.close();
+  await attachment.owner.close();
+  if (why !== undefined) throw why;
+}
+
+/** Move the next identity key into a file; works whether a host runs or not, as it only touches that key's file. */
+export async function exportNextIdentity(options: HostOptions, file: string): Promise<void> {
+  await moveNextIdentity(options.directory, file);
+}

@@ -1,0 +1,361 @@
+/** Everything that a host is, with or without a network: database, members, chat, publishing. Chapter: spec/01-architecture.md. */
+import { join, resolve } from 'node:path';
+import type { Opened } from '../../discovery/verdict.ts';
+import { opener } from '../../discovery/verdict.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { type Constants, STORE_ATTEMPT_MS_MAX } from '../../gen/constants.ts';
+import { responderKeys } from '../../protocol/channel-keys.ts';
+import { sealFile } from '../../protocol/connection-file.ts';
+import type { Store as StorePlace } from '../../protocol/connection-record.ts';
+import { ClawChatError, type Fault, fault, isFault } from '../../protocol/fault.ts';
+import type { RecordName } from '../../protocol/freshness.ts';
+import type { HostIdentity, Renewal } from '../../protocol/record-maker.ts';
+import { fileRecipients, type RegistryChange } from '../../protocol/registry.ts';
+import { Server } from '../../protocol/server.ts';
+import type { ServerOutput } from '../../protocol/server-io.ts';
+import {
+  DEVICE_PREFIX,
+  decodeRenewal,
+  encodeRenewal,
+  INVITE_PREFIX,
+  loadRegistry,
+  RENEWAL_KEY,
+  registryOperations,
+} from '../../protocol/storage.ts';
+import { words } from '../../protocol/words.ts';
+import { prefixRange } from '../../runtime/database.ts';
+import type { StreamAcceptor } from '../../runtime/streams.ts';
+import { CHAT_SERVICE, ChatHost } from '../../services/chat/host.ts';
+import { failure } from '../failure.ts';
+import type { Log } from '../log.ts';
+import { native } from '../native.ts';
+import { openStore, type Store } from '../store.ts';
+import { LocalStore } from '../stores/local.ts';
+import { VERSION } from '../version.ts';
+import { HostDriver } from './driver.ts';
+import { makeIdentity, readIdentity } from './identity.ts';
+import { Publisher, type PublisherStore } from './publisher.ts';
+
+/** What a host is started with. */
+export interface HostOptions {
+  readonly directory: string;
+  readonly log: Log;
+  readonly constants: Constants;
+  /** Address to listen on; all of them when undefined. */
+  readonly listen: string | undefined;
+  /** A fixed port; a random one of the range when undefined. */
+  readonly port: number | undefined;
+  /** What clients shall dial; the addresses of this machine when empty. */
+  readonly advertise: readonly string[];
+  /** Where the connection file is published; in the data directory when undefined. */
+  readonly storePath: string | undefined;
+}
+
+const STORE_NAME = 'connection.clawchat';
+const EMPTY = new Uint8Array(0);
+
+/** An invite that was just made. */
+export interface HostInvite {
+  readonly invite: Uint8Array;
+  readonly expiresAtMs: number;
+}
+
+interface Pending {
+  readonly resolve: (made: HostInvite | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A host's data directory, open. */
+export class HostCore {
+  readonly options: HostOptions;
+  readonly identity: HostIdentity;
+  readonly driver: HostDriver;
+  readonly publisher: Publisher;
+  /** Resolves once nothing can be promised any more: the database refused a write. */
+  readonly broken: Promise<unknown>;
+  readonly alarms: string[] = [];
+  renewal: Renewal | undefined;
+  readonly #database: Store;
+  readonly #chat: ChatHost;
+  readonly #pending = new Map<number, Pending>();
+  #refs = 0;
+  #persisting: Promise<void> = Promise.resolve();
+  #publishing: Promise<boolean> = Promise.resolve(false);
+  #break: (reason: unknown) => void = () => {};
+  /** The last file that was sealed, to know it again without opening it. */
+  #sealed: { readonly bytes: Uint8Array; readonly record: RecordName } | undefined;
+  /** Called when the record was read back from a store. */
+  onVerified: (record: RecordName) => void = () => {};
+
+  private constructor(options: HostOptions, loaded: Loaded) {
+    const { database, identity, renewal, server, chat } = loaded;
+    this.options = options;
+    this.identity = identity;
+    this.renewal = renewal;
+    this.#database = database;
+    this.#chat = chat.host;
+    this.broken = new Promise(settle => {
+      this.#break = settle;
+    });
+    chat.failed = reason => this.#fail(reason);
+    chat.alarm = text => this.#alarm(text);
+    this.driver = new HostDriver(
+      server,
+      {
+        persist: changes => this.#persist(changes),
+        publish: () => void this.publish(),
+        failed: reason => this.#fail(reason),
+        accept: device => this.#acceptor(device),
+        report: output => this.#report(output),
+      },
+      options.log,
+    );
+    this.publisher = new Publisher({
+      stores: this.#stores(),
+      readAgainMs: options.constants.STORE_READ_AGAIN_MS,
+      open: bytes => this.#open(bytes),
+      verified: record => this.#verified(record),
+      older: found =>
+        this.#alarm(`a store holds record ${found.sequence}, which this database does not know`),
+      log: options.log,
+    });
+  }
+
+  /** Open a data directory; who the host is is made when there is nothing yet. @throws as `openStore` does */
+  static async open(options: HostOptions): Promise<HostCore> {
+    const database = await openStore({ directory: options.directory, program: 'host', suite: native });
+    try {
+      return new HostCore(options, await load(database, options.directory));
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+  }
+
+  /** Where the host publishes. */
+  get storePlaces(): readonly StorePlace[] {
+    const { storePath, directory } = this.options;
+    const known = this.renewal?.record.stores;
+    if (storePath === undefined && known !== undefined && known.length > 0) return known;
+    return [{ kind: 'local', path: resolve(storePath ?? join(directory, STORE_NAME)) }];
+  }
+
+  /** Make the current record durable, and only then let the machine and the world see it. @impl CF-022~1 */
+  async commitRenewal(renewal: Renewal): Promise<void> {
+    await this.#database.commit([{ kind: 'put', key: RENEWAL_KEY, value: encodeRenewal(renewal) }]);
+    this.renewal = renewal;
+  }
+
+  /** Seal the current record for everybody who may read it, and publish it. True once it was read back. */
+  publish(): Promise<boolean> {
+    this.#publishing = this.#sealAndPublish();
+    return this.#publishing;
+  }
+
+  /** The current file, for a bundle. Faults: FILE_TOO_LARGE; USAGE before the first start. */
+  seal(): Uint8Array | Fault {
+    const { renewal } = this;
+    if (renewal === undefined) return fault('self', ErrorCode.USAGE, 'the host has to run once first');
+    const recipients = fileRecipients(this.driver.server.registry);
+    return sealFile(native, { envelope: renewal.envelope, recipients });
+  }
+
+  /** Make an invite; it is durable, and `published` says whether the file with its stanza was read back. */
+  async invite(name: string, lifeMs: number): Promise<HostInvite & { readonly published: boolean }> {
+    const { publicKey: identity, serverId } = this.identity;
+    const terms = {
+      secret: native.randomBytes(32),
+      identity,
+      serverId,
+      stores: this.storePlaces,
+      name,
+      lifeMs,
+    };
+    const made = await this.#ask(ref => ({ kind: 'makeInvite', ref, terms }));
+    if (made === undefined) throw failure(ErrorCode.INTERNAL, 'an invite was asked for and none was made');
+    return { ...made, published: await this.#publishing };
+  }
+
+  /** Remove a device, durably; false when there is none of this id. @impl EN-031~1 */
+  async revoke(device: string): Promise<boolean> {
+    if (!this.driver.server.registry.devices.has(device)) return false;
+    await this.#ask(ref => ({ kind: 'revokeDevice', ref, device }));
+    return true;
+  }
+
+  /** The words of a device, for comparing by voice. @impl EN-040~1 */
+  words(publicKey: Uint8Array): string {
+    return words(native, this.identity.publicKey, publicKey);
+  }
+
+  /** Finish every write and let go of the directory. */
+  async close(): Promise<void> {
+    this.driver.close();
+    this.publisher.close();
+    for (const { reject } of this.#pending.values()) reject(failure(ErrorCode.CANCELLED, 'the host stops'));
+    await this.#persisting.catch(() => undefined);
+    await this.#database.close();
+  }
+
+  #ask(input: (ref: number) => Parameters<HostDriver['step']>[0]): Promise<HostInvite | undefined> {
+    const ref = ++this.#refs;
+    return new Promise((settle, reject) => {
+      this.#pending.set(ref, { resolve: settle, reject });
+      this.driver.step(input(ref));
+    });
+  }
+
+  #report(output: ServerOutput & { kind: 'made' | 'done' | 'declined' | 'enrolled' | 'alarm' }): void {
+    switch (output.kind) {
+      case 'made':
+        this.#settle(output.ref)?.resolve({ invite: output.invite, expiresAtMs: output.expiresAtMs });
+        break;
+      case 'done':
+        this.#settle(output.ref)?.resolve(undefined);
+        break;
+      case 'declined':
+        this.#settle(output.ref)?.reject(new ClawChatError(output.fault));
+        break;
+      case 'enrolled': {
+        const compare = this.words(output.publicKey);
+        this.options.log.info('device-enrolled', {
+          device: output.device,
+          name: output.name,
+          words: compare,
+        });
+        break;
+      }
+      case 'alarm':
+        this.#alarm(`somebody tried an invite that was already used (invite ${output.invite})`);
+    }
+  }
+
+  #settle(ref: number): Pending | undefined {
+    const pending = this.#pending.get(ref);
+    this.#pending.delete(ref);
+    return pending;
+  }
+
+  #alarm(text: string): void {
+    this.options.log.error('alarm', { text });
+    this.alarms.push(text);
+    if (this.alarms.length > 32) this.alarms.shift();
+  }
+
+  #fail(reason: unknown): void {
+    this.options.log.error('database-failed', { why: reason instanceof Error ? reason : String(reason) });
+    this.#break(reason);
+  }
+
+  /** The device's outbox goes in the commit that deletes the device. */
+  #persist(changes: readonly RegistryChange[]): Promise<void> {
+    this.#persisting = this.#persisting.then(async () => {
+      const gone = changes.filter(change => change.kind === 'deleteDevice');
+      const chat = await Promise.all(gone.map(({ id }) => this.#chat.revoke(Buffer.from(id, 'hex'))));
+      await this.#database.commit([...registryOperations(changes), ...chat.flat()]);
+    });
+    return this.#persisting;
+  }
+
+  #acceptor(device: string): StreamAcceptor {
+    return (service, stream) => {
+      if (service !== CHAT_SERVICE) return undefined;
+      const name = this.driver.server.registry.devices.get(device)?.name ?? device.slice(0, 8);
+      return this.#chat.serve(stream, { deviceId: Buffer.from(device, 'hex'), name });
+    };
+  }
+
+  async #sealAndPublish(): Promise<boolean> {
+    const { renewal } = this;
+    if (renewal === undefined) return false;
+    const bytes = this.seal();
+    if (isFault(bytes)) {
+      this.#alarm(bytes.detail);
+      return false;
+    }
+    this.#sealed = { bytes, record: renewal.name };
+    return this.publisher.publish({ record: renewal.name, bytes }, STORE_ATTEMPT_MS_MAX);
+  }
+
+  #verified(record: RecordName): void {
+    this.driver.step({ kind: 'witness', witness: record });
+    this.onVerified(record);
+  }
+
+  /** Open a file as any of its recipients would. What was sealed here is known by its bytes. */
+  #open(bytes: Uint8Array): Opened | Fault {
+    if (this.#sealed !== undefined && native.equal(bytes, this.#sealed.bytes)) return this.#sealed.record;
+    const { serverId, publicKey: identity, nextIdentityHash } = this.identity;
+    let last: Opened | Fault = fault(
+      'self',
+      ErrorCode.NOT_A_RECIPIENT,
+      'the file is for none of our recipients',
+    );
+    for (const fileKey of fileRecipients(this.driver.server.registry)) {
+      last = opener(native, fileKey, { serverId, identity, nextIdentityHash })(bytes);
+      if (!isFault(last) || last.code !== ErrorCode.NOT_A_RECIPIENT) return last;
+    }
+    return last;
+  }
+
+  #stores(): readonly PublisherStore[] {
+    return this.storePlaces.flatMap(place =>
+      place.kind === 'local'
+        ? [{ writer: new LocalStore(place.path), reader: new LocalStore(place.path), remote: false }]
+        : [],
+    );
+  }
+}
+
+interface Loaded {
+  readonly database: Store;
+  readonly identity: HostIdentity;
+  readonly renewal: Renewal | undefined;
+  readonly server: Server;
+  readonly chat: {
+    readonly host: ChatHost;
+    failed: (reason: unknown) => void;
+    alarm: (text: string) => void;
+  };
+}
+
+async function load(database: Store, directory: string): Promise<Loaded> {
+  const identity = (await readIdentity(database)) ?? (await makeIdentity(database, directory));
+  const stored = await database.get(RENEWAL_KEY);
+  const renewal = stored === undefined ? undefined : decodeRenewal(native, identity, stored);
+  if (renewal !== undefined && isFault(renewal)) throw new ClawChatError(renewal);
+  const entries = [
+    ...(await database.range(prefixRange(INVITE_PREFIX))),
+    ...(await database.range(prefixRange(DEVICE_PREFIX))),
+  ];
+  const registry = loadRegistry(native, entries);
+  if (isFault(registry)) throw new ClawChatError(registry);
+  const hooks: { failed: (reason: unknown) => void; alarm: (text: string) => void } = {
+    failed: () => {},
+    alarm: () => {},
+  };
+  const host = await ChatHost.open({
+    database,
+    suite: native,
+    failed: reason => hooks.failed(reason),
+    alarm: ({ name, highest }) => {
+      hooks.alarm(
+        `the outbox of ${name} was replaced at number ${highest}: its directory was restored or copied`,
+      );
+    },
+  });
+  const server = new Server({
+    suite: native,
+    serverId: identity.serverId,
+    registry,
+    accessKeys: [],
+    channelKeys:
+      renewal === undefined
+        ? []
+        : responderKeys(renewal.channelKeys, Date.now()).map(({ privateKey }) => privateKey),
+    envelope: renewal?.envelope ?? EMPTY,
+    witness: undefined,
+    software: `clawchatd ${VERSION}`,
+  });
+  return { database, identity, renewal, server, chat: Object.assign(hooks, { host }) };
+}

@@ -1,0 +1,277 @@
+/** Performs what the host's machine decides: sockets, commits, sessions' streams. Chapter: spec/01-architecture.md. */
+import type { WebSocket } from 'ws';
+import type { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import {
+  ADDRESS_REFILL_MS,
+  ADDRESS_TOKENS_MAX,
+  ADDRESSES_MAX,
+  KNOWN_ADDRESS_MS,
+  KNOWN_ADDRESS_REFILL_MS,
+  KNOWN_ADDRESS_TOKENS_MAX,
+} from '../../gen/constants.ts';
+import { addressLimits, admitAddress, noteAuthenticated } from '../../protocol/buckets.ts';
+import { codeName } from '../../protocol/fault.ts';
+import type { RegistryChange } from '../../protocol/registry.ts';
+import type { Server } from '../../protocol/server.ts';
+import type { ServerInput, ServerOutput } from '../../protocol/server-io.ts';
+import { type StreamAcceptor, type StreamPort, Streams } from '../../runtime/streams.ts';
+import type { Admitted, Doorkeeper } from '../listen.ts';
+import type { Log } from '../log.ts';
+import { native } from '../native.ts';
+import { Alarm, readNow } from '../now.ts';
+
+/** How long the other side has to answer a WebSocket close. */
+const CLOSE_MS = 2000;
+const OFFER_ENTROPY_BYTES = 64;
+
+/** What the driver asks of the host around it. */
+export interface DriverPort {
+  /** Make the changes durable, together; calls become durable in their order. */
+  persist(changes: readonly RegistryChange[]): Promise<void>;
+  /** The recipients of the connection file have changed. */
+  publish(): void;
+  /** A database write failed: nothing can be promised any more. */
+  failed(reason: unknown): void;
+  /** Serve a stream that a device opened. */
+  accept(device: string): StreamAcceptor;
+  /** Something that an operator waits for, or should hear of. */
+  report(output: ServerOutput & { kind: 'made' | 'done' | 'declined' | 'enrolled' | 'alarm' }): void;
+}
+
+interface Connection {
+  readonly address: string;
+  socket: WebSocket | undefined;
+  authenticated: (() => void) | undefined;
+  /** What is to be sent before the WebSocket is there. */
+  early: Uint8Array[];
+}
+
+/** Drives one host's machine. */
+export class HostDriver implements Doorkeeper {
+  readonly server: Server;
+  readonly #port: DriverPort;
+  readonly #log: Log;
+  readonly #connections = new Map<number, Connection>();
+  readonly #streams = new Map<number, Streams>();
+  readonly #connected = new Map<number, string>();
+  readonly #devices = new Map<number, string>();
+  readonly #limits = addressLimits(
+    { tokensMax: ADDRESS_TOKENS_MAX, refillMs: ADDRESS_REFILL_MS },
+    { tokensMax: KNOWN_ADDRESS_TOKENS_MAX, refillMs: KNOWN_ADDRESS_REFILL_MS },
+    KNOWN_ADDRESS_MS,
+    ADDRESSES_MAX,
+  );
+  readonly #alarm = new Alarm(() => this.step({ kind: 'tick' }));
+  #paths = 0;
+  #flushing = false;
+  #closed = false;
+
+  constructor(server: Server, port: DriverPort, log: Log) {
+    this.server = server;
+    this.#port = port;
+    this.#log = log;
+  }
+
+  /** Ids of devices that have a path. */
+  get connected(): ReadonlySet<string> {
+    return new Set(this.#connected.values());
+  }
+
+  /** Give the machine one input and do what it says. */
+  step(input: ServerInput): void {
+    for (const output of this.server.step(input, readNow())) this.#perform(output);
+    this.#schedule();
+  }
+
+  /** End every path and forget everything. */
+  close(): void {
+    this.step({ kind: 'shutdown' });
+    this.#closed = true;
+    this.#alarm.set(undefined);
+    for (const { socket } of this.#connections.values()) socket?.terminate();
+  }
+
+  // ---- the listener's questions ----
+
+  accepts(address: string): boolean {
+    const isIn = admitAddress(this.#limits, address, performance.now());
+    if (!isIn) this.#log.debug('address-limited', { address });
+    return isIn;
+  }
+
+  opens(token: string, address: string, acceptedAt: number): number | undefined {
+    const path = ++this.#paths;
+    const connection: Connection = { address, socket: undefined, authenticated: undefined, early: [] };
+    this.#connections.set(path, connection);
+    const entropy = native.randomBytes(OFFER_ENTROPY_BYTES);
+    this.step({ kind: 'offer', path, token, acceptedAt, entropy });
+    return this.#connections.has(path) ? path : undefined;
+  }
+
+  admitted(path: number, { socket, authenticated }: Admitted): void {
+    const connection = this.#connections.get(path);
+    if (connection === undefined) {
+      socket.terminate();
+      return;
+    }
+    connection.socket = socket;
+    connection.authenticated = authenticated;
+    socket.on('message', (data: Buffer, isBinary: boolean) => this.#message(path, data, isBinary));
+    socket.on('error', () => {});
+    socket.on('close', () => this.#gone(path));
+    for (const bytes of connection.early) this.#send(path, connection, bytes);
+    connection.early = [];
+  }
+
+  abandoned(path: number): void {
+    this.#gone(path);
+  }
+
+  // ---- inputs ----
+
+  /** @impl HS-006~1 */
+  #message(path: number, data: Buffer, isBinary: boolean): void {
+    const connection = this.#connections.get(path);
+    if (connection === undefined) return;
+    if (!isBinary) {
+      connection.socket?.terminate();
+      return;
+    }
+    this.step({ kind: 'message', path, bytes: data });
+    // Message 3 came first; whoever is still here behind it is a member.
+    if (connection.authenticated === undefined || !this.#connections.has(path)) return;
+    connection.authenticated();
+    connection.authenticated = undefined;
+    noteAuthenticated(this.#limits, connection.address, performance.now());
+  }
+
+  #gone(path: number): void {
+    if (!this.#connections.delete(path)) return;
+    if (!this.#closed) this.step({ kind: 'closed', path });
+  }
+
+  // ---- outputs ----
+
+  #perform(output: ServerOutput): void {
+    switch (output.kind) {
+      case 'deliver':
+        this.#streams.get(output.session)?.take(output.event, Date.now());
+        break;
+      case 'send': {
+        const connection = this.#connections.get(output.path);
+        if (connection !== undefined) this.#send(output.path, connection, output.bytes);
+        break;
+      }
+      case 'close':
+        this.#close(output);
+        break;
+      case 'accept':
+        this.#log.debug('path-accepted', { path: output.path, id: output.id });
+        break;
+      case 'refuse':
+        this.#connections.delete(output.path);
+        this.#log.info('path-refused', { reason: output.reason, code: codeName(output.code) });
+        break;
+      case 'pause':
+        this.#connections.get(output.path)?.socket?.pause();
+        break;
+      case 'resume':
+        this.#connections.get(output.path)?.socket?.resume();
+        break;
+      case 'persist':
+        this.#persist(output.id, output.changes);
+        break;
+      case 'publish':
+        this.#port.publish();
+        break;
+      case 'opened':
+        this.#opened(output.session, output.device);
+        break;
+      case 'attached':
+        this.#connected.set(output.session, this.#devices.get(output.session) ?? '');
+        break;
+      case 'detached':
+        this.#connected.delete(output.session);
+        break;
+      case 'lost':
+        this.#lost(output.session, output.code);
+        break;
+      case 'made':
+      case 'done':
+      case 'declined':
+      case 'enrolled':
+      case 'alarm':
+        this.#port.report(output);
+    }
+  }
+
+  #send(path: number, { socket, early }: Connection, bytes: Uint8Array): void {
+    if (socket === undefined) {
+      early.push(bytes);
+      return;
+    }
+    socket.send(bytes, error => {
+      if (error === undefined || error === null) this.step({ kind: 'written', path, bytes: bytes.length });
+    });
+  }
+
+  /** @impl ER-004~1 */
+  #close({ path, code, cut, detail }: ServerOutput & { kind: 'close' }): void {
+    const connection = this.#connections.get(path);
+    if (connection === undefined) return;
+    this.#connections.delete(path);
+    this.#log.info('path-closed', { path, code: codeName(code), why: detail });
+    const { socket } = connection;
+    if (socket === undefined) return;
+    if (cut) {
+      socket.terminate();
+      return;
+    }
+    socket.close(1000);
+    const timer = setTimeout(() => socket.terminate(), CLOSE_MS);
+    socket.once('close', () => clearTimeout(timer));
+  }
+
+  #persist(id: number, changes: readonly RegistryChange[]): void {
+    this.#port.persist(changes).then(
+      () => this.step({ kind: 'committed', id }),
+      reason => this.#port.failed(reason),
+    );
+  }
+
+  #opened(session: number, device: string): void {
+    const { sessions } = this.server;
+    const port: StreamPort = {
+      write: (stream, payload) => sessions.write(session, stream, payload),
+      end: stream => sessions.end(session, stream),
+      abort: (stream, code) => sessions.abort(session, stream, code),
+      taken: (stream, cost) => sessions.taken(session, stream, cost),
+      flush: () => this.#schedule(),
+    };
+    this.#devices.set(session, device);
+    this.#streams.set(session, new Streams(port, this.#port.accept(device)));
+  }
+
+  #lost(session: number, code: ErrorCode): void {
+    this.#connected.delete(session);
+    this.#devices.delete(session);
+    const streams = this.#streams.get(session);
+    this.#streams.delete(session);
+    streams?.lost(code);
+  }
+
+  /** What is ready in one turn of the event loop leaves together at its end; the rest has its instant. */
+  #schedule(): void {
+    if (this.#flushing || this.#closed) return;
+    const deadline = this.server.deadline(readNow());
+    if (deadline?.why !== 'flush') {
+      this.#alarm.set(deadline?.at);
+      return;
+    }
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      if (!this.#closed) this.step({ kind: 'tick' });
+    });
+  }
+}
