@@ -1,4 +1,5 @@
 /** Everything that the model writes: path in the repository to text. */
+import { connectionFile } from './families/connection-file.ts';
 import { derivation } from './families/derivation.ts';
 import { gate } from './families/gate.ts';
 import { handshake } from './families/handshake.ts';
@@ -9,7 +10,7 @@ import { type Family, render } from './vector.ts';
 
 /** Make all families. */
 export function families(): readonly Family[] {
-  return [derivation(), words(), invite(), gate(), handshake()];
+  return [derivation(), words(), invite(), gate(), handshake(), connectionFile()];
 }
 
 /** The files of the families and their schemas. */

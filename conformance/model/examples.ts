@@ -5,7 +5,11 @@
 import type { Family, Json, JsonObject, Vector } from './vector.ts';
 
 /** The chapters that hold examples. */
-export const CHAPTERS: readonly string[] = ['spec/04-handshake.md', 'spec/08-devices.md'];
+export const CHAPTERS: readonly string[] = [
+  'spec/03-connection-file.md',
+  'spec/04-handshake.md',
+  'spec/08-devices.md',
+];
 
 const CAPTION = 22;
 const WIDTH = 64;
@@ -78,6 +82,27 @@ const VIEWS: Readonly<Record<string, (vector: Vector) => readonly Row[]>> = {
     ['access key', 'input.access_key'],
     ['info', 'debug.info'],
     ['value', 'output.value'],
+  ),
+  'file key': rows(
+    ['file key', 'input.file_key'],
+    ['salt', 'input.salt'],
+    ['info', 'debug.info'],
+    ['value', 'output.value'],
+  ),
+  seal: rows(
+    ['payload', 'input.payload'],
+    ['identity private key', 'input.identity_secret'],
+    ['signature', 'output.signature'],
+    ['salt', 'input.salt'],
+    ['content key', 'input.content_key'],
+    ['file key', 'input.file_keys.0'],
+    ['its stanza', 'debug.own.0'],
+    ['stanzas in the file', 'output.stanzas'],
+    ['bytes of padding', 'output.padding'],
+    ['header begins', 'debug.header_start'],
+    ['seal key', 'debug.seal_key'],
+    ['SHA-256 of sealed', 'output.sealed_sha256'],
+    ['SHA-256 of the file', 'output.file_sha256'],
   ),
   words: rows(
     ['identity', 'input.identity'],

@@ -40,7 +40,7 @@ export function encodeReply(reply: Reply): Uint8Array {
   return concat(front, lengthField(3, zeros(REPLY_BYTES - front.length - 2)));
 }
 
-/** Read a HandshakeReply (HS-022). */
+/** Read a HandshakeReply (HS-022~1). */
 export function judgeReply(payload: Uint8Array): Reply {
   const reply = decode(HandshakeReplySchema, payload);
   demand(reply !== undefined, 'HANDSHAKE_FAILED', 'reply does not parse');
@@ -168,7 +168,7 @@ export function hostAnswer(
   throw new Refusal('HANDSHAKE_FAILED', 'no channel key opens message 1');
 }
 
-/** Host: read message 3 and check who it is (HS-014). */
+/** Host: read message 3 and check who it is (HS-014~1). */
 export function hostFinish(noise: Noise, member: HostMember, message3: Uint8Array): Finished {
   failing(() => readMessage3(noise, message3));
   const named = noise.rs;

@@ -72,7 +72,7 @@ export function serverIdOf(invite: Invite): Uint8Array {
   return invite.serverId.length === 0 ? serverId(invite.identity) : invite.serverId;
 }
 
-/** Say whether an invite has ended by a clock (IN-006). */
+/** Say whether an invite has ended by a clock (IN-006~1). */
 export function expired(invite: Invite, nowMs: number): boolean {
   return nowMs > invite.expiresAtS * 1000;
 }

@@ -1,5 +1,5 @@
 /** Reads the JSON of a vector back into bytes, numbers and lists; what is missing is a fault of the vector. */
-import { stream, unhex } from './bytes.ts';
+import { concat, EMPTY, stream, unhex } from './bytes.ts';
 import type { Json, JsonObject } from './vector.ts';
 
 export function has(from: JsonObject, name: string): boolean {
@@ -48,10 +48,11 @@ export function array(from: JsonObject, name: string): readonly Json[] {
 export const objects = (from: JsonObject, name: string): readonly JsonObject[] =>
   array(from, name).map(asObject);
 
-/** Bytes, written as hexadecimal or as the start of a stream. */
+/** Bytes, written as hexadecimal or as the start of a stream, with other bytes in front of it. */
 export function bytes(from: JsonObject, name: string): Uint8Array {
   const value = field(from, name);
   if (typeof value === 'string') return unhex(value);
   const described = asObject(value);
-  return stream(text(described, 'stream'), number(described, 'length'));
+  const front = has(described, 'prefix') ? unhex(text(described, 'prefix')) : EMPTY;
+  return concat(front, stream(text(described, 'stream'), number(described, 'length')));
 }

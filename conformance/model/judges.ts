@@ -1,4 +1,5 @@
 /** The judge of each family. */
+import { judgeConnectionFile } from './judge/connection-file.ts';
 import { judgeDerivation, judgeWords } from './judge/derivation.ts';
 import { judgeGate, judgeHandshake } from './judge/handshake.ts';
 import { judgeInviteVector } from './judge/invite.ts';
@@ -10,4 +11,5 @@ export const JUDGES: Judges = {
   invite: judgeInviteVector,
   gate: judgeGate,
   handshake: judgeHandshake,
+  'connection-file': judgeConnectionFile,
 };

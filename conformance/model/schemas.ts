@@ -155,5 +155,96 @@ const handshake = familySchema('handshake', {
   }),
 });
 
+const nullable = (of: Schema): Schema => either({ type: 'null' }, of);
+
+const edits = list(
+  either(
+    object({ cut: number }),
+    object({ append: bytes }),
+    object({ at: number, flip: { type: 'integer', minimum: 0, maximum: 7 } }),
+    object({ at: number, 'remove?': number, 'insert?': bytes }),
+  ),
+);
+
+const file = either(
+  bytes,
+  streamed,
+  object({
+    version: number,
+    salt: key,
+    stanzas: object({
+      count: number,
+      filling: text,
+      own: list(object({ at: number, stanza: bytesOf(56) })),
+    }),
+    'padding?': number,
+    sealed: bytes,
+  }),
+  object({ base: text, edits }),
+);
+
+const reader = object({
+  file_key: key,
+  identity: key,
+  server_id: key,
+  next_identity_hash: nullable(key),
+  highest: nullable(object({ sequence: number, hash: key })),
+});
+
+const record = object({
+  protocol_version: number,
+  server_id: key,
+  epoch: number,
+  sequence: number,
+  issued_at_ms: number,
+  valid_until_ms: number,
+  next_rotation_ms: number,
+  endpoints: list(object({ host: text, port: number, not_before_ms: number, not_after_ms: number })),
+  channel_keys: list(object({ public_key: key, not_after_ms: number })),
+  tls_pins: list(key),
+  access_keys: accessKeys,
+  next_identity_hash: key,
+  suites: list(number),
+  stores: list(store),
+});
+
+const accepted = object({ record, hash: key, identity: key, followed: number });
+
+const connectionFile = familySchema('connection-file', {
+  input: either(
+    what('seal', {
+      payload: either(bytes, streamed),
+      identity_secret: key,
+      salt: key,
+      content_key: key,
+      file_keys: either(list(key), object({ stream_each: text, count: number })),
+      filling: text,
+      places: either(list(number), constant('in order')),
+    }),
+    what('read file', { file, client: reader, now_ms: number }),
+    what('read envelope', { envelope: either(bytes, streamed), client: reader, now_ms: number }),
+  ),
+  output: either(
+    object({
+      signature: bytesOf(64),
+      size: number,
+      stanzas: number,
+      'padding?': number,
+      own_stanzas_sha256: key,
+      sealed_sha256: key,
+      file_sha256: key,
+      'file?': bytes,
+    }),
+    accepted,
+  ),
+});
+
 /** Schemas by the name of their family. */
-export const SCHEMAS: Readonly<Record<string, Schema>> = { derivation, words, invite, gate, handshake };
+export const SCHEMAS: Readonly<Record<string, Schema>> = {
+  derivation,
+  words,
+  invite,
+  gate,
+  handshake,
+  'connection-file': connectionFile,
+};
