@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 import { reporting } from './vitest.report.ts';
 
 /** What passes with Node alone: no root, no package outside npm. */
-export default defineConfig({
+const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'conformance/**/*.test.ts'],
     exclude: ['conformance/system/**', '**/node_modules/**'],
@@ -10,3 +10,4 @@ export default defineConfig({
     ...reporting('unit'),
   },
 });
+export default config;

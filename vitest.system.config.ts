@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 import { reporting } from './vitest.report.ts';
 
 /** What needs the packages of .ci/apt and the built programs: real processes, sockets and other people's peers. */
-export default defineConfig({
+const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
     include: ['conformance/system/**/*.test.ts'],
     testTimeout: 300_000,
@@ -12,3 +12,4 @@ export default defineConfig({
     ...reporting('system'),
   },
 });
+export default config;
