@@ -50,7 +50,7 @@ export interface Suite {
    *
    * RFC 8032, 5.1.7, with each freedom that it leaves closed, so that all backends say the same: S below L; the
    * equation without the cofactor; the public key and R canonical, and neither of small order - under such a key one
-   * signature fits many messages. Signatures made as RFC 8032 says always pass.
+   * signature fits many messages. Signatures made as RFC 8032 says always pass. @impl CF-008~1
    */
   ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 
