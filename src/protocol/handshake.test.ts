@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest';
+import { noble } from '../crypto/noble.ts';
+import type { Suite, X25519Key } from '../crypto/suite.ts';
+import { native } from '../node/native.ts';
+import { type Fault, isFault } from './fault.ts';
+import { named } from './fixtures.ts';
+import {
+  InitiatorHandshake,
+  type InitiatorOptions,
+  ResponderHandshake,
+  type ResponderOptions,
+} from './handshake.ts';
+
+/** A key that notes when it is destroyed. */
+function watched(suite: Suite, name: string, destroyed: Set<string>): X25519Key {
+  const key = suite.x25519Key(named(suite, name));
+  return {
+    public: key.public,
+    dh: of => key.dh(of),
+    destroy: () => {
+      destroyed.add(name);
+      key.destroy();
+    },
+  };
+}
+
+function must<T>(result: T | Fault): T {
+  if (isFault(result)) throw new Error(result.detail);
+  return result;
+}
+
+interface Setting {
+  readonly destroyed: Set<string>;
+  readonly initiator: InitiatorOptions;
+  readonly responder: (token: string, change?: Partial<ResponderOptions>) => ResponderOptions;
+}
+
+function setting(client: Suite, host: Suite): Setting {
+  const destroyed = new Set<string>();
+  const serverId = named(client, 'server');
+  const accessKey = { epoch: 9, key: named(client, 'access') };
+  const psk = named(client, 'psk');
+  const staticKey = watched(client, 'device', destroyed);
+  const channel = watched(host, 'channel', destroyed);
+  return {
+    destroyed,
+    initiator: {
+      suite: client,
+      serverId,
+      accessKey,
+      responderKey: channel.public,
+      staticKey,
+      psk,
+      gateKey: named(client, 'gate'),
+      ephemeral: watched(client, 'initiator e', destroyed),
+    },
+    responder: (token, change = {}) => ({
+      suite: host,
+      serverId,
+      epoch: 9,
+      message1: Uint8Array.from(Buffer.from(token, 'base64url').subarray(24, 72)),
+      psk,
+      expectedKey: staticKey.public,
+      channelKeys: [watched(host, 'other channel', destroyed), channel],
+      ephemeral: watched(host, 'responder e', destroyed),
+      witness: { sequence: 77, hash: named(host, 'record') },
+      ...change,
+    }),
+  };
+}
+
+describe('a handshake (HS-010~1, HS-011~1, HS-013~1, HS-014~1)', () => {
+  it.each([
+    [native, native],
+    [native, noble],
+    [noble, native],
+  ])(
+    'ends with the same keys on both sides, and with the ephemeral keys destroyed (KD-002~1)',
+    (client, host) => {
+      const { destroyed, initiator, responder } = setting(client, host);
+      const dialling = must(InitiatorHandshake.begin(initiator));
+      const answering = must(ResponderHandshake.begin(responder(dialling.token)));
+      const dialled = must(dialling.finish(answering.message2));
+      const answered = must(answering.finish(dialled.message3, true));
+      expect(dialled.witness).toEqual({ sequence: 77, hash: named(host, 'record') });
+      expect(dialled.split.h).toEqual(answered.split.h);
+      const empty = new Uint8Array(0);
+      const text = Uint8Array.of(1, 2, 3);
+      const there = dialled.split.send.encryptWithAd(empty, text);
+      expect(answered.split.receive.decryptWithAd(empty, there)).toEqual(text);
+      const back = answered.split.send.encryptWithAd(empty, text);
+      expect(back).not.toEqual(there);
+      expect(dialled.split.receive.decryptWithAd(empty, back)).toEqual(text);
+      expect(destroyed).toEqual(new Set(['initiator e', 'responder e']));
+    },
+  );
+
+  it('refuses a member who went away in between, or another one, and keeps no keys', () => {
+    for (const [stillExists, expectedKey] of [
+      [false, undefined],
+      [true, named(native, 'somebody')],
+    ] as const) {
+      const { initiator, responder, destroyed } = setting(native, native);
+      const dialling = must(InitiatorHandshake.begin(initiator));
+      const options = responder(dialling.token, expectedKey === undefined ? {} : { expectedKey });
+      const answering = must(ResponderHandshake.begin(options));
+      const dialled = must(dialling.finish(answering.message2));
+      expect(isFault(answering.finish(dialled.message3, stillExists))).toBe(true);
+      expect(destroyed).toEqual(new Set(['initiator e', 'responder e']));
+    }
+  });
+
+  it('destroys the ephemeral key when no channel key opens message 1, and when it is given up', () => {
+    const { initiator, responder, destroyed } = setting(native, native);
+    const dialling = must(InitiatorHandshake.begin(initiator));
+    expect(isFault(ResponderHandshake.begin(responder(dialling.token, { channelKeys: [] })))).toBe(true);
+    expect(destroyed).toEqual(new Set(['responder e']));
+    dialling.destroy();
+    expect(destroyed).toEqual(new Set(['responder e', 'initiator e']));
+  });
+
+  it('gives a fault for a channel key of small order (KD-003~1)', () => {
+    const { initiator, destroyed } = setting(native, native);
+    expect(isFault(InitiatorHandshake.begin({ ...initiator, responderKey: new Uint8Array(32) }))).toBe(true);
+    expect(destroyed).toEqual(new Set(['initiator e']));
+  });
+
+  it('makes another token in every attempt (GT-001~1)', () => {
+    const tokens = [0, 1, 2].map(i => {
+      const { initiator } = setting(native, native);
+      const ephemeral = native.x25519Key(named(native, `attempt ${i}`));
+      return must(InitiatorHandshake.begin({ ...initiator, ephemeral })).token;
+    });
+    expect(new Set(tokens).size).toBe(3);
+  });
+});
