@@ -5,6 +5,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { WebSocket } from 'ws';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { WIRE_RECORD_BYTES_MAX } from '../gen/constants.ts';
+import type { Endpoint } from '../protocol/connection-record.ts';
 import { type Fault, fault } from '../protocol/fault.ts';
 import { SUBPROTOCOL } from '../protocol/gate.ts';
 import { systemCode } from './failure.ts';
@@ -12,8 +13,8 @@ import { native } from './native.ts';
 
 /** Where to dial, and what to check and show there. */
 export interface DialOptions {
-  readonly host: string;
-  readonly port: number;
+  /** Tried in this order, each a moment after the one before; the first that passes TLS gets the token. */
+  readonly endpoints: readonly Pick<Endpoint, 'host' | 'port'>[];
   /** SHA-256 of each SubjectPublicKeyInfo that is right; none means that the system's authorities decide. */
   readonly tlsPins: readonly Uint8Array[];
   readonly token: string;
@@ -22,37 +23,65 @@ export interface DialOptions {
   readonly signal: AbortSignal;
 }
 
-/** Open a WebSocket that the host's gate has admitted, or say why not. Never rejects. @impl HS-001~1, HS-003~1 */
-export function dial(options: DialOptions): Promise<WebSocket | Fault> {
-  return new Promise(resolve => {
-    const attempt = new Attempt(options, result => resolve(result));
-    attempt.begin();
-  });
+/** A WebSocket that the host's gate has admitted. */
+export interface Dialled {
+  readonly kind: 'dialled';
+  readonly socket: WebSocket;
+  readonly endpoint: string;
 }
 
-class Attempt {
+/** How long an endpoint has before the next one is tried beside it. */
+const STAGGER_MS = 250;
+
+/**
+ * Reach the host, or say why not. Never rejects. The token is shown to one endpoint only.
+ *
+ * Faults: HOST_UNREACHABLE, TLS_FAILED, GATE_REFUSED, TIMEOUT, CANCELLED. @impl HS-001~1, HS-003~1
+ */
+export function dial(options: DialOptions): Promise<Dialled | Fault> {
+  return new Promise(resolve => new Race(options, resolve).begin());
+}
+
+/** Several endpoints, of which one gets the token. */
+class Race {
   readonly #options: DialOptions;
-  readonly #resolve: (result: WebSocket | Fault) => void;
+  readonly #resolve: (result: Dialled | Fault) => void;
   readonly #timer: NodeJS.Timeout;
-  readonly #aborted = (): void => this.#fail(fault('self', ErrorCode.CANCELLED, 'the attempt was given up'));
-  #tls: TLSSocket | undefined;
+  readonly #aborted = (): void => this.#end(fault('self', ErrorCode.CANCELLED, 'the attempt was given up'));
+  readonly #sockets = new Set<TLSSocket>();
+  #next = 0;
+  #stagger: NodeJS.Timeout | undefined;
+  #worst: Fault = fault('network', ErrorCode.HOST_UNREACHABLE, 'the record names no endpoint');
+  #winner: TLSSocket | undefined;
   #over = false;
 
-  constructor(options: DialOptions, resolve: (result: WebSocket | Fault) => void) {
+  constructor(options: DialOptions, resolve: (result: Dialled | Fault) => void) {
     this.#options = options;
     this.#resolve = resolve;
     const late = fault('time', ErrorCode.TIMEOUT, `no answer within ${options.timeoutMs} ms`);
-    this.#timer = setTimeout(() => this.#fail(late), options.timeoutMs);
+    this.#timer = setTimeout(() => this.#end(late), options.timeoutMs);
     options.signal.addEventListener('abort', this.#aborted, { once: true });
   }
 
   begin(): void {
-    const { host, port, tlsPins, signal } = this.#options;
-    if (signal.aborted) {
-      this.#aborted();
+    if (this.#options.signal.aborted) this.#aborted();
+    else this.#tryNext();
+  }
+
+  #tryNext(): void {
+    clearTimeout(this.#stagger);
+    const endpoint = this.#options.endpoints[this.#next];
+    if (endpoint === undefined || this.#winner !== undefined || this.#over) {
+      if (this.#sockets.size === 0 && this.#winner === undefined) this.#end(this.#worst);
       return;
     }
-    const pinned = tlsPins.length > 0;
+    this.#next += 1;
+    this.#stagger = setTimeout(() => this.#tryNext(), STAGGER_MS);
+    this.#connect(endpoint);
+  }
+
+  #connect({ host, port }: Pick<Endpoint, 'host' | 'port'>): void {
+    const pinned = this.#options.tlsPins.length > 0;
     const tls = connect({
       host,
       port,
@@ -62,82 +91,101 @@ class Attempt {
       rejectUnauthorized: !pinned,
       servername: pinned || isIP(host) !== 0 ? '' : host,
     });
-    this.#tls = tls;
+    this.#sockets.add(tls);
     tls.setNoDelay(true);
     let connected = false;
+    let why: Fault | undefined;
     tls.once('connect', () => {
       connected = true;
     });
-    tls.once('secureConnect', () => this.#secured(tls));
-    tls.on('error', error => {
-      const where = `${host} port ${port}`;
-      const code = systemCode(error) ?? error.message;
-      if (!connected) this.#fail(fault('network', ErrorCode.HOST_UNREACHABLE, `${where}: ${code}`));
-      else this.#fail(fault('peer', ErrorCode.TLS_FAILED, `${where}: ${code}`));
+    tls.once('secureConnect', () => {
+      if (this.#isHost(tls)) this.#win(tls, host, port);
+      else {
+        why = fault('peer', ErrorCode.TLS_FAILED, `${host} port ${port}: not the certificate of the record`);
+        tls.destroy();
+      }
     });
-    tls.once('close', () => this.#fail(fault('network', ErrorCode.HOST_UNREACHABLE, 'the connection ended')));
+    tls.on('error', error => {
+      const detail = `${host} port ${port}: ${systemCode(error) ?? error.message}`;
+      why ??= connected
+        ? fault('peer', ErrorCode.TLS_FAILED, detail)
+        : fault('network', ErrorCode.HOST_UNREACHABLE, detail);
+    });
+    tls.once('close', () => {
+      this.#sockets.delete(tls);
+      this.#lost(tls, why ?? fault('network', ErrorCode.HOST_UNREACHABLE, `${host} port ${port} hung up`));
+    });
   }
 
   /** @impl HS-002~1 */
-  #secured(tls: TLSSocket): void {
+  #isHost(tls: TLSSocket): boolean {
     const { tlsPins } = this.#options;
-    if (tlsPins.length > 0) {
-      const spki = tls.getPeerX509Certificate()?.publicKey.export({ type: 'spki', format: 'der' });
-      const hash = spki === undefined ? undefined : native.sha256(spki);
-      if (hash === undefined || !tlsPins.some(pin => native.equal(pin, hash))) {
-        this.#fail(
-          fault('peer', ErrorCode.TLS_FAILED, 'the certificate is not the one that the record names'),
-        );
-        return;
-      }
-    }
-    this.#upgrade(tls);
+    if (tlsPins.length === 0) return true;
+    const spki = tls.getPeerX509Certificate()?.publicKey.export({ type: 'spki', format: 'der' });
+    const hash = spki === undefined ? undefined : native.sha256(spki);
+    return hash !== undefined && tlsPins.some(pin => native.equal(pin, hash));
   }
 
-  #upgrade(tls: TLSSocket): void {
-    const { host, port, token } = this.#options;
+  #lost(tls: TLSSocket, why: Fault): void {
+    if (this.#over) return;
+    if (this.#winner === tls) {
+      this.#end(fault('peer', ErrorCode.GATE_REFUSED, why.detail));
+      return;
+    }
+    // That somebody else answers there says more than that nobody does.
+    if (this.#worst.code !== ErrorCode.TLS_FAILED) this.#worst = why;
+    this.#tryNext();
+  }
+
+  #win(tls: TLSSocket, host: string, port: number): void {
+    if (this.#over || this.#winner !== undefined) {
+      tls.destroy();
+      return;
+    }
+    this.#winner = tls;
+    clearTimeout(this.#stagger);
+    for (const other of this.#sockets) if (other !== tls) other.destroy();
+    this.#upgrade(tls, host, port);
+  }
+
+  #upgrade(tls: TLSSocket, host: string, port: number): void {
     const authority = isIP(host) === 6 ? `[${host.split('%')[0]}]` : host;
+    const endpoint = `${authority}:${port}`;
     // ws would open a connection of its own; it gets the one whose key was checked. The scheme is then only a name.
-    const websocket = new WebSocket(`ws://${authority}:${port}/`, [SUBPROTOCOL, token], {
+    const socket = new WebSocket(`ws://${endpoint}/`, [SUBPROTOCOL, this.#options.token], {
       createConnection: () => tls,
       perMessageDeflate: false,
       maxPayload: WIRE_RECORD_BYTES_MAX,
       followRedirects: false,
     });
-    websocket.binaryType = 'nodebuffer';
-    websocket.on('error', () => {
-      this.#fail(fault('peer', ErrorCode.GATE_REFUSED, `${host} port ${port} does not let this device in`));
-    });
-    websocket.once('unexpected-response', (request, response) => {
-      response.destroy();
+    socket.binaryType = 'nodebuffer';
+    const refuse = (detail: string): void =>
+      this.#end(fault('peer', ErrorCode.GATE_REFUSED, `${endpoint} ${detail}`));
+    socket.on('error', () => refuse('does not let this device in'));
+    socket.once('unexpected-response', (request, response) => {
       request.destroy();
-      const status = response.statusCode ?? 0;
-      const detail = `${host} port ${port} answers ${status}: it does not let this device in, or is not the host`;
-      this.#fail(fault('peer', ErrorCode.GATE_REFUSED, detail));
+      refuse(`answers ${response.statusCode}: it does not let this device in, or is not the host`);
     });
-    websocket.once('open', () => {
-      if (websocket.protocol === SUBPROTOCOL) this.#succeed(websocket);
-      else this.#fail(fault('peer', ErrorCode.GATE_REFUSED, `${host} port ${port} is not a ClawChat host`));
+    // What the host sends right behind its 101 waits until somebody listens.
+    socket.once('open', () => {
+      if (this.#over) return;
+      this.#over = true;
+      this.#clear();
+      this.#resolve({ kind: 'dialled', socket, endpoint });
     });
   }
 
-  #succeed(websocket: WebSocket): void {
+  #end(why: Fault): void {
     if (this.#over) return;
-    this.#end();
-    this.#resolve(websocket);
-  }
-
-  #fail(why: Fault): void {
-    if (this.#over) return;
-    this.#end();
-    this.#tls?.on('error', () => {});
-    this.#tls?.destroy();
+    this.#over = true;
+    this.#clear();
+    for (const tls of this.#sockets) tls.destroy();
     this.#resolve(why);
   }
 
-  #end(): void {
-    this.#over = true;
+  #clear(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#stagger);
     this.#options.signal.removeEventListener('abort', this.#aborted);
   }
 }

@@ -30,8 +30,8 @@ export class HttpsReader implements StoreReader {
   readonly #url: URL;
   readonly #connector: TlsConnector;
   readonly #limitMs: number;
-  /** The ETag of the last file. */
-  #etag: string | undefined;
+  /** The ETag of the last file and the address that gave it, which may lie behind redirects. */
+  #last: { readonly href: string; readonly etag: string } | undefined;
 
   /** `url` is what `parseStoreUrl` gave. */
   constructor(url: URL, options: HttpsOptions) {
@@ -43,13 +43,14 @@ export class HttpsReader implements StoreReader {
 
   /** Get the file, whole or if it has changed. @impl DI-041~1, DI-043~1 */
   async read(stop: StopSignal, options?: ReadOptions): Promise<StoreAnswer> {
-    const etag = options?.unconditional === true ? undefined : this.#etag;
+    const last = options?.unconditional === true ? undefined : this.#last;
     return await runAttempt({ name: this.name, stop, limitMs: this.#limitMs }, async signal => {
       let url = this.#url;
       for (let redirects = 0; ; redirects += 1) {
+        const etag = last?.href === url.href ? last.etag : undefined;
         const answer = await this.#get(url, etag, signal);
         const location = redirectOf(answer);
-        if (location === undefined) return await this.#take(answer, etag !== undefined);
+        if (location === undefined) return await this.#take(answer, url, etag !== undefined);
         answer.destroy();
         if (redirects >= STORE_REDIRECTS_MAX) throw new StoreError('malformed', 'too many redirects');
         url = nextUrl(url, location);
@@ -68,11 +69,12 @@ export class HttpsReader implements StoreReader {
     return await exchange(this.#connector, { url, method: 'GET', headers, body: undefined }, signal);
   }
 
-  async #take(answer: IncomingMessage, isConditional: boolean): Promise<StoreAnswer> {
+  async #take(answer: IncomingMessage, url: URL, isConditional: boolean): Promise<StoreAnswer> {
     switch (answer.statusCode) {
       case 200: {
         const bytes = await readBody(answer);
-        this.#etag = answer.headers.etag;
+        const { etag } = answer.headers;
+        this.#last = etag === undefined ? undefined : { href: url.href, etag };
         return { kind: 'file', bytes, others: [] };
       }
       case 304:
@@ -80,10 +82,10 @@ export class HttpsReader implements StoreReader {
         return { kind: 'unchanged' };
       case 404:
       case 410:
-        this.#etag = undefined;
+        this.#last = undefined;
         return { kind: 'absent' };
       default:
-        throw await refusal(answer, this.#url);
+        throw await refusal(answer, url);
     }
   }
 }
@@ -245,8 +247,9 @@ async function readReason(answer: IncomingMessage): Promise<string> {
 
 /** Milliseconds of a Retry-After header: seconds, or a date (RFC 9110, 10.2.3). */
 function retryAfter(header: string | undefined): number | undefined {
-  if (header === undefined) return undefined;
-  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
+  const isSeconds = header !== undefined && /^\d+$/.test(header);
+  if (header === undefined || !(isSeconds || header.endsWith(' GMT'))) return undefined;
+  const seconds = isSeconds ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
   return Number.isNaN(seconds)
     ? undefined
     : Math.ceil(Math.min(Math.max(0, seconds), RETRY_AFTER_S_MAX) * 1000);

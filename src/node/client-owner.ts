@@ -1,0 +1,276 @@
+/** Owns a client's data directory: one device, one session, however many commands. Chapter: spec/12-control.md. */
+import { ControlLinkState } from '../gen/clawchat/v1/control_pb.ts';
+import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
+import { STANDARD } from '../gen/constants.ts';
+import { openFile } from '../protocol/connection-file.ts';
+import { verifyEnvelope } from '../protocol/envelope.ts';
+import { ClawChatError, type Fault, fault, isFault } from '../protocol/fault.ts';
+import { dialKeys, type Member } from '../protocol/join.ts';
+import { deviceId } from '../protocol/keys.ts';
+import { decodeMember, encodeMember, MEMBER_KEY } from '../protocol/storage.ts';
+import { ChatClient } from '../services/chat/client.ts';
+import { CHAT_SERVICE } from '../services/chat/host.ts';
+import { ClientDriver, type LinkState } from './client/driver.ts';
+import { controlItem, ListenQueue } from './client/listen-queue.ts';
+import type { RequestBody, ResponseInit } from './control.ts';
+import { failure } from './failure.ts';
+import type { Log } from './log.ts';
+import { native } from './native.ts';
+import type { Owner } from './owner.ts';
+import { openStore, type Store } from './store.ts';
+
+/** A client's data directory. */
+export interface ClientOptions {
+  readonly directory: string;
+  readonly log: Log;
+}
+
+const LINKS: Readonly<Record<LinkState, ControlLinkState>> = {
+  idle: ControlLinkState.IDLE,
+  connecting: ControlLinkState.CONNECTING,
+  connected: ControlLinkState.CONNECTED,
+  waiting: ControlLinkState.WAITING,
+};
+/** Refusals in a row after which whoever waits is told; the client itself goes on trying. */
+const REFUSALS_MAX = 2;
+/** What says that the host, or who answers in its place, does not want this device. */
+const REFUSED: ReadonlySet<ErrorCode> = new Set([
+  ErrorCode.GATE_REFUSED,
+  ErrorCode.HANDSHAKE_FAILED,
+  ErrorCode.TLS_FAILED,
+  ErrorCode.VERSION_UNSUPPORTED,
+  ErrorCode.CLOCK_SUSPECT,
+]);
+
+/** What somebody waits for, who is told when there is no use in waiting. */
+type Waiter = (why: Fault) => void;
+
+/** The owner of a client's data directory. */
+export class ClientOwner implements Owner {
+  readonly driver: ClientDriver;
+  readonly #store: Store;
+  readonly #chat: ChatClient;
+  readonly #log: Log;
+  readonly #waiters = new Set<Waiter>();
+  readonly #warnings: string[] = [];
+  #refusals = 0;
+  /** Called with the words, when the device is let in. */
+  onWords: (words: string) => void = () => {};
+  onAttached: () => void = () => {};
+  /** Called when an invite, a record or an answer was refused, and nothing has changed. */
+  onDeclined: (why: Fault) => void = () => {};
+
+  constructor(store: Store, chat: ChatClient, member: Member | undefined, log: Log) {
+    this.#store = store;
+    this.#chat = chat;
+    this.#log = log;
+    this.driver = new ClientDriver(
+      member,
+      CHAT_SERVICE,
+      STANDARD,
+      {
+        persist: next => store.commit([{ kind: 'put', key: MEMBER_KEY, value: encodeMember(next) }]),
+        failed: reason => this.#broken(reason),
+        chat: stream => chat.serve(stream),
+        show: text => this.onWords(text),
+        warn: text => this.#warn(text),
+        declined: why => this.onDeclined(why),
+        trouble: (why, round) => this.#trouble(why, round),
+        attached: () => {
+          this.#refusals = 0;
+          this.onAttached();
+        },
+        stopped: why => this.#giveUp(why),
+      },
+      log,
+    );
+  }
+
+  answer(request: RequestBody, signal: AbortSignal): Promise<ResponseInit> | AsyncIterable<ResponseInit> {
+    switch (request.case) {
+      case 'listen': {
+        this.#connect();
+        const { afterCursor, fromNow, room } = request.value;
+        const from = fromNow ? undefined : Number(afterCursor);
+        return new ListenQueue(sink => this.#chat.listen({ afterCursor: from, room }, sink), signal);
+      }
+      case 'send':
+        return this.#send(request.value, signal);
+      case 'history':
+        return this.#history(request.value, signal);
+      case 'ping':
+        return this.#ping(signal);
+      case 'status':
+        return Promise.resolve(this.#status());
+      case 'inspect':
+        return this.#inspect(request.value.connectionFile);
+      default:
+        return Promise.reject(failure(ErrorCode.USAGE, `a client does not answer "${request.case}"`));
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#chat.stop(fault('self', ErrorCode.CANCELLED, 'the client was closed'));
+    await this.driver.close();
+    await this.#store.close();
+  }
+
+  /** Wait for `work`, unless there is no use in waiting: the host refuses this device, or `signal` ends it. */
+  async wait<T>(work: Promise<T>, signal: AbortSignal, cancel: () => void = () => {}): Promise<T> {
+    let reject: Waiter = () => {};
+    const hopeless = new Promise<never>((_, no) => {
+      reject = why => no(new ClawChatError(why));
+    });
+    const aborted = (): void => reject(fault('self', ErrorCode.CANCELLED, 'given up'));
+    this.#waiters.add(reject);
+    signal.addEventListener('abort', aborted, { once: true });
+    if (signal.aborted) aborted();
+    try {
+      return await Promise.race([work, hopeless]);
+    } finally {
+      this.#waiters.delete(reject);
+      signal.removeEventListener('abort', aborted);
+      cancel();
+    }
+  }
+
+  #connect(): void {
+    const { member } = this.driver.client;
+    if (member === undefined) {
+      throw failure(ErrorCode.NOT_JOINED, 'this data directory has not joined a host: clawchat join');
+    }
+    this.driver.start();
+  }
+
+  async #send(value: (RequestBody & { case: 'send' })['value'], signal: AbortSignal): Promise<ResponseInit> {
+    this.#connect();
+    const { messageId, room, text, sentAtMs } = value;
+    const content = { messageId, room: room === '' ? 'lobby' : room, text, sentAtMs: Number(sentAtMs) };
+    const enqueued = await this.#chat.enqueue(content);
+    if (isFault(enqueued)) throw new ClawChatError(enqueued);
+    const result = await this.wait(enqueued.result, signal);
+    if (isFault(result)) throw new ClawChatError(result);
+    return { case: 'sent', value: { cursor: BigInt(result.cursor) } };
+  }
+
+  async #history(
+    value: (RequestBody & { case: 'history' })['value'],
+    signal: AbortSignal,
+  ): Promise<ResponseInit> {
+    this.#connect();
+    const { afterCursor, limit, room } = value;
+    const asked = this.#chat.history({
+      afterCursor: Number(afterCursor),
+      limit: limit === 0 ? 256 : limit,
+      room,
+    });
+    const page = await this.wait(asked.answer, signal, () => asked.cancel());
+    if (isFault(page)) throw new ClawChatError(page);
+    return { case: 'history', value: { items: page.items.map(controlItem), more: page.more } };
+  }
+
+  /** The second question is timed: the first may have had to connect. */
+  async #ping(signal: AbortSignal): Promise<ResponseInit> {
+    this.#connect();
+    await this.#roundTrip(signal);
+    const began = performance.now();
+    await this.#roundTrip(signal);
+    const roundTripUs = Math.round((performance.now() - began) * 1000);
+    return { case: 'pong', value: { roundTripUs, endpoint: this.driver.endpoint } };
+  }
+
+  async #roundTrip(signal: AbortSignal): Promise<void> {
+    const asked = this.#chat.rooms();
+    const answer = await this.wait(asked.answer, signal, () => asked.cancel());
+    if (isFault(answer)) throw new ClawChatError(answer);
+  }
+
+  #status(): ResponseInit {
+    const { client, link, endpoint, lastFault } = this.driver;
+    const { member } = client;
+    const held = member?.held;
+    return {
+      case: 'clientStatus',
+      value: {
+        joined: member?.stage === 'device',
+        ...(held === undefined ? {} : { serverId: held.trust.serverId }),
+        ...(member === undefined
+          ? {}
+          : { deviceId: deviceId(native, native.x25519Public(member.devicePrivateKey)), name: member.name }),
+        link: LINKS[link],
+        endpoint,
+        sequence: BigInt(held?.newest?.sequence ?? 0),
+        validUntilMs: BigInt(held?.newest?.record.validUntilMs ?? 0),
+        unacknowledged: this.#chat.unacknowledged,
+        cursor: BigInt(this.#chat.cursor),
+        lastError: lastFault?.code ?? ErrorCode.UNSPECIFIED,
+        warnings: this.#warnings,
+      },
+    };
+  }
+
+  async #inspect(file: Uint8Array): Promise<ResponseInit> {
+    const { member } = this.driver.client;
+    if (member === undefined)
+      throw failure(ErrorCode.NOT_JOINED, 'only a device that has joined can open the file');
+    const envelope = openFile(native, file, dialKeys(native, member).fileKey);
+    if (isFault(envelope)) throw new ClawChatError(envelope);
+    const verified = verifyEnvelope(native, member.held.trust, envelope);
+    if (isFault(verified)) throw new ClawChatError(verified);
+    return { case: 'inspected', value: { envelope: envelope.bytes } };
+  }
+
+  #warn(text: string): void {
+    this.#log.warn('warning', { text });
+    if (!this.#warnings.includes(text)) this.#warnings.push(text);
+    if (this.#warnings.length > 16) this.#warnings.shift();
+  }
+
+  #trouble(why: Fault, round: boolean): void {
+    const { member } = this.driver.client;
+    if (REFUSED.has(why.code)) this.#refusals += 1;
+    // While there is no record there is nothing to try but the stores, and they have just been asked.
+    const isLost = round && member?.held.newest === undefined;
+    if (isLost || this.#refusals >= REFUSALS_MAX) {
+      this.#refusals = 0;
+      this.#tell(why);
+    }
+  }
+
+  #giveUp(why: Fault): void {
+    this.#warn(why.detail);
+    this.#tell(why);
+  }
+
+  #tell(why: Fault): void {
+    for (const waiter of [...this.#waiters]) waiter(why);
+  }
+
+  #broken(reason: unknown): void {
+    const detail = reason instanceof Error ? reason.message : String(reason);
+    this.#log.error('database-failed', { why: detail });
+    this.#tell(fault('self', ErrorCode.STORAGE_FULL, detail));
+  }
+}
+
+/** Open a client's data directory and everything that runs on it. @throws as `openStore` does */
+export async function openClientOwner(options: ClientOptions): Promise<ClientOwner> {
+  const { directory, log } = options;
+  const store = await openStore({ directory, program: 'client', suite: native });
+  try {
+    const stored = await store.get(MEMBER_KEY);
+    const member = stored === undefined ? undefined : decodeMember(native, stored);
+    if (member !== undefined && isFault(member)) throw new ClawChatError(member);
+    const chat = await ChatClient.open({
+      database: store,
+      suite: native,
+      failed: reason =>
+        log.error('outbox-failed', { why: reason instanceof Error ? reason : String(reason) }),
+      notice: notice => log.warn('outbox', { kind: notice.kind }),
+    });
+    return new ClientOwner(store, chat, member, log);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}

@@ -1,0 +1,480 @@
+/** Performs what the client's machine and its reader of stores decide. Chapters: spec/05-session.md, spec/07-discovery.md 7.4. */
+import type { WebSocket } from 'ws';
+import {
+  type ReadInput,
+  type Reading,
+  type ReadOutput,
+  readDeadline,
+  reading,
+  standings,
+  stepReading,
+} from '../../discovery/reading.ts';
+import type { StandingReport } from '../../discovery/standing.ts';
+import type { StoreReader } from '../../discovery/store.ts';
+import { judge, type OpenedFile, opener } from '../../discovery/verdict.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { AUTH_MS_MAX, type Constants } from '../../gen/constants.ts';
+import { Client } from '../../protocol/client.ts';
+import type { ClientInput, ClientOutput } from '../../protocol/client-io.ts';
+import type { Store } from '../../protocol/connection-record.ts';
+import { codeName, type Fault, fault, isFault } from '../../protocol/fault.ts';
+import { dialKeys, type Member } from '../../protocol/join.ts';
+import { type StreamPort, Streams } from '../../runtime/streams.ts';
+import type { ServiceStream, StreamHandler } from '../../services/ports.ts';
+import { dial } from '../dial.ts';
+import type { Log } from '../log.ts';
+import { native } from '../native.ts';
+import { Alarm, drawUnit, readNow } from '../now.ts';
+import { openReader } from '../stores/open.ts';
+import { VERSION } from '../version.ts';
+
+/** How long the other side has to answer a WebSocket close. */
+const CLOSE_MS = 2000;
+const DIAL_ENTROPY_BYTES = 64;
+/** One dial, over all endpoints of the record. */
+const DIAL_MS = 2 * AUTH_MS_MAX;
+
+/** How the client's connection stands. */
+export type LinkState = 'idle' | 'connecting' | 'connected' | 'waiting';
+
+/** What the driver asks of the client around it. */
+export interface ClientPort {
+  /** Make the member durable; calls become durable in their order. */
+  persist(member: Member): Promise<void>;
+  /** The database failed. */
+  failed(reason: unknown): void;
+  /** A session is there: give the handler of the stream that was opened to the chat service. */
+  chat(stream: ServiceStream): StreamHandler;
+  /** Words to compare with the host's operator. */
+  show(words: string): void;
+  /** Something the person should hear of; the client goes on. */
+  warn(text: string): void;
+  /** An invite, a record or an answer was refused; nothing has changed. */
+  declined(why: Fault): void;
+  /** An attempt came to nothing; the client goes on trying. `round`: every store was asked meanwhile. */
+  trouble(why: Fault, round: boolean): void;
+  /** The session is on a path. */
+  attached(endpoint: string): void;
+  /** There is no use in going on. */
+  stopped(why: Fault): void;
+}
+
+interface Connection {
+  readonly abort: AbortController;
+  socket: WebSocket | undefined;
+  endpoint: string;
+}
+
+/** Drives one client's machine. */
+export class ClientDriver {
+  readonly client: Client;
+  readonly #port: ClientPort;
+  readonly #log: Log;
+  readonly #service: string;
+  readonly #connections = new Map<number, Connection>();
+  readonly #stores = new Map<string, StoreReader>();
+  readonly #reads = new Map<number, AbortController>();
+  readonly #machineAlarm = new Alarm(() => this.step({ kind: 'tick' }));
+  readonly #readAlarm = new Alarm(() => this.#read({ kind: 'wake', entropy: drawUnit() }));
+  #reading: Reading;
+  #readWork: Promise<void> = Promise.resolve();
+  #streams: Streams | undefined;
+  #session: number | undefined;
+  #chatTimer: NodeJS.Timeout | undefined;
+  #chatAborts = 0;
+  #persisted: Promise<void> = Promise.resolve();
+  #flushing = false;
+  #closed = false;
+  /** How it stands, for `status`. */
+  link: LinkState = 'idle';
+  endpoint = '';
+  lastFault: Fault | undefined;
+
+  constructor(member: Member | undefined, service: string, constants: Constants, port: ClientPort, log: Log) {
+    this.client = new Client({ suite: native, member, software: `clawchat ${VERSION}` });
+    this.#service = service;
+    this.#port = port;
+    this.#log = log;
+    this.#reading = reading([], {
+      readBeforeDialMs: constants.READ_BEFORE_DIAL_MS,
+      readAgainMs: constants.STORE_READ_AGAIN_MS,
+    });
+    if (member !== undefined) this.#useStores(member);
+  }
+
+  /** How every store stands. */
+  get standings(): readonly StandingReport[] {
+    return standings(this.#reading);
+  }
+
+  /** Give the machine one input and do what it says. */
+  step(input: ClientInput): void {
+    for (const output of this.client.step(input, readNow())) this.#perform(output);
+    this.#schedule();
+  }
+
+  /** Be connected from now on. */
+  start(): void {
+    if (this.link !== 'idle') return;
+    this.link = 'connecting';
+    this.step({ kind: 'start' });
+  }
+
+  /** Resolve when every member that was decided is durable. */
+  get settled(): Promise<void> {
+    return this.#persisted;
+  }
+
+  /** End the session and every attempt. */
+  async close(): Promise<void> {
+    this.step({ kind: 'stop' });
+    this.#read({ kind: 'stop' });
+    this.#closed = true;
+    clearTimeout(this.#chatTimer);
+    this.#machineAlarm.set(undefined);
+    this.#readAlarm.set(undefined);
+    for (const read of this.#reads.values()) read.abort();
+    for (const { abort } of this.#connections.values()) abort.abort();
+    await this.#readWork.catch(() => undefined);
+    await this.#persisted.catch(() => undefined);
+  }
+
+  // ---- the machine ----
+
+  #perform(output: ClientOutput): void {
+    switch (output.kind) {
+      case 'deliver':
+        this.#streams?.take(output.event, Date.now());
+        break;
+      case 'send':
+        this.#send(output.path, output.bytes);
+        break;
+      case 'close':
+        this.#close(output.path, output.cut);
+        break;
+      case 'need':
+        this.#need();
+        break;
+      case 'dial':
+        this.#dial(output);
+        break;
+      case 'cancel':
+        this.#connections.get(output.path)?.abort.abort();
+        this.#connections.delete(output.path);
+        break;
+      case 'failed':
+        this.#failed(output.fault);
+        break;
+      case 'connected':
+        this.#read({ kind: 'connected', witness: output.witness });
+        break;
+      case 'persist':
+        this.#persist(output.id, output.member);
+        break;
+      case 'show':
+        this.#port.show(output.words);
+        break;
+      case 'warn':
+        this.#port.warn(`${codeName(output.fault.code)}: ${output.fault.detail}`);
+        break;
+      case 'declined':
+        this.#log.warn('declined', { code: codeName(output.fault.code), why: output.fault.detail });
+        this.#port.declined(output.fault);
+        break;
+      case 'notice':
+        this.#log.debug('rotation-notice', { in_ms: output.notice.rotatesInMs });
+        break;
+      case 'opened':
+        this.#opened(output.session);
+        break;
+      case 'attached': {
+        this.link = 'connected';
+        this.lastFault = undefined;
+        this.endpoint = this.#connections.get(output.path)?.endpoint ?? '';
+        this.#port.attached(this.endpoint);
+        break;
+      }
+      case 'detached':
+        this.link = 'connecting';
+        break;
+      case 'lost':
+        this.#lost(output.fault);
+        break;
+      case 'stopped':
+        this.link = 'idle';
+        this.lastFault = output.fault;
+        this.#read({ kind: 'stop' });
+        this.#port.stopped(output.fault);
+    }
+  }
+
+  #send(path: number, bytes: Uint8Array): void {
+    this.#connections.get(path)?.socket?.send(bytes, error => {
+      if (error === undefined || error === null) this.step({ kind: 'written', path, bytes: bytes.length });
+    });
+  }
+
+  #close(path: number, cut: boolean): void {
+    const connection = this.#connections.get(path);
+    this.#connections.delete(path);
+    const socket = connection?.socket;
+    if (socket === undefined) {
+      connection?.abort.abort();
+      return;
+    }
+    if (cut) {
+      socket.terminate();
+      return;
+    }
+    socket.close(1000);
+    const timer = setTimeout(() => socket.terminate(), CLOSE_MS);
+    socket.once('close', () => clearTimeout(timer));
+  }
+
+  #dial(output: ClientOutput & { kind: 'dial' }): void {
+    const { path, token, tlsPins } = output;
+    const connection: Connection = { abort: new AbortController(), socket: undefined, endpoint: '' };
+    this.#connections.set(path, connection);
+    if (this.link !== 'connected') this.link = 'connecting';
+    const { endpoints } = output;
+    const { signal } = connection.abort;
+    void dial({ endpoints, tlsPins, token, timeoutMs: DIAL_MS, signal }).then(result => {
+      if (this.#connections.get(path) !== connection) {
+        if (result.kind === 'dialled') result.socket.terminate();
+        return;
+      }
+      if (isFault(result)) {
+        this.#connections.delete(path);
+        this.step({ kind: 'dialFailed', path, fault: result });
+        return;
+      }
+      connection.endpoint = result.endpoint;
+      this.#adopt(path, connection, result.socket);
+    });
+  }
+
+  #adopt(path: number, connection: Connection, socket: WebSocket): void {
+    connection.socket = socket;
+    socket.on('message', (data: Buffer, isBinary: boolean) => {
+      if (!this.#connections.has(path)) return;
+      if (isBinary) this.step({ kind: 'message', path, bytes: data });
+      else socket.terminate();
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      if (this.#connections.delete(path)) this.step({ kind: 'closed', path });
+    });
+    this.step({ kind: 'open', path });
+  }
+
+  #persist(id: number, member: Member): void {
+    this.#persisted = this.#port.persist(member).then(
+      () => {
+        this.step({ kind: 'committed', id });
+        this.#useStores(member);
+        const { newest } = member.held;
+        if (newest !== undefined) {
+          this.#read({ kind: 'learned', record: { sequence: newest.sequence, hash: newest.hash } });
+        }
+      },
+      reason => this.#port.failed(reason),
+    );
+  }
+
+  #failed(why: Fault): void {
+    this.lastFault = why;
+    this.#log.info('dial-failed', { code: codeName(why.code), why: why.detail });
+    if (this.link !== 'connected') this.link = 'waiting';
+    this.#port.trouble(why, false);
+    this.#read({ kind: 'dialFailed', entropy: drawUnit() });
+  }
+
+  // ---- the session's streams ----
+
+  #opened(session: number): void {
+    const { client } = this;
+    const port: StreamPort = {
+      write: (stream, payload) => client.write(session, stream, payload),
+      end: stream => client.end(session, stream),
+      abort: (stream, code) => client.abort(session, stream, code),
+      taken: (stream, cost) => client.taken(session, stream, cost),
+      flush: () => this.#schedule(),
+    };
+    this.#session = session;
+    this.#streams = new Streams(port, () => undefined);
+    this.#chatAborts = 0;
+    this.#openChat(session);
+  }
+
+  #openChat(session: number): void {
+    const id = this.#session === session ? this.client.open(session, this.#service) : undefined;
+    if (id === undefined) return;
+    this.#streams?.bind(id, stream =>
+      this.#watched(session, this.#port.chat(this.#reopening(session, stream))),
+    );
+    this.#schedule();
+  }
+
+  /** When the service gives its stream up, it gets another one. */
+  #reopening(session: number, stream: ServiceStream): ServiceStream {
+    return {
+      send: message => stream.send(message),
+      pause: () => stream.pause(),
+      resume: () => stream.resume(),
+      close: code => {
+        stream.close(code);
+        if (code !== ErrorCode.UNSPECIFIED) this.#chatLater(session);
+      },
+    };
+  }
+
+  #watched(session: number, handler: StreamHandler): StreamHandler {
+    return {
+      message: (message, wallMs) => handler.message(message, wallMs),
+      writable: () => handler.writable(),
+      closed: code => {
+        handler.closed(code);
+        this.#chatLater(session);
+      },
+    };
+  }
+
+  #chatLater(session: number): void {
+    if (this.#closed || this.#session !== session) return;
+    clearTimeout(this.#chatTimer);
+    const waitMs = Math.min(60_000, 100 * 2 ** Math.min(this.#chatAborts, 10)) * drawUnit();
+    this.#chatAborts += 1;
+    this.#chatTimer = setTimeout(() => this.#openChat(session), waitMs);
+  }
+
+  #lost(why: Fault): void {
+    const streams = this.#streams;
+    this.#session = undefined;
+    this.#streams = undefined;
+    this.#log.info('session-lost', { code: codeName(why.code), why: why.detail });
+    streams?.lost(why.code);
+  }
+
+  // ---- finding the host ----
+
+  #need(): void {
+    const newest = this.client.member?.held.newest;
+    const held =
+      newest === undefined
+        ? undefined
+        : { sequence: newest.sequence, hash: newest.hash, nextRotationMs: newest.record.nextRotationMs };
+    this.#read({ kind: 'start', held });
+  }
+
+  /** The stores that the newest record names, or the invite while there is none. */
+  #useStores(member: Member): void {
+    const invited = member.stage === 'device' ? [] : member.invite.stores;
+    const places = [...(member.held.newest?.record.stores ?? []), ...invited];
+    const keys: string[] = [];
+    for (const place of places) {
+      const key = storeKey(place);
+      if (keys.includes(key)) continue;
+      if (!this.#stores.has(key)) {
+        const reader = openReader(place);
+        if (isFault(reader)) continue;
+        this.#stores.set(key, reader);
+      }
+      keys.push(key);
+    }
+    this.#read({ kind: 'stores', keys });
+  }
+
+  #read(input: ReadInput<OpenedFile>): void {
+    if (this.#closed) return;
+    const [state, outputs] = stepReading(this.#reading, input, readNow());
+    this.#reading = state;
+    this.#readAlarm.set(readDeadline(state));
+    // An accepted record is durable before anything behind it is done.
+    for (const output of outputs) {
+      this.#readWork = this.#readWork.then(() => this.#performRead(output));
+    }
+  }
+
+  async #performRead(output: ReadOutput<OpenedFile>): Promise<void> {
+    if (this.#closed) return;
+    switch (output.kind) {
+      case 'read':
+        this.#readStore(output.key, output.attempt, output.unconditional);
+        break;
+      case 'cancel':
+        this.#reads.get(output.attempt)?.abort();
+        break;
+      case 'accept':
+        this.step({ kind: 'record', envelope: output.record.envelope });
+        await this.#persisted;
+        break;
+      case 'dial':
+        this.step({ kind: 'dial', entropy: native.randomBytes(DIAL_ENTROPY_BYTES) });
+        break;
+      case 'equivocation':
+        this.#port.warn(
+          `two different records have number ${output.kept.sequence}: the first is kept (${output.key})`,
+        );
+        break;
+      case 'stale':
+        this.#port.warn(
+          `${output.key} hands out an old connection file: the host has verified ${output.witness.sequence}`,
+        );
+        break;
+      case 'exhausted':
+        this.#exhausted(output.dials, output.reports);
+    }
+  }
+
+  #exhausted(dials: boolean, reports: readonly StandingReport[]): void {
+    this.link = dials ? this.link : 'waiting';
+    const [first] = reports.flatMap(({ fault: why }) => (why === undefined ? [] : [why]));
+    const detail = first?.detail ?? 'no store has a connection file';
+    const code = first?.code ?? ErrorCode.STORE_UNAVAILABLE;
+    const why = first !== undefined && first.kind === 'fault' ? first : fault('network', code, detail);
+    if (!dials) this.lastFault = why;
+    this.#log.info('stores-exhausted', { code: codeName(code), why: detail });
+    if (!dials) this.#port.trouble(why, true);
+  }
+
+  #readStore(key: string, attempt: number, unconditional: boolean): void {
+    const store = this.#stores.get(key);
+    const { member } = this.client;
+    if (store === undefined || member === undefined) return;
+    const abort = new AbortController();
+    this.#reads.set(attempt, abort);
+    const { fileKey } = dialKeys(native, member);
+    void store.read(abort.signal, { unconditional }).then(answer => {
+      this.#reads.delete(attempt);
+      const verdict = judge(answer, opener(native, fileKey, member.held.trust));
+      this.#read({ kind: 'answer', key, attempt, verdict, entropy: drawUnit() });
+    });
+  }
+
+  // ---- turns ----
+
+  #schedule(): void {
+    if (this.#flushing || this.#closed) return;
+    const deadline = this.client.deadline(readNow());
+    if (deadline?.why !== 'flush') {
+      this.#machineAlarm.set(deadline?.at);
+      return;
+    }
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      if (!this.#closed) this.step({ kind: 'tick' });
+    });
+  }
+}
+
+function storeKey(place: Store): string {
+  switch (place.kind) {
+    case 'local':
+      return place.path;
+    case 'https':
+      return place.readUrl;
+    case 'mega':
+      return place.folderLink;
+  }
+}

@@ -1,0 +1,116 @@
+/** Joins a host: from an invite to a device that the host has answered. Chapter: spec/08-devices.md 8.2. */
+import { ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { openFile } from '../../protocol/connection-file.ts';
+import type { Envelope } from '../../protocol/envelope.ts';
+import { ClawChatError, fault, isFault } from '../../protocol/fault.ts';
+import { type Invite, parseInviteInput } from '../../protocol/invite.ts';
+import { deviceId, inviteKeys } from '../../protocol/keys.ts';
+import { words } from '../../protocol/words.ts';
+import { type ClientOptions, type ClientOwner, openClientOwner } from '../client-owner.ts';
+import { failure } from '../failure.ts';
+import { native } from '../native.ts';
+import { attachOrOwn } from '../owner.ts';
+import { SCHEMA_VERSION } from '../store.ts';
+import { VERSION } from '../version.ts';
+
+/** What `join` works with. */
+export interface JoinOptions extends ClientOptions {
+  /** The text of an invite, or a bundle. */
+  readonly invite: Uint8Array;
+  /** The name to ask for; may be empty. */
+  readonly name: string;
+  readonly timeoutMs: number;
+  readonly progress: (text: string) => void;
+}
+
+/** A device that has joined. */
+export interface Joined {
+  readonly deviceId: Uint8Array;
+  readonly serverId: Uint8Array;
+  readonly name: string;
+  readonly words: string;
+}
+
+/**
+ * Join a host, or go on with a join that was interrupted: resolves when the host has answered this device.
+ *
+ * @throws ClawChatError with the invite's, the file's, the store's or the host's reason; `TIMEOUT`.
+ */
+export async function joinHost(options: JoinOptions): Promise<Joined> {
+  const { directory, log, timeoutMs, progress } = options;
+  const input = parseInviteInput(native, options.invite);
+  if (isFault(input)) throw new ClawChatError(input);
+  const identity = { program: ControlProgram.CLIENT, version: VERSION, schema: SCHEMA_VERSION };
+  let opened: ClientOwner | undefined;
+  const open = async (): Promise<ClientOwner> => {
+    opened = await openClientOwner({ directory, log });
+    return opened;
+  };
+  const attachment = await attachOrOwn({ directory, identity, suite: native, open, log }, 'own');
+  if (attachment.kind !== 'owned' || opened === undefined)
+    throw failure(ErrorCode.DIRECTORY_LOCKED, directory);
+  try {
+    const { invite, connectionFile } = input;
+    const bundled = connectionFile === undefined ? undefined : openBundle(connectionFile, invite.secret);
+    progress(
+      bundled === undefined ? `Looking for the host in ${invite.stores.length} store(s) ...` : 'Dialling ...',
+    );
+    return await runJoin(opened, { ...options, invite, bundled }, AbortSignal.timeout(timeoutMs));
+  } finally {
+    await attachment.server.close();
+    await attachment.owner.close();
+  }
+}
+
+function openBundle(file: Uint8Array, secret: Uint8Array): Envelope {
+  const envelope = openFile(native, file, inviteKeys(native, secret).fileKey);
+  if (isFault(envelope)) throw new ClawChatError(envelope);
+  return envelope;
+}
+
+async function runJoin(
+  owner: ClientOwner,
+  options: Omit<JoinOptions, 'invite'> & { readonly invite: Invite; readonly bundled: Envelope | undefined },
+  late: AbortSignal,
+): Promise<Joined> {
+  const { driver } = owner;
+  const { invite, bundled, name, timeoutMs } = options;
+  let text = '';
+  owner.onWords = shown => {
+    text = shown;
+  };
+  const before = driver.client.member;
+  if (before?.stage === 'device') {
+    throw failure(
+      ErrorCode.ALREADY_JOINED,
+      'this data directory has already joined a host; take another with --data',
+    );
+  }
+  const attached = new Promise<void>((resolve, reject) => {
+    owner.onAttached = resolve;
+    owner.onDeclined = why => reject(new ClawChatError(why));
+  });
+  // Whoever waits sees it; before that nobody does.
+  attached.catch(() => undefined);
+  driver.step({ kind: 'join', invite, devicePrivateKey: native.randomBytes(32), name });
+  if (bundled !== undefined) driver.step({ kind: 'record', envelope: bundled });
+  try {
+    await owner.wait(attached, late);
+  } catch (error) {
+    if (!late.aborted) throw error;
+    const why = driver.lastFault;
+    const detail = `not joined within ${timeoutMs / 1000} s${why === undefined ? '' : `: ${why.detail}`}; the same command goes on where this one stopped`;
+    throw new ClawChatError(fault('time', why?.code ?? ErrorCode.TIMEOUT, detail), { cause: error });
+  }
+  await driver.settled;
+  const member = driver.client.member;
+  if (member === undefined) throw failure(ErrorCode.INTERNAL, 'joined, but nothing was stored');
+  const publicKey = native.x25519Public(member.devicePrivateKey);
+  return {
+    deviceId: deviceId(native, publicKey),
+    serverId: member.held.trust.serverId,
+    name: member.name,
+    words: text === '' ? words(native, member.held.trust.identity, publicKey) : text,
+  };
+}

@@ -1,0 +1,95 @@
+/** Turns what a listener is given into a stream of responses, with a bound on what waits. Chapter: spec/12-control.md. */
+import { ClawChatError, type Fault } from '../../protocol/fault.ts';
+import type { Listening, ListenSink } from '../../services/chat/feed.ts';
+import type { ChatItem } from '../../services/chat/reply.ts';
+import type { ResponseInit } from '../control.ts';
+
+type Item = NonNullable<Extract<ResponseInit, { case: 'history' }>['value']['items']>[number];
+
+/** Responses that may wait for a slow reader before the feed is told to stop. */
+const WAITING_MAX = 64;
+
+/** Show a chat message as the control socket does. */
+export function controlItem(item: ChatItem): Item {
+  return {
+    cursor: BigInt(item.cursor),
+    room: item.room,
+    deviceId: item.deviceId,
+    name: item.name,
+    sentAtMs: BigInt(item.sentAtMs),
+    storedAtMs: BigInt(item.storedAtMs),
+    text: item.text,
+    messageId: item.messageId,
+  };
+}
+
+/** One listener, read with `for await`. It ends when `signal` does. */
+export class ListenQueue implements AsyncIterable<ResponseInit>, ListenSink {
+  readonly #signal: AbortSignal;
+  readonly #listening: Listening;
+  #waiting: ResponseInit[] = [];
+  #full = false;
+  #end: Fault | 'ended' | undefined;
+  #wake: () => void = () => {};
+
+  constructor(listen: (sink: ListenSink) => Listening, signal: AbortSignal) {
+    this.#signal = signal;
+    this.#listening = listen(this);
+  }
+
+  items(items: readonly ChatItem[]): boolean {
+    this.#push({ case: 'items', value: { items: items.map(controlItem) } });
+    this.#full = this.#waiting.length >= WAITING_MAX;
+    return !this.#full;
+  }
+
+  gap({ afterCursor, firstCursor }: { readonly afterCursor: number; readonly firstCursor: number }): void {
+    const value = { afterCursor: BigInt(afterCursor), firstCursor: BigInt(firstCursor) };
+    this.#push({ case: 'gap', value });
+  }
+
+  caughtUp(cursor: number): void {
+    this.#push({ case: 'caughtUp', value: { cursor: BigInt(cursor) } });
+  }
+
+  ended(why: Fault): void {
+    this.#end ??= why;
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<ResponseInit> {
+    const aborted = (): void => {
+      this.#end ??= 'ended';
+      this.#wake();
+    };
+    this.#signal.addEventListener('abort', aborted, { once: true });
+    if (this.#signal.aborted) aborted();
+    try {
+      for (;;) {
+        const next = this.#waiting.shift();
+        if (next !== undefined) {
+          yield next;
+          continue;
+        }
+        if (this.#full) {
+          this.#full = false;
+          this.#listening.resume();
+          continue;
+        }
+        if (this.#end === 'ended') return;
+        if (this.#end !== undefined) throw new ClawChatError(this.#end);
+        await new Promise<void>(resolve => {
+          this.#wake = resolve;
+        });
+      }
+    } finally {
+      this.#signal.removeEventListener('abort', aborted);
+      this.#listening.cancel();
+    }
+  }
+
+  #push(response: ResponseInit): void {
+    this.#waiting.push(response);
+    this.#wake();
+  }
+}
