@@ -139,8 +139,9 @@ function start(
 
 /** What a start publishes when no new epoch is due: the record as it is, unless it says something wrong. */
 function refresh(context: RenewalContext, renewal: Renewal, place: Place, wallMs: number): Step {
-  if (renewal.record.issuedAtMs > wallMs + CLOCK_STEP_MS)
-    return clockChanged(context, renewal, 0, place, wallMs);
+  // How much time has passed nobody knows; that none has is the assumption that keeps old keys longest.
+  const deltaMs = wallMs - renewal.record.issuedAtMs;
+  if (deltaMs < -CLOCK_STEP_MS) return clockChanged(context, renewal, deltaMs, place, wallMs);
   if (!isPlace(renewal, place)) return publish(remake(context, renewal, place, wallMs));
   return [renewal, [{ kind: 'publish', renewal }]];
 }
@@ -280,14 +281,14 @@ function clockChanged(
   const moved =
     turn === undefined
       ? undefined
-      : { ...turn, rotationAtMs: laterClock(turn.rotationAtMs, deltaMs, intervalMs, wallMs) };
+      : { ...turn, rotationAtMs: laterClock(turn.rotationAtMs, deltaMs, intervalMs) };
   const fresh = remake(context, { ...renewal, turn: moved }, place, wallMs, wallMs + intervalMs);
   return publish(fresh);
 }
 
-function laterClock(atMs: number, deltaMs: number, intervalMs: number, wallMs: number): number {
-  const mono = atMs + deltaMs;
-  return Math.min(Math.max(mono, Math.min(atMs, mono + intervalMs)), wallMs + intervalMs);
+function laterClock(atMs: number, deltaMs: number, intervalMs: number): number {
+  const monoMs = atMs + deltaMs;
+  return Math.max(monoMs, Math.min(atMs, monoMs + intervalMs));
 }
 
 /** Make a record of the same epoch with a higher sequence. */
