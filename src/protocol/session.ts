@@ -341,6 +341,11 @@ export class Session {
     return this.receivedThrough;
   }
 
+  /** The path on which `announce` was to be said has failed, and an older one goes on. */
+  oweAck(now: number): void {
+    if (this.receivedThrough > 0) this.ackDueAt = now;
+  }
+
   /** Send on a new path from the first unacknowledged frame on, and every credit again. @impl SE-017~1, SE-018~1 */
   rewind(): void {
     this.retention.rewind();

@@ -1,0 +1,28 @@
+/** A path as the host's machine holds it, from its upgrade request on (spec/04-handshake.md, spec/05-session.md). */
+import type { GateRecipient } from './gate.ts';
+import type { ResponderHandshake } from './handshake.ts';
+import type { HostSession } from './host-sessions.ts';
+import type { Path } from './path.ts';
+
+/** What a path waits for: message 3, a commit that it caused, an Enrol, an Attach, or frames of its session. */
+export type Phase = 'handshake' | 'commit' | 'invite' | 'device' | 'attached';
+
+/** One connection. */
+export interface ServerPath {
+  readonly id: number;
+  /** The invite or device whose token it brought. */
+  readonly recipient: GateRecipient;
+  readonly handshake: ResponderHandshake;
+  /** 32 random bytes for a first Enrol. */
+  readonly freshSecret: Uint8Array;
+  phase: Phase;
+  /** When the phase ends at the latest, by the monotonic clock. */
+  endsAt: number;
+  /** Defined behind message 3. */
+  path: Path | undefined;
+  session: HostSession | undefined;
+  /** An Enrol waits for its commit. */
+  enrolling: boolean;
+  /** What arrived while a commit was waited for. */
+  held: Uint8Array[];
+}

@@ -1,0 +1,497 @@
+/**
+ * The host's machine: paths, their handshakes and frames, and who they belong to (spec/04-handshake.md,
+ * spec/05-session.md, spec/08-devices.md).
+ *
+ * Times of many paths are kept as lower bounds, so that a turn of the event loop costs what happened in it and not
+ * how many are connected.
+ */
+import { create } from '@bufbuild/protobuf';
+import type { Suite, X25519Key } from '../crypto/suite.ts';
+import { EnrolledSchema } from '../gen/clawchat/v1/enrolment_pb.ts';
+import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
+import { ATTACH_MS_MAX, AUTH_MS_MAX, SESSION_PATHS_MAX } from '../gen/constants.ts';
+import { type Fault, fault, isFault } from '../wire/fault.ts';
+import type { Frame } from '../wire/frame.ts';
+import { RowWriter } from '../wire/row.ts';
+import { UsageError } from '../wire/usage-error.ts';
+import type { AccessKey } from './connection-record.ts';
+import type { RegistryOutput } from './enrolment.ts';
+import type { RecordName } from './freshness.ts';
+import type { GateReason } from './gate.ts';
+import { ResponderHandshake } from './handshake.ts';
+import { HostSessions } from './host-sessions.ts';
+import { type Effect, Members } from './members.ts';
+import type { Now } from './now.ts';
+import { Path, type PathEnd, unexpected } from './path.ts';
+import type { Registry } from './registry.ts';
+import type { ServerDeadline, ServerInput, ServerOutput } from './server-io.ts';
+import type { ServerPath } from './server-path.ts';
+
+/** What a host begins with. */
+export interface ServerOptions {
+  readonly suite: Suite;
+  readonly serverId: Uint8Array;
+  readonly registry: Registry;
+  readonly accessKeys: readonly AccessKey[];
+  /** Private X25519 keys that have not expired, the likeliest first. */
+  readonly channelKeys: readonly Uint8Array[];
+  /** The current SignedEnvelope. */
+  readonly envelope: Uint8Array;
+  readonly witness: RecordName | undefined;
+  /** Name and version, for the other side's log. */
+  readonly software: string;
+}
+
+/** What ends a path and leaves its session to be resumed; every other fault of a path ends its session too. */
+const RESUMABLE: ReadonlySet<ErrorCode> = new Set([
+  ErrorCode.TRANSPORT_FAILED,
+  ErrorCode.TRANSPORT_EXHAUSTED,
+  ErrorCode.PATH_DEAD,
+  ErrorCode.TIMEOUT,
+  ErrorCode.HOST_BUSY,
+]);
+/** What ends a path without a word. */
+const CUT: ReadonlySet<ErrorCode> = new Set([ErrorCode.TRANSPORT_FAILED, ErrorCode.PATH_DEAD]);
+/** More than this from a path that the driver was told to pause ends it. */
+const HELD_BYTES_MAX = 1024 * 1024;
+
+/** A host. */
+export class Server {
+  /** What services use. */
+  readonly sessions: HostSessions;
+  private readonly suite: Suite;
+  private readonly serverId: Uint8Array;
+  private readonly software: string;
+  private readonly members: Members;
+  private readonly writer = new RowWriter();
+  private channelKeys: X25519Key[];
+  private envelope: Uint8Array;
+  private witness: RecordName | undefined;
+  private stopping = false;
+  private readonly paths = new Map<number, ServerPath>();
+  private readonly dirty = new Set<ServerPath>();
+  private outputs: ServerOutput[] = [];
+  // No path has anything to do before this.
+  private watchAt = Number.POSITIVE_INFINITY;
+
+  constructor(options: ServerOptions) {
+    const { suite, serverId, registry, accessKeys, channelKeys, envelope, witness, software } = options;
+    this.suite = suite;
+    this.serverId = serverId;
+    this.software = software;
+    this.members = new Members(suite, registry, accessKeys);
+    this.channelKeys = channelKeys.map(key => suite.x25519Key(key));
+    this.envelope = envelope;
+    this.witness = witness;
+    this.sessions = new HostSessions({
+      emit: output => void this.outputs.push(output),
+      stop: (path, end, now) => this.stop(path, end, now),
+      touch: path => void this.dirty.add(path),
+    });
+  }
+
+  /** Invites and devices as decided so far, durable or not. */
+  get registry(): Registry {
+    return this.members.registry;
+  }
+
+  /** Take one input. Never throws for anything that a peer can send. */
+  step(input: ServerInput, now: Now): readonly ServerOutput[] {
+    this.handle(input, now);
+    this.sessions.feed(now.mono);
+    const { outputs } = this;
+    this.outputs = [];
+    return outputs;
+  }
+
+  /** Say when the next `tick` is due; undefined for never. */
+  deadline(now: Now): ServerDeadline | undefined {
+    if (this.dirty.size > 0) return { at: now.mono, why: 'flush' };
+    const expiry = now.mono + (this.members.expiresAtMs - now.wall);
+    const at = Math.min(this.watchAt, this.sessions.deadline, expiry);
+    return at === Number.POSITIVE_INFINITY ? undefined : { at, why: 'timer' };
+  }
+
+  private handle(input: ServerInput, now: Now): void {
+    switch (input.kind) {
+      case 'offer':
+        this.offer(input, now);
+        break;
+      case 'message':
+        this.message(this.paths.get(input.path), input.bytes, now);
+        break;
+      case 'written':
+        this.written(this.paths.get(input.path), input.bytes);
+        break;
+      case 'closed':
+        this.gone(this.paths.get(input.path), now.mono);
+        break;
+      case 'committed':
+        this.perform(this.members.committed(input.id), now);
+        break;
+      case 'tick':
+        this.tick(now);
+        break;
+      case 'record':
+        for (const key of this.channelKeys) key.destroy();
+        this.channelKeys = input.channelKeys.map(key => this.suite.x25519Key(key));
+        this.envelope = input.envelope;
+        break;
+      case 'witness':
+        this.witness = input.witness;
+        break;
+      case 'acceptEpoch':
+        this.members.gate.addEpoch(input.accessKey);
+        break;
+      case 'endEpoch':
+        this.members.gate.removeEpoch(input.epoch);
+        break;
+      case 'notify':
+        this.notify({ kind: 'rotationNotice', notice: input.notice });
+        break;
+      case 'makeInvite':
+        this.perform(this.members.makeInvite(input.ref, input.terms, now), now);
+        break;
+      case 'withdrawInvite':
+        this.perform(this.members.withdraw(input.ref, input.invite), now);
+        break;
+      case 'revokeDevice':
+        this.perform(this.members.revoke(input.ref, input.device), now);
+        break;
+      case 'shutdown':
+        this.stopping = true;
+        for (const path of this.paths.values()) {
+          this.stop(path, { code: ErrorCode.SHUTDOWN, resumable: true }, now.mono);
+        }
+        break;
+    }
+  }
+
+  // ---- the handshake ----
+
+  /** Judge an upgrade request. @impl HS-013~1 */
+  private offer({ path: id, token, acceptedAt, entropy }: ServerInput & { kind: 'offer' }, now: Now): void {
+    if (entropy.length !== 64) throw new UsageError('an offer brings 64 random bytes');
+    const admitted = this.members.gate.admit(token, now);
+    if (admitted.kind === 'refused') {
+      this.refuse(id, admitted.reason, admitted.code);
+      return;
+    }
+    const { recipient, epoch, message1 } = admitted;
+    if (this.stopping) {
+      this.refuse(id, 'shutdown');
+      return;
+    }
+    // A revocation counts from its decision, a moment before the gate learns of it.
+    if (!this.members.knows(recipient.id)) {
+      this.refuse(id, 'recipient_ended');
+      return;
+    }
+    const { suite, serverId, witness, channelKeys } = this;
+    const ephemeral = suite.x25519Key(entropy.subarray(0, 32));
+    const { psk, publicKey: expectedKey } = recipient;
+    const about = { suite, serverId, epoch, message1, psk, expectedKey, channelKeys, ephemeral, witness };
+    const handshake = ResponderHandshake.begin(about);
+    if (isFault(handshake)) {
+      this.refuse(id, 'handshake_failed', handshake.code);
+      return;
+    }
+    const path: ServerPath = {
+      id,
+      recipient,
+      handshake,
+      freshSecret: entropy.slice(32),
+      phase: 'handshake',
+      endsAt: acceptedAt + AUTH_MS_MAX,
+      path: undefined,
+      session: undefined,
+      enrolling: false,
+      held: [],
+    };
+    this.paths.set(id, path);
+    this.watchAt = Math.min(this.watchAt, path.endsAt);
+    this.outputs.push({ kind: 'accept', path: id, id: recipient.id });
+    this.outputs.push({ kind: 'send', path: id, bytes: handshake.message2 });
+  }
+
+  private refuse(
+    path: number,
+    reason: GateReason | 'handshake_failed' | 'shutdown',
+    code: ErrorCode = ErrorCode.GATE_REFUSED,
+  ): void {
+    this.outputs.push({ kind: 'refuse', path, reason, code });
+  }
+
+  private message(path: ServerPath | undefined, bytes: Uint8Array, now: Now): void {
+    if (path === undefined) return;
+    if (path.phase === 'handshake') this.authenticate(path, bytes, now);
+    else if (path.phase === 'commit') this.hold(path, bytes, now.mono);
+    else this.record(path, bytes, now);
+  }
+
+  /** Keep what came behind message 3 until its commit is done. @impl HS-017~1 */
+  private hold(path: ServerPath, bytes: Uint8Array, now: number): void {
+    path.held.push(bytes);
+    const held = path.held.reduce((sum, { length }) => sum + length, 0);
+    if (held <= HELD_BYTES_MAX) return;
+    this.fail(path, fault('peer', ErrorCode.TRANSPORT_FAILED, 'too much came before an answer'), now);
+  }
+
+  /** Take message 3. @impl HS-012~1, HS-014~1, HS-016~1, HS-018~1 */
+  private authenticate(path: ServerPath, message3: Uint8Array, now: Now): void {
+    const { recipient, handshake } = path;
+    const exists = this.members.knows(recipient.id) && this.members.gate.has(recipient.id, now);
+    const finished = handshake.finish(message3, exists);
+    if (isFault(finished)) {
+      this.fail(path, finished, now.mono);
+      return;
+    }
+    path.path = new Path(path.id, finished.split, this.software, now.mono);
+    this.enter(path, recipient.kind, now.mono);
+    if (recipient.kind === 'invite') return;
+    this.makeRoom(path, now.mono);
+    // @impl EN-009~1
+    const effects = this.members.authenticated(recipient.id, path.id, now);
+    if (effects.some(({ kind }) => kind === 'waits')) {
+      path.phase = 'commit';
+      this.outputs.push({ kind: 'pause', path: path.id });
+    }
+    this.perform(effects, now);
+  }
+
+  private enter(path: ServerPath, phase: 'invite' | 'device', now: number): void {
+    path.phase = phase;
+    path.endsAt = now + ATTACH_MS_MAX;
+    this.watchAt = Math.min(this.watchAt, path.endsAt);
+    this.dirty.add(path);
+  }
+
+  /** @impl SE-019~1 */
+  private makeRoom(path: ServerPath, now: number): void {
+    const all = [...this.paths.values()].filter(
+      other => other.recipient.id === path.recipient.id && other.path !== undefined,
+    );
+    const idle = all.filter(other => other !== path && other.session === undefined);
+    const end = { code: ErrorCode.PATH_SUPERSEDED, resumable: true };
+    for (const other of idle.slice(0, Math.max(0, all.length - SESSION_PATHS_MAX)))
+      this.stop(other, end, now);
+  }
+
+  // ---- records and frames ----
+
+  /** @impl SE-005~1 */
+  private record(path: ServerPath, bytes: Uint8Array, now: Now): void {
+    if (path.path === undefined) return;
+    const reader = path.path.open(bytes, now.mono);
+    if (isFault(reader)) {
+      this.fail(path, reader, now.mono);
+      return;
+    }
+    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
+      const wrong = frame.kind === 'fault' ? frame : this.frame(path, path.path, frame, now);
+      if (wrong !== undefined) this.fail(path, wrong, now.mono);
+      if (path.path.closed) break;
+    }
+    if (path.session !== undefined) this.sessions.settle(path.session, now.mono);
+    if (path.path.sendable(path.session?.session)) this.dirty.add(path);
+  }
+
+  /** @impl SE-004~1, EN-007~1 */
+  private frame(path: ServerPath, on: Path, frame: Frame, now: Now): Fault | undefined {
+    const { session } = path;
+    if (session !== undefined && (frame.kind === 'data' || frame.kind === 'ack' || frame.kind === 'credit')) {
+      return session.session.receive(frame, now.mono);
+    }
+    const common = on.common(frame);
+    if (common === true) return undefined;
+    if (common !== false) return common;
+    if (frame.kind === 'close') {
+      const { code, resumable } = frame;
+      this.stop(path, { code, resumable, quiet: true, detail: 'the client closed the path' }, now.mono);
+      return undefined;
+    }
+    if (path.phase === 'invite' && frame.kind === 'enrol') {
+      this.enrol(path, frame.enrol, now);
+      return undefined;
+    }
+    if (path.phase === 'device' && frame.kind === 'attach') {
+      return this.sessions.attach(path, frame, now.mono);
+    }
+    if (path.phase === 'invite' || frame.kind === 'enrol') {
+      return fault('peer', ErrorCode.NOT_PERMITTED, `a path of this kind has no ${frame.kind}`);
+    }
+    return unexpected(frame);
+  }
+
+  private enrol(path: ServerPath, asked: { deviceKey: Uint8Array; name: string }, now: Now): void {
+    // The answer to an earlier one is on its way; it answers this one too.
+    if (path.enrolling) return;
+    path.enrolling = true;
+    path.endsAt = Number.POSITIVE_INFINITY;
+    const { deviceKey, name } = asked;
+    const { freshSecret, recipient } = path;
+    const about = { inviteId: recipient.id, deviceKey, name, freshSecret };
+    this.perform(this.members.enrol(about, path.id, now), now);
+  }
+
+  private notify(frame: Frame): void {
+    for (const path of this.paths.values()) {
+      if (path.phase !== 'device' && path.phase !== 'attached') continue;
+      path.path?.queue(frame);
+      this.dirty.add(path);
+    }
+  }
+
+  private written(path: ServerPath | undefined, bytes: number): void {
+    if (path?.path === undefined) return;
+    if (path.path.written(bytes)) this.dirty.add(path);
+  }
+
+  // ---- the end of paths ----
+
+  /** A path is at fault. @impl SE-081~1 */
+  private fail(path: ServerPath, { code, detail }: Fault, now: number): void {
+    this.stop(path, { code, resumable: RESUMABLE.has(code), cut: CUT.has(code), detail }, now);
+  }
+
+  /** End a path; a session that is still on it ends too, or waits for another if the end is resumable. */
+  private stop(path: ServerPath, end: PathEnd, now: number): void {
+    if (!this.paths.has(path.id)) return;
+    if (path.session !== undefined && !end.resumable) this.sessions.forget(path.session, end.code);
+    if (path.path !== undefined) path.path.close(this.writer, end, this.outputs);
+    else {
+      const { code, detail = '' } = end;
+      this.outputs.push({ kind: 'close', path: path.id, code, cut: true, detail });
+    }
+    this.gone(path, now);
+  }
+
+  /** A path has ended. */
+  private gone(path: ServerPath | undefined, now: number): void {
+    if (path === undefined || !this.paths.delete(path.id)) return;
+    this.dirty.delete(path);
+    if (path.path === undefined) path.handshake.destroy();
+    else if (!path.path.closed) path.path.end();
+    path.held = [];
+    if (path.session !== undefined) this.sessions.detach(path.session, now);
+  }
+
+  // ---- time ----
+
+  private tick(now: Now): void {
+    if (now.mono >= this.watchAt) this.watch(now.mono);
+    this.sessions.tick(now.mono);
+    if (now.wall >= this.members.expiresAtMs) {
+      const connected = new Set([...this.paths.values()].map(({ recipient }) => recipient.id));
+      this.perform(this.members.expire(connected, now), now);
+    }
+    for (const path of this.dirty) {
+      this.dirty.delete(path);
+      this.flush(path, now.mono);
+    }
+  }
+
+  private flush(path: ServerPath, now: number): void {
+    if (path.path === undefined || path.phase === 'commit') return;
+    const wrong = path.path.flush(this.writer, path.session?.session, now, this.outputs);
+    this.watchAt = Math.min(this.watchAt, path.path.deadline);
+    if (wrong !== undefined) this.fail(path, wrong, now);
+    // The acks that were due have left.
+    if (path.session !== undefined) this.sessions.settle(path.session, Number.NEGATIVE_INFINITY);
+  }
+
+  /** Look at every path, and find out when to look again. */
+  private watch(now: number): void {
+    this.watchAt = Number.POSITIVE_INFINITY;
+    for (const path of this.paths.values()) {
+      const wrong = now >= path.endsAt ? late(path) : path.path?.watch(now);
+      if (wrong !== undefined) this.fail(path, wrong, now);
+      else {
+        this.watchAt = Math.min(this.watchAt, path.endsAt, path.path?.deadline ?? Number.POSITIVE_INFINITY);
+        if (path.path?.sendable(undefined) === true) this.dirty.add(path);
+      }
+    }
+  }
+
+  // ---- members ----
+
+  /** Do what a decision about members asks for. */
+  private perform(effects: readonly Effect[], now: Now): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'waits':
+          break;
+        case 'output':
+          this.outputs.push(effect.output);
+          break;
+        case 'entered':
+          this.unwait(this.paths.get(effect.path), now);
+          break;
+        case 'registry':
+          this.registryEffect(effect.output, effect.path, now.mono);
+          break;
+      }
+    }
+  }
+
+  private unwait(path: ServerPath | undefined, now: Now): void {
+    if (path === undefined) return;
+    this.enter(path, 'device', now.mono);
+    this.outputs.push({ kind: 'resume', path: path.id });
+    const { held } = path;
+    path.held = [];
+    for (const bytes of held) if (this.paths.has(path.id)) this.record(path, bytes, now);
+  }
+
+  private registryEffect(output: RegistryOutput, id: number | undefined, now: number): void {
+    const path = id === undefined ? undefined : this.paths.get(id);
+    switch (output.kind) {
+      case 'commit':
+        break;
+      case 'enrolled':
+        this.enrolled(output, path);
+        break;
+      case 'close':
+        if (path !== undefined) this.stop(path, { code: output.code, resumable: false }, now);
+        break;
+      case 'alarm':
+        this.outputs.push({ kind: 'alarm', invite: output.inviteId, device: output.deviceId });
+        break;
+      case 'endPaths':
+        this.sessions.endOf(output.id, output.code, now);
+        for (const other of this.paths.values()) {
+          if (other.recipient.id === output.id)
+            this.stop(other, { code: output.code, resumable: false }, now);
+        }
+        break;
+      case 'publish':
+        this.outputs.push({ kind: 'publish' });
+        break;
+    }
+  }
+
+  /** @impl EN-002~1, EN-003~1 */
+  private enrolled(output: RegistryOutput & { kind: 'enrolled' }, path: ServerPath | undefined): void {
+    const { deviceSecret, name, deviceId: device } = output;
+    const publicKey = this.members.registry.devices.get(device)?.publicKey;
+    if (publicKey !== undefined) this.outputs.push({ kind: 'enrolled', device, publicKey, name });
+    if (path?.path === undefined) return;
+    path.enrolling = false;
+    const enrolled = create(EnrolledSchema, { deviceSecret, envelope: this.envelope, name });
+    path.path.queue({ kind: 'enrolled', enrolled });
+    this.dirty.add(path);
+  }
+}
+
+/** @impl HS-015~1, SE-006~1 */
+function late(path: ServerPath): Fault {
+  return fault('time', ErrorCode.TIMEOUT, `it took too long until ${WAITS_FOR[path.phase]}`);
+}
+
+const WAITS_FOR: Readonly<Record<ServerPath['phase'], string>> = {
+  handshake: 'message 3',
+  commit: 'the device was stored',
+  invite: 'an Enrol',
+  device: 'an Attach',
+  attached: 'nothing',
+};
