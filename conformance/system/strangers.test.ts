@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeCertificate } from '../../src/node/certificate.ts';
+import { strangersAnswer } from '../../src/node/listen.ts';
+import { native } from '../../src/node/native.ts';
+import { openStore } from '../../src/node/store.ts';
+import type { AccessKey } from '../../src/protocol/connection-record.ts';
+import { isFault } from '../../src/protocol/fault.ts';
+import { makeToken } from '../../src/protocol/gate.ts';
+import { parseInviteText } from '../../src/protocol/invite.ts';
+import type { Member } from '../../src/protocol/join.ts';
+import { deviceKeys, inviteKeys } from '../../src/protocol/keys.ts';
+import { decodeMember, MEMBER_KEY } from '../../src/protocol/storage.ts';
+import { Place, type Running } from './programs.ts';
+import { differing, look, type Sight, upgrade } from './strangers.ts';
+
+const place = new Place();
+let host: Running;
+let port = 0;
+
+async function memberOf(data: string): Promise<Exclude<Member, { stage: 'keyed' }>> {
+  const store = await openStore({ directory: data, program: 'client', suite: native });
+  const stored = await store.get(MEMBER_KEY);
+  await store.close();
+  const member = stored === undefined ? undefined : decodeMember(native, stored);
+  if (member === undefined || isFault(member) || member.stage === 'keyed') throw new Error('no member');
+  return member;
+}
+
+function token(gateKey: Uint8Array, accessKey: AccessKey): string {
+  return makeToken(native, { gateKey, accessKey, message1: native.randomBytes(48) });
+}
+
+function gateKeyOf(invite: string): Uint8Array {
+  const parsed = parseInviteText(native, invite);
+  if (isFault(parsed)) throw new Error(parsed.detail);
+  return inviteKeys(native, parsed.secret).gateKey;
+}
+
+beforeAll(async () => {
+  host = await place.host(place.path('A'));
+  port = Number(/port (\d+)/.exec(host.lines[0] ?? '')?.[1]);
+});
+afterAll(() => place.clean());
+
+describe('a stranger', () => {
+  it('sees the same bytes and the same end whatever it tries (HS-005, GT-002, EN-030, IN-002)', async () => {
+    const data = place.path('A');
+    const used = await place.ok('clawchatd', ['invite', '--data', data]);
+    await place.ok('clawchat', ['join', '-', '--data', place.path('B')], used);
+    await place.join(data, place.path('R'), 'revoked');
+    await place.ok('clawchatd', ['revoke', 'revoked', '--data', data]);
+    const expired = await place.ok('clawchatd', ['invite', '--data', data, '--expires', '1s']);
+    const [device, revoked] = await Promise.all([memberOf(place.path('B')), memberOf(place.path('R'))]);
+    const accessKey = device.held.newest?.record.accessKeys[0];
+    if (accessKey === undefined) throw new Error('no access key');
+    const { gateKey } = deviceKeys(native, device.deviceSecret);
+    const right = token(gateKey, accessKey);
+    await sleep(2500);
+
+    const requests: Record<string, string | Uint8Array> = {
+      'plain GET': 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
+      'GET of a path': 'GET /admin HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
+      'HTTP/1.0': 'GET / HTTP/1.0\r\n\r\n',
+      POST: 'POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nhello',
+      CONNECT: 'CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n',
+      'no HTTP': Buffer.from(native.randomBytes(64)),
+      'head too long': `GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+      'another protocol': upgrade(right).replace('clawchat.v1', 'chat'),
+      'no key': upgrade(right).replace(/Sec-WebSocket-Key[^\r]+\r\n/, ''),
+      'no token': upgrade('A'),
+      'unknown handle': upgrade(token(native.randomBytes(32), accessKey)),
+      'wrong epoch': upgrade(token(gateKey, { ...accessKey, epoch: accessKey.epoch + 1 })),
+      'wrong access key': upgrade(token(gateKey, { ...accessKey, key: native.randomBytes(32) })),
+      'wrong MAC': upgrade(right.slice(0, -3) + (right.endsWith('AAA') ? 'BBB' : 'AAA')),
+      'right MAC around garbage': upgrade(right),
+      'revoked device': upgrade(token(deviceKeys(native, revoked.deviceSecret).gateKey, accessKey)),
+      'used invite': upgrade(token(gateKeyOf(used), accessKey)),
+      'expired invite': upgrade(token(gateKeyOf(expired), accessKey)),
+    };
+    const sights = new Map<string, Sight>();
+    for (const [name, request] of Object.entries(requests)) sights.set(name, await look(port, request));
+    expect(differing(sights)).toEqual([]);
+    const [first] = sights.values();
+    expect(first?.bytes).toMatch(/^HTTP\/1\.1 404 Not Found\r\n/);
+    expect(first?.events).toEqual(['secure TLSv1.3 false', 'end', 'close false']);
+    // Each was refused for its own reason, which only the host knows.
+    const reasons = host.stderr();
+    for (const reason of [
+      'handle_unknown',
+      'epoch_unknown',
+      'mac_wrong',
+      'handshake_failed',
+      'token_unreadable',
+    ]) {
+      expect(reasons).toContain(`"reason":"${reason}"`);
+    }
+  });
+
+  it('would tell hosts apart by one byte, and this test would say so', async () => {
+    const { key, cert } = makeCertificate(native, Date.now());
+    const answers = [strangersAnswer(new Date()), strangersAnswer(new Date()).replace('nginx', 'nginy')];
+    const sights = new Map<string, Sight>();
+    for (const [i, answer] of answers.entries()) {
+      const server = createServer(
+        { key, cert, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] },
+        socket => {
+          socket.once('data', () => socket.end(answer));
+        },
+      );
+      await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+      sights.set(String(i), await look((server.address() as AddressInfo).port, upgrade('A')));
+      server.close();
+    }
+    sights.set('host', await look(port, upgrade('A')));
+    expect(differing(sights)).toEqual(['1']);
+  });
+
+  it('learns no secret from the log (LI-007)', () => {
+    const log = host.stderr();
+    const key = readFileSync(place.path('A', 'data.key'));
+    for (const form of [key.toString('hex'), key.toString('base64')]) expect(log).not.toContain(form);
+    expect(log).not.toMatch(/clawchat1[0-9a-z]{20}/);
+  });
+});
