@@ -44,12 +44,20 @@ export function loadFamily(name: string): Family {
 /** Take bytes: hexadecimal, or a stream that the README defines. */
 export function bytes(value: Json | undefined): Uint8Array {
   if (typeof value === 'string') return Uint8Array.from(Buffer.from(value, 'hex'));
-  const { stream, length, ...rest } = fields(value);
+  const { prefix = '', stream, length, ...rest } = fields(value);
   if (Object.keys(rest).length > 0) throw new Error(`not bytes: ${JSON.stringify(value).slice(0, 100)}`);
-  return expand(text(stream), number(length));
+  return Uint8Array.from([...bytes(prefix), ...expand(text(stream), number(length))]);
 }
 
-function expand(name: string, length: number): Uint8Array {
+/** Take several: a list of them, or keys that each come from a stream. */
+export function manyBytes(value: Json | undefined): readonly Uint8Array[] {
+  if (typeof value === 'object' && value !== null && isList(value)) return value.map(bytes);
+  const { stream_each: name, count } = fields(value);
+  return Array.from({ length: number(count) }, (_, i) => expand(`${text(name)}${i}`, 32));
+}
+
+/** The first bytes of a stream. */
+export function expand(name: string, length: number): Uint8Array {
   const blocks: Buffer[] = [];
   for (let i = 0; i * 32 < length; i += 1) {
     const counter = Buffer.alloc(4);

@@ -31,7 +31,7 @@ describe('a record (CF-020~1)', () => {
     ['version 2 of another host', { protocolVersion: 2, serverId: bytes(32) }, 'VERSION_UNSUPPORTED'],
     ['another host', { serverId: bytes(32) }, 'SERVER_MISMATCH'],
     ['another host whose record is broken', { serverId: bytes(32), suites: [] }, 'SERVER_MISMATCH'],
-    ['a server id of 31 bytes', { serverId: bytes(31) }, 'RECORD_INVALID'],
+    ['a server id of 31 bytes', { serverId: bytes(31) }, 'SERVER_MISMATCH'],
     ['epoch 0', { epoch: 0, accessKeys: [{ ...accessKey, epoch: 0 }] }, 'RECORD_INVALID'],
     [
       'the highest epoch',
@@ -138,6 +138,7 @@ describe('a record (CF-020~1)', () => {
   it('is of any host for a reader who trusts none', () => {
     const other = changed({ serverId: bytes(32) });
     expect(isFault(parseRecord(other, undefined))).toBe(false);
+    expect(isFault(parseRecord(changed({ serverId: bytes(31) }), undefined))).toBe(true);
   });
 
   it('skips a store of a kind that it does not know, which still counts, and unknown fields (CF-021~1)', () => {

@@ -84,10 +84,10 @@ export function parseRecord(payload: Uint8Array, serverId: Uint8Array | undefine
   if (message.protocolVersion !== PROTOCOL_VERSION) {
     return unsupported(`the record is of protocol version ${message.protocolVersion}`);
   }
-  if (message.serverId.length !== 32) return invalid('has a server_id that is not 32 bytes');
   if (serverId !== undefined && !sameBytes(message.serverId, serverId)) {
     return fault('peer', ErrorCode.SERVER_MISMATCH, 'the record is of another host');
   }
+  if (message.serverId.length !== 32) return invalid('has a server_id that is not 32 bytes');
   const record = toRecord(message);
   const broken = brokenRule(record, message);
   if (broken !== undefined) return invalid(broken);

@@ -71,7 +71,7 @@ export function acceptEnvelope(suite: Suite, held: Held, envelope: Envelope, wal
   const stale = staleness(verified, newest, floor);
   if (stale !== undefined) return { ...stale, own: held.newest && nameOf(held.newest) };
   if (newest !== undefined && record.sequence === newest.sequence) {
-    return { kind: 'unchanged', clock: clockFault(newest.record, wallMs) };
+    return { kind: 'unchanged', clock: clockFault(record, wallMs) };
   }
   const next = { sequence: record.sequence, hash, record, envelope: envelope.bytes };
   return {

@@ -1,6 +1,6 @@
 /** The chain by which a host replaces its identity key (spec/03-connection-file.md, 3.2). */
 import { create, toBinary } from '@bufbuild/protobuf';
-import type { Suite } from '../crypto/suite.ts';
+import { SIGNATURE_BYTES, type Suite } from '../crypto/suite.ts';
 import {
   type Succession as SuccessionMessage,
   SuccessionStatementSchema,
@@ -54,7 +54,7 @@ export function followChain(suite: Suite, trust: Trust, chain: readonly Successi
   if (chain.length > SUCCESSIONS_MAX) return broken('is too long');
   const statements: SuccessionStatement[] = [];
   for (const [i, succession] of chain.entries()) {
-    const statement = parseStatement(succession.statement, i + 1);
+    const statement = parseStatement(succession, i + 1);
     if (statement === undefined) return broken(`has a statement ${i + 1} that cannot be read`);
     statements.push(statement);
   }
@@ -99,8 +99,10 @@ function wrongWith(
   return isSigned ? undefined : 'that is not signed by both keys';
 }
 
-function parseStatement(bytes: Uint8Array, place: number): SuccessionStatement | undefined {
-  const message = tryParse(SuccessionStatementSchema, bytes);
+function parseStatement(succession: Succession, place: number): SuccessionStatement | undefined {
+  const { oldSignature, newSignature } = succession;
+  if (oldSignature.length !== SIGNATURE_BYTES || newSignature.length !== SIGNATURE_BYTES) return undefined;
+  const message = tryParse(SuccessionStatementSchema, succession.statement);
   if (message === undefined || message.index !== place) return undefined;
   const { serverId, index, oldIdentity, newIdentity } = message;
   const sequenceFloor = safeNumber(message.sequenceFloor);
