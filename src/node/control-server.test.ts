@@ -429,4 +429,25 @@ describe('closing', () => {
     expect(await reading).toMatchObject({ code: ErrorCode.OWNER_LOST });
     expect(() => statSync(path)).toThrow('ENOENT');
   });
+
+  // CT-040~1
+  test('lets an attacher read its answer that goes on asking before it has read it', async () => {
+    const { path, owner, server } = await serve();
+    const peer = new RawPeer(path);
+    peer.say(1, HELLO);
+    await until(() => peer.responses.length === 1);
+    peer.socket.pause();
+    peer.say(2, STATUS);
+    await until(() => owner.asked.length === 1);
+    const closed = server.close();
+    owner.release();
+    // Long enough for the answer and the end of the connection to be sent.
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(resolve => setImmediate(resolve));
+    peer.say(3, PING);
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(resolve => setImmediate(resolve));
+    peer.socket.resume();
+    await peer.closed;
+    await closed;
+    expect(peer.responses.map(response => response.requestId)).toEqual([1, 2]);
+  });
 });

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { withEntropy } from '../crypto/suite.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { native } from './native.ts';
@@ -197,5 +197,34 @@ describe('the store', () => {
     await store.commit([put('a', '1'), put('b', '2')]);
     expect(drawn).toBe(32 + 12 + 24);
     await store.close();
+  });
+
+  // CT-005~1
+  test('syncs every write, and writes once for all commits of a turn', async () => {
+    const batch = vi.spyOn(ClassicLevel.prototype, 'batch');
+    const store = await open();
+    await Promise.all([
+      store.commit([put('a', '1')]),
+      store.commit([put('b', '2')]),
+      store.commit([put('a', '3')]),
+    ]);
+    const calls = (batch.mock.calls as unknown as [unknown[], unknown][]).map(([operations, options]) => [
+      operations.length,
+      options,
+    ]);
+    expect(calls).toEqual([
+      [2, { sync: true }],
+      [3, { sync: true }],
+    ]);
+    batch.mockRejectedValueOnce(new Error('No space left on device'));
+    const full = { code: ErrorCode.STORAGE_FULL };
+    await expect(store.commit([put('c', '4')])).rejects.toMatchObject(full);
+    // The disk has room again, but nobody knows what of the last write is on it.
+    await expect(store.commit([put('d', '5')])).rejects.toMatchObject(full);
+    await store.close();
+    batch.mockRestore();
+    const again = await open();
+    expect((await again.range({})).map(entry => entry.key)).toEqual(['a', 'b']);
+    await again.close();
   });
 });
