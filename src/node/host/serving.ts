@@ -4,7 +4,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { RotationKind, RotationNoticeSchema } from '../../gen/clawchat/v1/rotation_pb.ts';
 import { CLOCK_STEP_MS, PREAUTH_CONNECTIONS_MAX } from '../../gen/constants.ts';
 import { responderKeys } from '../../protocol/channel-keys.ts';
-import type { Place, Renewal, RenewalContext, TlsKey } from '../../protocol/record-maker.ts';
+import type { Place, Renewal, RenewalContext } from '../../protocol/record-maker.ts';
 import {
   deadline,
   type FreshKeys,
@@ -20,6 +20,7 @@ import { Listener, type TlsIdentity } from '../listen.ts';
 import { native } from '../native.ts';
 import { Alarm, readNow } from '../now.ts';
 import type { HostCore } from './core.ts';
+import { fromPem, tlsIdentity } from './tls-identity.ts';
 
 /** How long stores have to answer when a host starts. */
 const SURVEY_MS = 10_000;
@@ -245,20 +246,4 @@ function freshKeys(): FreshKeys {
     channelKeys: [native.randomBytes(32), native.randomBytes(32)],
     tlsKey: { pkcs8: fromPem(key), certificate: fromPem(cert), spkiPin: spkiSha256 },
   };
-}
-
-function fromPem(text: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(text.replace(/-----[^-]+-----|\s/g, ''), 'base64'));
-}
-
-function tlsIdentity({ pkcs8, certificate }: TlsKey): TlsIdentity {
-  return { key: toPem('PRIVATE KEY', pkcs8), cert: toPem('CERTIFICATE', certificate) };
-}
-
-function toPem(name: string, bytes: Uint8Array): string {
-  const lines =
-    Buffer.from(bytes)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? [];
-  return [`-----BEGIN ${name}-----`, ...lines, `-----END ${name}-----`, ''].join('\n');
 }
