@@ -4,13 +4,14 @@ import { derivation } from './families/derivation.ts';
 import { gate } from './families/gate.ts';
 import { handshake } from './families/handshake.ts';
 import { invite } from './families/invite.ts';
+import { records } from './families/records.ts';
 import { words } from './families/words.ts';
 import { SCHEMAS } from './schemas.ts';
 import { type Family, render } from './vector.ts';
 
 /** Make all families. */
 export function families(): readonly Family[] {
-  return [derivation(), words(), invite(), gate(), handshake(), connectionFile()];
+  return [derivation(), words(), invite(), gate(), handshake(), connectionFile(), records()];
 }
 
 /** The files of the families and their schemas. */

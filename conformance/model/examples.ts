@@ -8,6 +8,7 @@ import type { Family, Json, JsonObject, Vector } from './vector.ts';
 export const CHAPTERS: readonly string[] = [
   'spec/03-connection-file.md',
   'spec/04-handshake.md',
+  'spec/05-session.md',
   'spec/08-devices.md',
 ];
 
@@ -104,6 +105,7 @@ const VIEWS: Readonly<Record<string, (vector: Vector) => readonly Row[]>> = {
     ['SHA-256 of sealed', 'output.sealed_sha256'],
     ['SHA-256 of the file', 'output.file_sha256'],
   ),
+  record: rows(['key', 'input.key'], ['plaintext', 'debug.plaintext'], ['record', 'output.record']),
   words: rows(
     ['identity', 'input.identity'],
     ['device key', 'input.device_key'],

@@ -1,5 +1,5 @@
 /** Reads the JSON of a vector back into bytes, numbers and lists; what is missing is a fault of the vector. */
-import { concat, EMPTY, stream, unhex } from './bytes.ts';
+import { concat, EMPTY, stream, unhex, zeros } from './bytes.ts';
 import type { Json, JsonObject } from './vector.ts';
 
 export function has(from: JsonObject, name: string): boolean {
@@ -48,11 +48,15 @@ export function array(from: JsonObject, name: string): readonly Json[] {
 export const objects = (from: JsonObject, name: string): readonly JsonObject[] =>
   array(from, name).map(asObject);
 
-/** Bytes, written as hexadecimal or as the start of a stream, with other bytes in front of it. */
+/** Bytes, written as hexadecimal or as the start of a stream, with other bytes in front and zeros behind. */
 export function bytes(from: JsonObject, name: string): Uint8Array {
   const value = field(from, name);
   if (typeof value === 'string') return unhex(value);
   const described = asObject(value);
   const front = has(described, 'prefix') ? unhex(text(described, 'prefix')) : EMPTY;
-  return concat(front, stream(text(described, 'stream'), number(described, 'length')));
+  const back = zeros(has(described, 'zeros') ? number(described, 'zeros') : 0);
+  return concat(front, stream(text(described, 'stream'), number(described, 'length')), back);
 }
+
+/** Bytes that stand in a list. */
+export const bytesOf = (value: Json): Uint8Array => bytes({ value }, 'value');

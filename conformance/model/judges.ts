@@ -4,6 +4,7 @@ import { judgeDerivation, judgeWords } from './judge/derivation.ts';
 import { judgeGate, judgeHandshake } from './judge/handshake.ts';
 import { judgeInviteVector } from './judge/invite.ts';
 import type { Judges } from './judge/judge.ts';
+import { judgeRecords } from './judge/records.ts';
 
 export const JUDGES: Judges = {
   derivation: judgeDerivation,
@@ -12,4 +13,5 @@ export const JUDGES: Judges = {
   gate: judgeGate,
   handshake: judgeHandshake,
   'connection-file': judgeConnectionFile,
+  records: judgeRecords,
 };

@@ -239,6 +239,50 @@ const connectionFile = familySchema('connection-file', {
   ),
 });
 
+const sessionFrame = {
+  type: 'object',
+  additionalProperties: false,
+  maxProperties: 1,
+  properties: {
+    hello: object({ protocol_version: number, features: list(text), software: text }),
+    attach: object({ session_id: bytesOf(16), generation: number, received_through: number, open: flag }),
+    attached: object({ generation: number, received_through: number }),
+    data: object({
+      sequence: number,
+      stream: number,
+      payload_bytes: number,
+      'payload?': bytes,
+      more: flag,
+      'open?': object({ service: text }),
+      'end?': object({ code: text }),
+    }),
+    ack: object({ received_through: number }),
+    credit: object({ stream: number, limit: number }),
+    ping: object({ id: number }),
+    pong: object({ id: number }),
+    rotation_notice: object({ kind: text, rotates_in_ms: number, old_ends_in_ms: number, envelope: bytes }),
+    close: object({ code: text, resumable: flag }),
+    enrol: object({ device_key: bytes, name: text }),
+    enrolled: object({ device_secret: bytes, envelope: bytes, name: text }),
+  },
+} as const;
+
+const anyBytes = either(bytes, streamed);
+
+const records = familySchema('records', {
+  input: either(
+    what('seal', { key, place: number, frames: list(anyBytes) }),
+    what('open', { key, place: number, records: list(anyBytes) }),
+    what('row', { plaintext: anyBytes }),
+    what('frame', { frame: anyBytes }),
+  ),
+  output: either(
+    object({ bytes: number, sha256: key, 'record?': bytes }),
+    object({ frames: list(sessionFrame) }),
+    object({ frame: sessionFrame }),
+  ),
+});
+
 /** Schemas by the name of their family. */
 export const SCHEMAS: Readonly<Record<string, Schema>> = {
   derivation,
@@ -247,4 +291,5 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   gate,
   handshake,
   'connection-file': connectionFile,
+  records,
 };

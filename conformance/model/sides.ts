@@ -40,7 +40,7 @@ export const SETTING: Setting = {
   name: 'ada',
   channel: 0,
   reply: REPLY,
-  tape: 'plain',
+  tape: 'device',
 };
 
 /** The client of a setting. */

@@ -25,7 +25,7 @@ export interface Vector {
   /** Absent when nothing is refused. */
   readonly error?: ErrorName;
   /** Other names that are right as well. */
-  readonly also?: readonly ErrorName[];
+  readonly also?: readonly ErrorName[] | undefined;
   /** SHA-256 of all plaintext that is handed over. */
   readonly released?: string;
   readonly input: JsonObject;

@@ -22,7 +22,7 @@ const initiator = (): Noise =>
     {
       prologue: prologue(1, 1, SETTING.serverId, EPOCH),
       s: SETTING.member.secretKey,
-      e: stream('client ephemeral plain', 32),
+      e: stream(`client ephemeral ${SETTING.tape}`, 32),
       rs: cast.channel(0).publicKey,
       psk: SETTING.member.psk,
     },
