@@ -98,7 +98,7 @@ function openHostHttps(config: HttpsConfig, within: StoreEnvironment): HostStore
 
 /** An address that is read from a file is taken to be on the server that devices read. */
 function isSameServer({ read, write }: HttpsConfig): boolean {
-  return write === undefined || parseStoreUrl(write)?.host === parseStoreUrl(read)?.host;
+  return write === undefined || parseStoreUrl(write)?.hostname === parseStoreUrl(read)?.hostname;
 }
 
 function addressOf({ write, writeFrom }: HttpsConfig): (() => Promise<URL | undefined>) | undefined {
