@@ -163,6 +163,8 @@ export class ClientOutbox {
         for (const item of moved) item.durable = true;
         for (const { item, cursor } of done) this.#answer(item, { code: ErrorCode.UNSPECIFIED, cursor });
         resolve();
+        // The stream that compared may be gone, and another one may have agreed meanwhile.
+        this.changed();
       });
     });
   }

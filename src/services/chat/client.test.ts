@@ -282,6 +282,23 @@ describe('a contradiction', () => {
     expect((await openClient()).unacknowledged).toBe(2);
   });
 
+  test('that a lost stream interrupts sends nothing before the new outbox is on the disk', async () => {
+    const client = await openClient();
+    await enqueued(client, content(1));
+    let host = new Host(client);
+    const [open] = await host.asked();
+    host.state(open?.requestId ?? 0, new Uint8Array(16).fill(9), 0);
+    const [compare] = await host.asked();
+    database.hold();
+    host.reply(compare?.requestId ?? 0, { case: 'outboxStored', value: {} });
+    host.gone();
+    host = new Host(client);
+    await host.agree();
+    expect(await host.kinds()).toEqual([]);
+    database.release();
+    expect(await host.kinds()).toEqual(['post 1']);
+  });
+
   test('says that the host forgot when it had answered more', async () => {
     const client = await openClient();
     let host = new Host(client);
@@ -306,6 +323,7 @@ describe('a stream', () => {
   test.each([
     ['a result that nobody waits for', ErrorCode.MESSAGE_MALFORMED, (host: Host) => host.result(99, 1, 5)],
     ['a result out of order', ErrorCode.MESSAGE_MALFORMED, (host: Host) => host.result(3, 2, 5)],
+    ['a result of another number', ErrorCode.MESSAGE_MALFORMED, (host: Host) => host.result(2, 2, 5)],
     ['a result without a cursor', ErrorCode.MESSAGE_MALFORMED, (host: Host) => host.result(2, 1, 0)],
     [
       'bytes that do not parse',

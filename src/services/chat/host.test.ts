@@ -219,6 +219,17 @@ describe('posting', () => {
     expect(alarms).toEqual([]);
   });
 
+  // CH-011~1
+  test('a device that stored nothing has the outbox that it asked for last', async () => {
+    const host = await openHost();
+    const [older, newer] = [new Peer(host), new Peer(host)];
+    expect(await older.open(X)).toEqual(['state 1 0 0']);
+    expect(await newer.open(Y)).toEqual(['state 2 0 0']);
+    newer.post(1, content(1), Y);
+    expect(brief(await newer.answers())).toEqual(['result 1 1000']);
+    expect(await older.open(X)).toEqual(['state 2 1 32']);
+  });
+
   // CH-014~1, CH-021~1, CH-022~1
   test('after a contradiction: stored ones are named, whichever outbox they came from', async () => {
     const host = await openHost();
@@ -307,6 +318,11 @@ describe('posting', () => {
     database.release();
     expect(brief(await alice.answers())).toHaveLength(40);
     expect(alice.stream.paused).toBe(false);
+    database.hold();
+    for (let n = 41; n <= 40 + OUTBOX_HASHES_MAX; n += 1) alice.post(n);
+    expect(alice.stream.paused).toBe(true);
+    database.release();
+    expect(await alice.answers()).toHaveLength(OUTBOX_HASHES_MAX);
     alice.stream.room = 1;
     alice.ask({ kind: 'rooms' });
     alice.ask({ kind: 'rooms' });
@@ -427,6 +443,14 @@ describe('reading', () => {
     slow.stream.room = Number.POSITIVE_INFINITY;
     slow.handler.writable();
     expect(brief(await slow.answers())).toEqual(['message 1111 text 112', 'caught up 1111']);
+  });
+
+  test('a subscriber ahead of the history is sent what lies behind its cursor only', async () => {
+    const { host, alice } = await filled(1);
+    const bob = new Peer(host, BOB);
+    bob.ask({ kind: 'subscribe', afterCursor: 1002, fromNow: false });
+    for (let n = 2; n <= 4; n += 1) alice.post(n);
+    expect(brief(await bob.answers())).toEqual(['caught up 1000', 'message 1003 text 4']);
   });
 
   test('everybody who is live is sent the same bytes', async () => {
