@@ -106,9 +106,16 @@ export class App {
     this.write(stream);
   }
 
-  private write(stream: AppStream): void {
+  /** Write more than one stream takes. */
+  burst(): void {
+    const [stream] = [...this.streams.values()].filter(each => !each.ended);
+    if (stream === undefined || this.over) return;
+    for (let i = 0; i < 6 && !stream.waiting; i += 1) this.write(stream, 100_000);
+  }
+
+  private write(stream: AppStream, atLeast = 4): void {
     const kind = this.random.next();
-    const length = 4 + this.random.below(kind < 0.7 ? 200 : kind < 0.95 ? 5_000 : 120_000);
+    const length = atLeast + this.random.below(kind < 0.7 ? 200 : kind < 0.95 ? 5_000 : 120_000);
     const payload = new Uint8Array(length).fill(length & 0xff);
     const entry = this.entry(stream.name);
     new DataView(payload.buffer).setUint32(0, entry.sent[this.side] + 1);

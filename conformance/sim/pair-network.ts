@@ -154,6 +154,8 @@ export class Link {
     this.lastAt[to] = at;
     this.queue[to].push({ at, bytes: bytes.slice() });
     this.timeline.after(at - this.timeline.now, () => this.pump(to));
+    if (from === 'client') this.sentByClient += 1;
+    if (this.late && this.sentByClient === 2) this.delay();
     this.timeline.after(this.random.next() * 10, () => {
       if (!this.gone[from]) this.ends[from].written(bytes.length);
     });
@@ -173,6 +175,23 @@ export class Link {
     if (cut) this.queue[to] = [];
     const at = cut ? this.timeline.now + this.terms.latencyMs : this.lastAt[to] + 1;
     this.timeline.after(Math.max(0, at - this.timeline.now), () => this.tellClosed(to));
+  }
+
+  /**
+   * Take the connection away right behind the client's second message: its handshake and its Attach. The client learns
+   * of it at once; what it has sent arrives when it has long come back another way.
+   */
+  late = false;
+  private sentByClient = 0;
+
+  private delay(): void {
+    this.broken = true;
+    this.timeline.after(5, () => this.tellClosed('client'));
+    const wait = 3_000 + this.random.next() * 800;
+    this.queue.host = this.queue.host.map(({ bytes }) => ({ at: this.timeline.now + wait, bytes }));
+    this.timeline.after(wait, () => this.pump('host'));
+    this.timeline.after(wait + 10, () => this.tellClosed('host'));
+    this.count('late attach');
   }
 
   /** The network takes it away: some of what is in flight still arrives, and each end learns of it in its own time. */

@@ -28,6 +28,7 @@ export const FAULTS = [
   'spoil',
   'move',
   'refuse',
+  'late',
   'stall',
   'wake',
   'killClient',
@@ -101,10 +102,12 @@ class World {
   private readonly diskAt: Record<Side, number> = { client: 0, host: 0 };
   private unreachableUntil = 0;
   private refusals = 0;
+  private lateDials = 0;
   private stalledUntil = 0;
   /** A loss has a reason while something happened that costs sessions. */
   private excused = false;
   private detachedAt: number | undefined;
+  private attachedTo = 0;
 
   constructor(suite: Suite, scenario: Scenario) {
     this.suite = suite;
@@ -269,6 +272,9 @@ class World {
       case 'attached':
         this.detachedAt = undefined;
         this.count('attached');
+        // Paths are numbered as they are dialled: a session never goes back to an earlier one. (SE-013)
+        if (output.path < this.attachedTo) this.tell('host: a session went back to an older path');
+        this.attachedTo = output.path;
         break;
       case 'accept':
       case 'refuse':
@@ -417,6 +423,8 @@ class World {
       { client: end('client'), host: end('host') },
       what => this.count(what),
     );
+    link.late = this.lateDials > 0;
+    if (link.late) this.lateDials -= 1;
     this.clientLinks.set(path, link);
     const failed = (code: ErrorCode): void => {
       this.clientLinks.delete(path);
@@ -506,9 +514,15 @@ class World {
         if (links.length > 1) this.count('move during a move');
         this.count('move');
         this.clientInput({ kind: 'move' });
+        if (amount % 4 === 0) this.timeline.after(250, () => this.strike('move', 1));
         return;
       case 'refuse':
         this.refusals += 1 + (amount % 2);
+        return;
+      case 'late':
+        // The next dial, which this makes sure there is.
+        this.lateDials += 1;
+        this.clientInput({ kind: 'move' });
         return;
       case 'stall':
         this.stall(200 + amount * 10);
@@ -533,7 +547,10 @@ class World {
     this.count('stall');
     const apps = [...this.clientApps.values(), ...this.hostApps.values()];
     this.stalledUntil = this.timeline.now + ms;
-    for (const app of apps) app.stalled = true;
+    for (const app of apps) {
+      app.stalled = true;
+      app.burst();
+    }
     this.timeline.after(ms, () => {
       for (const app of [...this.clientApps.values(), ...this.hostApps.values()]) app.resume();
     });

@@ -385,7 +385,9 @@ describe('resuming', () => {
     expect(client.resume(host.announce())).toBeUndefined();
     expect(records(client).flatMap(framesOf)).toEqual(first.slice(3));
     expect(client.resume(9)?.code).toBe(ErrorCode.ACK_INVALID);
-    expect(client.resume(2)?.code).toBe(ErrorCode.SESSION_LOST);
+    // An Ack has overtaken the number: it is as good as the Ack.
+    expect(client.resume(2)).toBeUndefined();
+    expect(records(client).flatMap(framesOf)).toEqual(first.slice(3));
   });
 
   it('repeats credit', () => {

@@ -274,8 +274,8 @@ export class Session {
    * An ack rides on whatever else is sent, and goes alone when it is due.
    */
   fill(writer: RowWriter, now: number): boolean {
-    const due = this.ackDueAt !== undefined && this.ackDueAt <= now;
-    if ((due || (this.ackDueAt !== undefined && this.hasContent)) && !this.writeAck(writer)) return true;
+    const ackAt = this.ackDeadline;
+    if (ackAt !== undefined && (ackAt <= now || this.hasContent) && !this.writeAck(writer)) return true;
     for (let stream = this.creditDue[0]; stream !== undefined; stream = this.creditDue[0]) {
       const credit: CreditFrame = { kind: 'credit', stream: stream.id, limit: stream.limit };
       if (stream.creditDue && !writer.hot(credit)) return true;
@@ -356,14 +356,10 @@ export class Session {
 
   /**
    * Go on where the other side says it stands: an Attach or Attached came in on the path that is now the current one.
-   * `again` is false when sending on that path has already begun with `rewind`.
-   * Faults: ACK_INVALID for a number that was never given, SESSION_LOST for one below what is kept.
+   * A number below what is acknowledged is an old one - an Ack on the older path has overtaken it - and as good as it.
+   * `again` is false when sending on that path has already begun with `rewind`. Faults: ACK_INVALID. @impl SE-014~1
    */
   resume(receivedThrough: number, again = true): Fault | undefined {
-    // @impl SE-014~1
-    if (receivedThrough < this.retention.acked) {
-      return peerFault(ErrorCode.SESSION_LOST, `frames from ${receivedThrough + 1} on are not kept any more`);
-    }
     const wrong = this.receiveAck(receivedThrough);
     if (wrong === undefined && again) this.rewind();
     return wrong;
