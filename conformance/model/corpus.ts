@@ -1,6 +1,7 @@
 /** Everything that the model writes: path in the repository to text. */
 import { connectionFile } from './families/connection-file.ts';
 import { derivation } from './families/derivation.ts';
+import { enrolment } from './families/enrolment.ts';
 import { gate } from './families/gate.ts';
 import { handshake } from './families/handshake.ts';
 import { invite } from './families/invite.ts';
@@ -11,7 +12,7 @@ import { type Family, render } from './vector.ts';
 
 /** Make all families. */
 export function families(): readonly Family[] {
-  return [derivation(), words(), invite(), gate(), handshake(), connectionFile(), records()];
+  return [derivation(), words(), invite(), gate(), handshake(), connectionFile(), records(), enrolment()];
 }
 
 /** The files of the families and their schemas. */

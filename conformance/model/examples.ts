@@ -106,6 +106,7 @@ const VIEWS: Readonly<Record<string, (vector: Vector) => readonly Row[]>> = {
     ['SHA-256 of the file', 'output.file_sha256'],
   ),
   record: rows(['key', 'input.key'], ['plaintext', 'debug.plaintext'], ['record', 'output.record']),
+  enrol: rows(['Enrol', 'input.steps.2.frame'], ['Enrolled', 'output.steps.2.reply']),
   words: rows(
     ['identity', 'input.identity'],
     ['device key', 'input.device_key'],

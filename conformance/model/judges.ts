@@ -1,6 +1,7 @@
 /** The judge of each family. */
 import { judgeConnectionFile } from './judge/connection-file.ts';
 import { judgeDerivation, judgeWords } from './judge/derivation.ts';
+import { judgeEnrolment } from './judge/enrolment.ts';
 import { judgeGate, judgeHandshake } from './judge/handshake.ts';
 import { judgeInviteVector } from './judge/invite.ts';
 import type { Judges } from './judge/judge.ts';
@@ -14,4 +15,5 @@ export const JUDGES: Judges = {
   handshake: judgeHandshake,
   'connection-file': judgeConnectionFile,
   records: judgeRecords,
+  enrolment: judgeEnrolment,
 };

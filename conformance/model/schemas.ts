@@ -2,6 +2,7 @@
 import {
   bytes,
   bytesOf,
+  choice,
   constant,
   either,
   familySchema,
@@ -283,6 +284,77 @@ const records = familySchema('records', {
   ),
 });
 
+const does: Schema = { ...list(text), uniqueItems: true };
+
+const enrolment = familySchema('enrolment', {
+  input: either(
+    what('host', {
+      invite_key: key,
+      expires_at_ms: number,
+      invite_name: text,
+      other_keys: list(key),
+      other_devices: number,
+      device_secret: key,
+      steps: list(
+        either(
+          object({ at_ms: number, path: choice('invite', 'device'), frame: bytes, envelope: bytes }),
+          object({
+            at_ms: number,
+            event: choice(
+              'clock',
+              'message 3 of the device',
+              'revoke',
+              'token of the invite',
+              'token of the device',
+            ),
+          }),
+        ),
+      ),
+    }),
+    what('client', {
+      client: reader,
+      device_secret_key: key,
+      steps: list(
+        either(
+          object({ at_ms: number, path: choice('invite', 'device'), frame: bytes }),
+          object({ at_ms: number, event: constant('crash') }),
+          object({ at_ms: number, join: object({ client: reader, device_secret_key: key }) }),
+        ),
+      ),
+    }),
+  ),
+  output: object({
+    steps: list(
+      either(
+        object({
+          invite: choice('OPEN', 'CLAIMED', 'ENDED'),
+          device: choice('none', 'pending', 'active'),
+          does,
+          'reply?': bytes,
+          'accepts?': flag,
+        }),
+        object({
+          state: choice('KEYED', 'GRANTED', 'DEVICE'),
+          dials_as: choice('invite', 'device'),
+          does,
+          'error?': text,
+          'granted?': object({
+            name: text,
+            identity: key,
+            sequence: number,
+            hash: key,
+            device_key: key,
+            psk: key,
+            gate_key: key,
+            file_key: key,
+            words: text,
+          }),
+        }),
+      ),
+    ),
+  }),
+});
+
 /** Schemas by the name of their family. */
 export const SCHEMAS: Readonly<Record<string, Schema>> = {
   derivation,
@@ -292,4 +364,5 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   handshake,
   'connection-file': connectionFile,
   records,
+  enrolment,
 };
