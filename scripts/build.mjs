@@ -7,11 +7,10 @@
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { bundleOptions } from './bundle.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const PROGRAMS = ['clawchatd', 'clawchat'];
-/** What has native parts, or is probed for by `ws` and may be absent. */
-const EXTERNAL = ['classic-level', 'bufferutil', 'utf-8-validate'];
 
 const esbuild = await import('esbuild').catch(error => {
   if (process.argv.includes('--if-possible')) process.exit(0);
@@ -25,20 +24,9 @@ if (entries.length > 0) {
   const fresh = `${root}/dist/.build-${process.pid}`;
   try {
     await esbuild.build({
-      absWorkingDir: root,
+      ...bundleOptions(root, version),
       entryPoints: entries.map(name => `src/node/${name}.ts`),
       outdir: fresh,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20.19',
-      external: EXTERNAL,
-      define: { __VERSION__: JSON.stringify(version) },
-      // The sources have no #! line of their own. `ws` is CommonJS and calls require for what is built into Node.
-      banner: {
-        js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
-      },
-      logLevel: 'warning',
     });
     await mkdir(`${root}/dist`, { recursive: true });
     for (const name of entries) {

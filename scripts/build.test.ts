@@ -22,7 +22,7 @@ beforeEach(() => {
   tree = mkdtempSync(join(tmpdir(), 'clawchat-build-'));
   mkdirSync(join(tree, 'scripts'));
   mkdirSync(join(tree, 'src/node'), { recursive: true });
-  cpSync(join(ROOT, 'scripts/build.mjs'), join(tree, 'scripts/build.mjs'));
+  for (const name of ['scripts/build.mjs', 'scripts/bundle.mjs']) cpSync(join(ROOT, name), join(tree, name));
   writeFileSync(join(tree, 'package.json'), '{"type":"module","version":"1.2.3"}');
 });
 afterEach(() => rmSync(tree, { recursive: true }));

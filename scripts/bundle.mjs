@@ -1,0 +1,25 @@
+/**
+ * How a program becomes one file: esbuild's options, for the build and for whoever tests a variant of a program.
+ * Plain JavaScript, because it runs at `npm ci`.
+ */
+
+/** What has native parts, or is probed for by `ws` and may be absent. */
+const EXTERNAL = ['classic-level', 'bufferutil', 'utf-8-validate'];
+
+/** Give the options for sources under `root`; entry points and where the files go are the caller's. */
+export function bundleOptions(root, version) {
+  return {
+    absWorkingDir: root,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20.19',
+    external: EXTERNAL,
+    define: { __VERSION__: JSON.stringify(version) },
+    // The sources have no #! line of their own. `ws` is CommonJS and calls require for what is built into Node.
+    banner: {
+      js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
+    },
+    logLevel: 'warning',
+  };
+}
