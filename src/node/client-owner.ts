@@ -11,7 +11,7 @@ import { decodeMember, encodeMember, MEMBER_KEY } from '../protocol/storage.ts';
 import { ChatClient } from '../services/chat/client.ts';
 import { CHAT_SERVICE } from '../services/chat/host.ts';
 import { ClientDriver, type LinkState } from './client/driver.ts';
-import { controlItem, ListenQueue } from './client/listen-queue.ts';
+import { controlItem, fitting, ListenQueue } from './client/listen-queue.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
 import { failure } from './failure.ts';
 import type { Log } from './log.ts';
@@ -142,6 +142,7 @@ export class ClientOwner implements Owner {
     this.driver.start();
   }
 
+  /** The outbox keeps the id with the post and answers a repeat with the first one's result. @impl CT-042~1, CT-043~1, CT-044~1 */
   async #send(value: (RequestBody & { case: 'send' })['value'], signal: AbortSignal): Promise<ResponseInit> {
     this.#connect();
     const { messageId, room, text, sentAtMs } = value;
@@ -166,7 +167,9 @@ export class ClientOwner implements Owner {
     });
     const page = await this.wait(asked.answer, signal, () => asked.cancel());
     if (isFault(page)) throw new ClawChatError(page);
-    return { case: 'history', value: { items: page.items.map(controlItem), more: page.more } };
+    const fit = fitting(page.items);
+    const items = page.items.slice(0, fit).map(controlItem);
+    return { case: 'history', value: { items, more: page.more || fit < page.items.length } };
   }
 
   /** The second question is timed: the first may have had to connect. */

@@ -44,7 +44,7 @@ export async function privateDirectory(path: string): Promise<void> {
 }
 
 /**
- * Replace `path` by `bytes` (0600): after a crash at any instant it holds the old bytes or the new ones.
+ * Replace `path` by `bytes` (0600): after a crash at any instant it holds the old bytes or the new ones. @impl LI-008~1
  *
  * Resolves when the bytes and the name are on the disk.
  *

@@ -88,6 +88,7 @@ export class Listener {
   readonly #preauth = new Map<string, { readonly timer: NodeJS.Timeout; readonly acceptedAt: number }>();
   readonly #options: ListenOptions;
   readonly #door: Doorkeeper;
+  /** @impl HS-004~1, LI-006~1 */
   readonly #websockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
@@ -162,7 +163,7 @@ export class Listener {
     });
   }
 
-  /** @impl HS-015~1, LI-001~1, LI-002~1 */
+  /** @impl HS-015~1, LI-001~1, LI-002~1, ER-003~1 */
   #accept(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
     if (this.#preauth.size >= this.#options.preauthConnectionsMax || !this.#door.accepts(address)) {

@@ -46,7 +46,7 @@ export interface LogOptions {
 export const LOG_TEXT_CHARS_MAX = 512;
 
 const REDACTED = '[redacted]';
-/** Names that secrets go by. The types keep bytes out; this keeps out texts: invites, passphrases, private keys. */
+/** @impl LI-007~1 Names that secrets go by. The types keep bytes out; this keeps out texts: invites, passphrases, private keys. */
 const SECRET_NAME =
   /secret|psk|pass(word|phrase)|invite(?!s|_?id)|token|private|access_?key|gate_?key|file_?key|data_?key/i;
 const RESERVED: ReadonlySet<string> = new Set(['at', 'level', 'event']);

@@ -9,7 +9,7 @@ const NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(ErrorCode).map(([name, code]): [number, string] => [code, name]),
 );
 
-/** Name a code as the log, the command line and JSON print it: `SESSION_LOST`. */
+/** @impl ER-001~1, ER-002~1. Name a code as the log, the command line and JSON print it: `SESSION_LOST`. */
 export function codeName(code: ErrorCode): string {
   return NAMES.get(code) ?? 'INTERNAL';
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
+import { CHAT_MESSAGE_BYTES_MAX } from '../gen/constants.ts';
 import type { Written } from '../protocol/session.ts';
 import type { ServiceStream, StreamHandler } from '../services/ports.ts';
-import { MESSAGE_BYTES_MAX, type StreamPort, Streams } from './streams.ts';
+import { type StreamPort, Streams } from './streams.ts';
 
 class FakePort implements StreamPort {
   readonly calls: string[] = [];
@@ -102,7 +103,7 @@ describe('streams of a session', () => {
 
   it('abort a message that is too long before more of it is kept', () => {
     const { port, handler, streams } = bound();
-    for (let bytes = 0; bytes < MESSAGE_BYTES_MAX; bytes += 65_536) streams.take(piece(65_536, true), 0);
+    for (let bytes = 0; bytes < CHAT_MESSAGE_BYTES_MAX; bytes += 65_536) streams.take(piece(65_536, true), 0);
     expect(handler.heard).toEqual([]);
     streams.take(piece(1, true), 0);
     expect(handler.heard).toEqual([`closed ${ErrorCode.MESSAGE_TOO_LARGE}`]);

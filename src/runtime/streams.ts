@@ -1,5 +1,6 @@
 /** Binds the streams of a session to services: whole messages in, whole messages out (spec/05-session.md, 5.5). */
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
+import { CHAT_MESSAGE_BYTES_MAX } from '../gen/constants.ts';
 import type { SessionEvent, Written } from '../protocol/session.ts';
 import type { ServiceStream, StreamHandler } from '../services/ports.ts';
 
@@ -15,9 +16,6 @@ export interface StreamPort {
 
 /** Gives the handler of a stream that the other side opened, or undefined for a service there is none of. */
 export type StreamAcceptor = (service: string, stream: ServiceStream) => StreamHandler | undefined;
-
-/** Longest message that is put together from pieces; longer ones abort their stream. */
-export const MESSAGE_BYTES_MAX: number = 1024 * 1024;
 
 class BoundStream implements ServiceStream {
   readonly id: number;
@@ -86,7 +84,7 @@ class BoundStream implements ServiceStream {
     if (more || this.#pieces.length > 0) {
       this.#pieces.push(payload);
       this.#pieceBytes += payload.length;
-      if (this.#pieceBytes > MESSAGE_BYTES_MAX) {
+      if (this.#pieceBytes > CHAT_MESSAGE_BYTES_MAX) {
         this.lost(ErrorCode.MESSAGE_TOO_LARGE);
         this.#port.abort(this.id, ErrorCode.MESSAGE_TOO_LARGE);
         this.#port.flush();
@@ -103,7 +101,7 @@ class BoundStream implements ServiceStream {
     this.handler?.message(message, wallMs);
   }
 
-  /** The other side has ended its direction. */
+  /** The other side has ended its direction; services here answer an end with theirs. @impl SE-044~1 */
   ended(code: ErrorCode): void {
     const { handler } = this;
     if (this.#over) return;

@@ -1,4 +1,5 @@
 /** Turns what a listener is given into a stream of responses, with a bound on what waits. Chapter: spec/12-control.md. */
+import { CONTROL_ITEMS_BYTES_MAX } from '../../gen/constants.ts';
 import { ClawChatError, type Fault } from '../../protocol/fault.ts';
 import type { Listening, ListenSink } from '../../services/chat/feed.ts';
 import type { ChatItem } from '../../services/chat/reply.ts';
@@ -23,6 +24,19 @@ export function controlItem(item: ChatItem): Item {
   };
 }
 
+/** More than the encoded fields of an item beside its text, room and name. */
+const ITEM_BYTES = 128;
+
+/** How many of these items one response may hold: at least one. @impl CT-033~1 */
+export function fitting(items: readonly ChatItem[]): number {
+  let bytes = 0;
+  for (const [count, { text, room, name }] of items.entries()) {
+    bytes += Buffer.byteLength(text) + Buffer.byteLength(room) + Buffer.byteLength(name) + ITEM_BYTES;
+    if (bytes > CONTROL_ITEMS_BYTES_MAX && count > 0) return count;
+  }
+  return items.length;
+}
+
 /** One listener, read with `for await`. It ends when `signal` does. */
 export class ListenQueue implements AsyncIterable<ResponseInit>, ListenSink {
   readonly #signal: AbortSignal;
@@ -38,7 +52,11 @@ export class ListenQueue implements AsyncIterable<ResponseInit>, ListenSink {
   }
 
   items(items: readonly ChatItem[]): boolean {
-    this.#push({ case: 'items', value: { items: items.map(controlItem) } });
+    for (let rest = items; rest.length > 0; ) {
+      const fit = fitting(rest);
+      this.#push({ case: 'items', value: { items: rest.slice(0, fit).map(controlItem) } });
+      rest = rest.slice(fit);
+    }
     this.#full = this.#waiting.length >= WAITING_MAX;
     return !this.#full;
   }
