@@ -352,7 +352,7 @@ export class Client {
     return unexpected(frame);
   }
 
-  /** The session is on this path now, and the older one is done. @impl SE-014~1, SE-016~1 */
+  /** The session is on this path now, and the older one is done. @impl SE-014~2, SE-016~1 */
   private attached(path: ClientPath, frame: AttachedFrame, now: number): Fault | undefined {
     const { session, current } = this;
     if (session === undefined || frame.generation !== path.generation) return unexpected(frame);
@@ -453,7 +453,7 @@ export class Client {
     this.outputs.push({ kind: 'ended', path: path.id, fault: why });
   }
 
-  /** How long to wait before another path is asked for. @impl SE-082~1 */
+  /** How long to wait before another path is asked for. @impl SE-082~2 */
   private waitMs(path: ClientPath, { code }: Fault, now: number): number {
     const lasted = path.attachedAt > 0 && now - path.attachedAt >= DIAL_BACKOFF_MS_MAX;
     if (lasted) this.flaps = 0;

@@ -92,7 +92,7 @@ export class Path {
       case 'pong':
         return this.greeted || frame.kind === 'unknown' || unexpected(frame);
       case 'ping':
-        // A newer Ping's answer is the answer to all before it. @impl SE-072~1
+        // A newer Ping's answer is the answer to all before it. @impl SE-072~2
         this.pong = frame.id;
         return this.greeted || unexpected(frame);
       case 'hello':

@@ -357,7 +357,7 @@ export class Session {
   /**
    * Go on where the other side says it stands: an Attach or Attached came in on the path that is now the current one.
    * A number below what is acknowledged is an old one - an Ack on the older path has overtaken it - and as good as it.
-   * `again` is false when sending on that path has already begun with `rewind`. Faults: ACK_INVALID. @impl SE-014~1
+   * `again` is false when sending on that path has already begun with `rewind`. Faults: ACK_INVALID. @impl SE-014~2
    */
   resume(receivedThrough: number, again = true): Fault | undefined {
     const wrong = this.receiveAck(receivedThrough);
