@@ -1,11 +1,12 @@
 /** TLS connections to HTTPS stores: whom to trust, and through which proxy (spec/07-discovery.md, 7.2). */
-import type { X509Certificate } from 'node:crypto';
 import { request } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { sameBytes } from '../../wire/bytes.ts';
 import { native } from '../native.ts';
 import { StoreError } from './attempt.ts';
+
+type X509Certificate = NonNullable<ReturnType<TLSSocket['getPeerX509Certificate']>>;
 
 /** Who vouches for a server: the system's authorities, these instead (PEM), or whoever has the key with this SHA-256. */
 export type Trust =
