@@ -171,14 +171,14 @@ function takeReply(
   // Copies: what is kept does not hold on to the record it came in.
   const deviceSecret = reply.deviceSecret.slice();
   const { name } = reply;
-  const envelope = parseEnvelope(reply.envelope.slice());
-  if (isFault(envelope)) return refuse(member, envelope);
-  const acceptance = acceptEnvelope(suite, member.held, envelope, wallMs);
-  if (acceptance.kind === 'fault') return refuse(member, acceptance);
   if (deviceSecret.length !== SECRET_BYTES || name.length === 0 || !isNameLength(name)) {
     const detail = 'the answer to the enrolment breaks a rule';
     return refuse(member, fault('peer', ErrorCode.FRAME_MALFORMED, detail));
   }
+  const envelope = parseEnvelope(reply.envelope.slice());
+  if (isFault(envelope)) return refuse(member, envelope);
+  const acceptance = acceptEnvelope(suite, member.held, envelope, wallMs);
+  if (acceptance.kind === 'fault') return refuse(member, acceptance);
   const held = acceptance.kind === 'accepted' ? acceptance.held : member.held;
   const { invite, devicePrivateKey } = member;
   const next: Member = { stage: 'granted', invite, devicePrivateKey, deviceSecret, name, held };
