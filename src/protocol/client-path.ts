@@ -28,6 +28,8 @@ export interface ClientPath {
   /** Defined behind message 2. */
   path: Path | undefined;
   generation: number;
+  /** What its Attach said was received. */
+  announced: number;
   /** Whether Data may leave before Attached: the session is new, and no older path carries it. */
   eager: boolean;
   attachedAt: number;
@@ -113,6 +115,7 @@ export function beginPath({ id, suite, member, entropy, acceptClock, wallMs }: D
     endsAt: Number.POSITIVE_INFINITY,
     path: undefined,
     generation: 0,
+    announced: 0,
     eager: false,
     attachedAt: 0,
   };

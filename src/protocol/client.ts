@@ -279,6 +279,7 @@ export class Client {
     path.generation = this.session.generation;
     const { generation } = path;
     const receivedThrough = session.announce();
+    path.announced = receivedThrough;
     on.queue({ kind: 'attach', sessionId: id, generation, receivedThrough, open: !known });
     // Nothing of a session that the host may not have can be there twice, so its frames need not wait.
     path.eager = !known;
@@ -358,6 +359,8 @@ export class Client {
     if (session === undefined || frame.generation !== path.generation) return unexpected(frame);
     const wrong = session.session.resume(frame.receivedThrough, !path.eager);
     if (wrong !== undefined) return wrong;
+    // An ack on the older path may have come too late there. @impl SE-018~1
+    if (session.session.receivedThrough > path.announced) session.session.oweAck(now);
     session.known = true;
     this.losses = 0;
     this.moving = false;

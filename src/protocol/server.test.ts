@@ -270,6 +270,7 @@ describe('the handshake', () => {
     one.offer();
     bench.slow = true;
     bench.step({ kind: 'revokeDevice', ref: 7, device: ann.id });
+    expect(path().offer()).toMatchObject([{ kind: 'refuse', reason: 'recipient_ended' }]);
     expect(closes(one.authenticate())).toEqual([[one.id, ErrorCode.HANDSHAKE_FAILED, true]]);
   });
 
@@ -551,7 +552,9 @@ describe('the life of a path', () => {
     expect(one.frames.at(-1)).toEqual({ kind: 'ping', id: 1 });
     one.say({ kind: 'pong', id: 1 }, { kind: 'ping', id: 8 }, { kind: 'ping', id: 9 });
     expect(one.frames.at(-1)).toEqual({ kind: 'pong', id: 9 });
-    expect(closes(bench.pass(PATH_DEAD_MS - 1))).toEqual([]);
+    bench.pass(PING_IDLE_MS);
+    expect(one.frames.at(-1)).toEqual({ kind: 'ping', id: 2 });
+    expect(closes(bench.pass(PATH_DEAD_MS - PING_IDLE_MS - 1))).toEqual([]);
     expect(bench.pass(1)).toMatchObject([
       { kind: 'close', code: ErrorCode.PATH_DEAD, cut: true },
       { kind: 'detached' },
