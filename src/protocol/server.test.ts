@@ -400,6 +400,19 @@ describe('sessions', () => {
     });
   });
 
+  it('SE-034: acknowledges at once when much has come', () => {
+    const one = path().open();
+    one.attach(1);
+    const much = (from: number): readonly Frame[] =>
+      [0, 1, 2, 3, 4, 5].map(i =>
+        data(from + i, { stream: 2 * (from + i) - 1, open: 'bulk', payload: new Uint8Array(8_000) }),
+      );
+    one.say(...much(1));
+    expect(one.kinds).not.toContain('ack');
+    one.say(...much(7));
+    expect(one.frames.at(-1)).toEqual({ kind: 'ack', receivedThrough: 12 });
+  });
+
   it('SE-005: hands over what came before the frame that is at fault', () => {
     const one = path().open();
     one.attach(1);
@@ -597,10 +610,10 @@ describe('the life of a path', () => {
     expect(sent(bench.flush())).toBeGreaterThan(100_000);
   });
 
-  it('tells every device that has a path of a move', () => {
+  it('tells a device of a move', () => {
     const one = path().open();
     const notice = create(RotationNoticeSchema, { kind: 1, rotatesInMs: 5 });
-    bench.step({ kind: 'notify', notice });
+    bench.step({ kind: 'notify', notice, paths: [one.id] });
     bench.flush();
     expect(one.frames.at(-1)).toMatchObject({ kind: 'rotationNotice', notice: { rotatesInMs: 5 } });
   });

@@ -361,6 +361,16 @@ describe('retention', () => {
     expect(drain(client).filter(({ kind }) => kind === 'writable').length).toBeGreaterThan(0);
   });
 
+  it('lets a writer go on when what it wrote has left', () => {
+    const { client, host, stream } = open();
+    settle(client, host);
+    for (let i = 0; i < 3; i += 1) client.write(stream, bytes(100_000));
+    expect(client.write(stream, bytes(1))).toBe('full');
+    expect(give(client, { kind: 'credit', stream, limit: 200_000 })).toBeUndefined();
+    records(client);
+    expect(drain(client)).toEqual([{ kind: 'writable', stream }]);
+  });
+
   it('counts against a budget that sessions share, and gives it back', () => {
     const shared = budget(100_000);
     const [a, b] = [new Session('client', shared), new Session('client', shared)];
