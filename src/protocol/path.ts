@@ -97,6 +97,7 @@ export class Path {
         return this.greeted || unexpected(frame);
       case 'hello':
         if (this.greeted) return unexpected(frame);
+        // The lower of both versions is 1, which is the only one there is. @impl HS-021~1
         this.greeted = true;
         return true;
       default:

@@ -235,7 +235,7 @@ const closes = (outputs: readonly ServerOutput[]): unknown[] =>
   outputs.flatMap(output => (output.kind === 'close' ? [[output.path, output.code, output.cut]] : []));
 
 describe('the handshake', () => {
-  it('answers a good token with 101 and message 2, and message 3 with Hello', () => {
+  it('HS-020: answers a good token with 101 and message 2, and message 3 with Hello', () => {
     const one = path();
     expect(kinds(one.offer())).toEqual(['accept', 'send']);
     expect(closes(one.authenticate())).toEqual([]);
@@ -427,7 +427,7 @@ describe('sessions', () => {
     expect(kinds(outputs)).toContain('lost');
   });
 
-  it('forgets the session after a Close that is not resumable, and keeps it after one that is', () => {
+  it('SE-080, SE-081: forgets the session after a Close that is not resumable, and keeps it after one that is', () => {
     const one = path().open();
     one.attach(1);
     expect(kinds(one.say(close(ErrorCode.UNSPECIFIED, true)))).toEqual(['close', 'detached']);
@@ -463,11 +463,12 @@ describe('SE-004: frames where they may not come', () => {
     expect(one.frames.at(-1)).toEqual(close(code));
   });
 
-  it('ignores frames that it does not know, from the first on', () => {
+  it('SE-001, HS-021: ignores frames that it does not know, and versions above its own', () => {
     const one = path();
     one.offer();
     one.authenticate();
-    expect(closes(one.say({ kind: 'unknown' }, hello, { kind: 'pong', id: 5 }))).toEqual([]);
+    const newer: Frame = { kind: 'hello', hello: create(HelloSchema, { protocolVersion: 9 }) };
+    expect(closes(one.say({ kind: 'unknown' }, newer, { kind: 'pong', id: 5 }))).toEqual([]);
   });
 
   it.each([
@@ -538,7 +539,7 @@ describe('enrolment', () => {
     expect(bench.server.registry.devices.size).toBe(2);
   });
 
-  it('EN-030: revoking closes paths and ends the session when it is durable, and says so then', () => {
+  it('EN-030, EN-031: revoking closes paths and ends the session when it is durable, and says so then', () => {
     const one = path().open();
     one.attach(1);
     bench.slow = true;

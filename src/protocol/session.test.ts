@@ -85,7 +85,7 @@ function open(): { client: Session; host: Session; stream: number } {
 }
 
 describe('streams', () => {
-  it('carries messages, ends both directions, and forgets the stream', () => {
+  it('SE-044: carries messages, ends both directions, and forgets the stream', () => {
     const { client, host, stream } = open();
     expect(stream).toBe(1);
     client.write(stream, bytes(3));
@@ -108,7 +108,7 @@ describe('streams', () => {
     expect(client.write(stream, bytes(1))).toBe('closed');
   });
 
-  it('shares one record among what is ready in one turn', () => {
+  it('RC-014: shares one record among what is ready in one turn', () => {
     const { client, stream } = open();
     const second = client.open('files.v1') ?? 0;
     for (let i = 0; i < 20; i += 1) client.write(i % 2 === 0 ? stream : second, bytes(10, i));
@@ -117,7 +117,7 @@ describe('streams', () => {
     expect(framesOf(record ?? bytes(0))).toHaveLength(20);
   });
 
-  it('lets a chat line pass a file: one frame of each stream in turn', () => {
+  it('SE-045: lets a chat line pass a file: one frame of each stream in turn', () => {
     const { client, host, stream } = open();
     const chat = client.open('chat.v1') ?? 0;
     settle(client, host);
@@ -189,7 +189,7 @@ describe('streams', () => {
 });
 
 describe('credit', () => {
-  it('stops at the initial credit and goes on as the application takes', () => {
+  it('SE-030, SE-051, SE-053: stops at the initial credit and goes on as the application takes', () => {
     const { client, host, stream } = open();
     const other = client.open('x') ?? 0;
     client.write(stream, bytes(100_000, 5));
@@ -215,7 +215,7 @@ describe('credit', () => {
     expect(total).toBe(100_000);
   });
 
-  it('grants at most SESSION_CREDIT_BYTES, however many streams move data', () => {
+  it('SE-054: grants at most SESSION_CREDIT_BYTES, however many streams move data', () => {
     const { client, host } = open();
     for (let i = 1; i < STREAMS_MAX; i += 1) client.open('x');
     settle(client, host);
@@ -250,7 +250,7 @@ describe('credit', () => {
     expect(Math.max(...limits.values())).toBeGreaterThan(100_000);
   });
 
-  it('SE-052: more than the credit is CREDIT_EXCEEDED', () => {
+  it('SE-050, SE-052: more than the credit is CREDIT_EXCEEDED', () => {
     const { host } = open();
     const most = STREAM_CREDIT_BYTES - DATA_COST_BYTES;
     expect(give(host, data({ payload: bytes(most) }))).toBeUndefined();
@@ -273,7 +273,7 @@ describe('numbers', () => {
     expect(host.receivedThrough).toBe(1);
   });
 
-  it('SE-034: acknowledges with what is sent anyway, after a delay, or after enough bytes', () => {
+  it('SE-033, SE-034: acknowledges with what is sent anyway, after a delay, or after enough bytes', () => {
     const { client, host, stream } = open();
     client.write(stream, bytes(10));
     for (const frame of records(client).flatMap(framesOf)) give(host, frame, 1_000);
@@ -333,7 +333,7 @@ describe('numbers', () => {
     }
   });
 
-  it('SE-056: ignores late credit for a stream that has ended', () => {
+  it('SE-055: ignores late credit for a stream that has ended', () => {
     const { client, host, stream } = open();
     client.abort(stream, ErrorCode.CANCELLED);
     settle(client, host);
@@ -342,7 +342,7 @@ describe('numbers', () => {
 });
 
 describe('retention', () => {
-  it('keeps at most SESSION_RETAINED_BYTES_MAX and makes writers wait', () => {
+  it('SE-061: keeps at most SESSION_RETAINED_BYTES_MAX and makes writers wait', () => {
     const { client, host } = open();
     for (let i = 1; i < 100; i += 1) client.open('x');
     let refused = 0;
@@ -371,7 +371,7 @@ describe('retention', () => {
     expect(drain(client)).toEqual([{ kind: 'writable', stream }]);
   });
 
-  it('counts against a budget that sessions share, and gives it back', () => {
+  it('SE-062: counts against a budget that sessions share, and gives it back', () => {
     const shared = budget(100_000);
     const [a, b] = [new Session('client', shared), new Session('client', shared)];
     const stream = a.open('x') ?? 0;
@@ -387,7 +387,7 @@ describe('retention', () => {
 });
 
 describe('resuming', () => {
-  it('SE-014: sends again from the first frame that is missing, and no other', () => {
+  it('SE-014, SE-017: sends again from the first frame that is missing, and no other', () => {
     const { client, host, stream } = open();
     for (let i = 0; i < 5; i += 1) client.write(stream, bytes(1, i));
     const first = records(client).flatMap(framesOf);
@@ -400,7 +400,7 @@ describe('resuming', () => {
     expect(records(client).flatMap(framesOf)).toEqual(first.slice(3));
   });
 
-  it('repeats credit', () => {
+  it('SE-018: repeats credit', () => {
     const { client, host, stream } = open();
     client.write(stream, bytes(8_000));
     for (const frame of records(client).flatMap(framesOf)) give(host, frame);
