@@ -1,0 +1,315 @@
+/** Measures what needs no network: records, handshakes, the gate, connection files, on both backends (bench/README.md). */
+import * as crypto from 'node:crypto';
+import { noble } from '../src/crypto/noble.ts';
+import { HandshakeState } from '../src/crypto/noise.ts';
+import { Records } from '../src/crypto/record.ts';
+import type { Suite } from '../src/crypto/suite.ts';
+import {
+  CHAT_MESSAGE_BYTES_MAX,
+  CONTENT_BYTES_MAX,
+  PAYLOAD_BYTES_MAX,
+  WIRE_RECORD_PLAINTEXT_BYTES_MAX,
+} from '../src/gen/constants.ts';
+import { native } from '../src/node/native.ts';
+import { openFile, sealFile } from '../src/protocol/connection-file.ts';
+import { isFault } from '../src/protocol/fault.ts';
+import { Gate, makeToken } from '../src/protocol/gate.ts';
+import { InitiatorHandshake, ResponderHandshake } from '../src/protocol/handshake.ts';
+import type { Now } from '../src/protocol/now.ts';
+import { gateRecipients } from '../src/protocol/registry.ts';
+import { RowReader, RowWriter } from '../src/wire/row.ts';
+import { accessKey, channelKey, device, deviceKey, makeEnvelope, named, registry, trust } from './cast.ts';
+import { answer } from './child.ts';
+import type { Aim, Measured } from './stats.ts';
+
+const EMPTY = new Uint8Array(0);
+
+/** Microseconds of CPU of one call. */
+function cpuUs(count: number, run: () => void): number {
+  const before = process.cpuUsage();
+  for (let i = 0; i < count; i += 1) run();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / count;
+}
+
+interface Comparison {
+  readonly group: string;
+  readonly name: string;
+  readonly count: number;
+  readonly ours: () => void;
+  readonly theirs?: () => void;
+  readonly what?: string;
+  readonly aim?: Aim;
+  readonly unit?: 'us' | 'ms';
+}
+
+/** Measure in turns, after one turn that does not count. */
+function compare({ count, ours, theirs, unit = 'us', ...about }: Comparison, rounds: number): Measured {
+  const mine: number[] = [];
+  const other: number[] = [];
+  const scale = unit === 'ms' ? 1000 : 1;
+  for (let round = 0; round <= rounds; round += 1) {
+    const a = cpuUs(count, ours) / scale;
+    const b = theirs === undefined ? 0 : cpuUs(count, theirs) / scale;
+    if (round === 0) continue;
+    mine.push(a);
+    other.push(b);
+  }
+  const { group, name, what, aim } = about;
+  return {
+    group,
+    name,
+    unit,
+    ours: mine,
+    ...(theirs === undefined ? {} : { theirs: other }),
+    ...(what === undefined ? {} : { what }),
+    ...(aim === undefined ? {} : { aim }),
+  };
+}
+
+function must<T extends object>(value: T): Exclude<T, { readonly kind: 'fault' }> {
+  if ('kind' in value && value.kind === 'fault') throw new Error(JSON.stringify(value));
+  return value as Exclude<T, { readonly kind: 'fault' }>;
+}
+
+const psk = named('psk');
+const clientKey = deviceKey(0);
+const hostKey = native.x25519Key(channelKey);
+
+/** Three Noise messages, both sides, on any suite. */
+function noiseHandshake(suite: Suite): readonly [Records, Records] {
+  const prologue = named('prologue');
+  const s = suite.x25519Key(named('device key 0'));
+  const h = suite.x25519Key(channelKey);
+  return exchange(suite, { prologue, psk }, s, h);
+}
+
+function exchange(
+  suite: Suite,
+  about: { readonly prologue: Uint8Array; readonly psk: Uint8Array },
+  client: typeof clientKey,
+  host: typeof hostKey,
+): readonly [Records, Records] {
+  const initiator = HandshakeState.initiator({ suite, ...about, s: client, rs: host.public });
+  const responder = HandshakeState.responder({ suite, ...about, s: host });
+  const fresh = (): typeof clientKey => suite.x25519Key(suite.randomBytes(32));
+  must(responder.readMessage(must(initiator.writeMessage(EMPTY, fresh())).message));
+  must(initiator.readMessage(must(responder.writeMessage(new Uint8Array(64), fresh())).message));
+  must(responder.readMessage(must(initiator.writeMessage(EMPTY)).message));
+  return [new Records(initiator.split()), new Records(responder.split())];
+}
+
+/** Everything that a path costs both sides before its first record, network apart. */
+function wholeHandshake(gate: Gate, now: Now): void {
+  const { gateKey, psk: devicePsk, publicKey } = enrolled;
+  const ephemeral = (): typeof clientKey => native.x25519Key(native.randomBytes(32));
+  const initiator = InitiatorHandshake.begin({
+    suite: native,
+    serverId: trust.serverId,
+    accessKey,
+    responderKey: hostKey.public,
+    staticKey: clientKey,
+    psk: devicePsk,
+    gateKey,
+    ephemeral: ephemeral(),
+  });
+  if (isFault(initiator)) throw new Error(initiator.detail);
+  const admitted = gate.admit(initiator.token, now);
+  if (admitted.kind === 'refused') throw new Error(admitted.reason);
+  const responder = ResponderHandshake.begin({
+    suite: native,
+    serverId: trust.serverId,
+    epoch: admitted.epoch,
+    message1: admitted.message1,
+    psk: devicePsk,
+    expectedKey: publicKey,
+    channelKeys: [hostKey],
+    ephemeral: ephemeral(),
+    witness: undefined,
+  });
+  if (isFault(responder)) throw new Error(responder.detail);
+  const finished = initiator.finish(responder.message2);
+  if (isFault(finished)) throw new Error(finished.detail);
+  const done = responder.finish(finished.message3, true);
+  if (isFault(done)) throw new Error(done.detail);
+}
+
+const enrolled = device(0);
+
+function gateOf(): Gate {
+  const gate = new Gate(native);
+  gate.addEpoch(accessKey);
+  for (const recipient of gateRecipients(registry(1))) gate.addRecipient(recipient);
+  return gate;
+}
+
+const bareKey = crypto.createPrivateKey({
+  format: 'jwk',
+  key: { kty: 'OKP', crv: 'X25519', d: Buffer.alloc(32, 7).toString('base64url'), x: '' },
+});
+const barePeer = crypto.createPublicKey(bareKey);
+
+/** What no handshake of this pattern can do without. */
+function bareHandshake(): void {
+  crypto.generateKeyPairSync('x25519');
+  crypto.generateKeyPairSync('x25519');
+  for (let i = 0; i < 6; i += 1) crypto.diffieHellman({ privateKey: bareKey, publicKey: barePeer });
+}
+
+const bareAes = crypto.createSecretKey(named('aes'));
+const bareNonce = new Uint8Array(12);
+
+function bareSealAndOpen(plaintext: Uint8Array): void {
+  const cipher = crypto.createCipheriv('aes-256-gcm', bareAes, bareNonce);
+  const ciphertext = cipher.update(plaintext);
+  cipher.final();
+  const decipher = crypto.createDecipheriv('aes-256-gcm', bareAes, bareNonce);
+  decipher.setAuthTag(cipher.getAuthTag());
+  decipher.update(ciphertext);
+  decipher.final();
+}
+
+/** A sender and a receiver that take fresh keys before the records run out. */
+function sealer(suite: Suite): (plaintext: Uint8Array) => Uint8Array {
+  let [sender, receiver] = noiseHandshake(suite);
+  return plaintext => {
+    const sealed = must(sender.seal(plaintext));
+    const opened = must(receiver.open(sealed.record));
+    if (sealed.renew) [sender, receiver] = noiseHandshake(suite);
+    return opened.plaintext;
+  };
+}
+
+/** Write a message as frames, seal and open its records, and read the frames. */
+function messenger(suite: Suite, bytes: number): () => void {
+  const seal = sealer(suite);
+  const writer = new RowWriter();
+  const message = new Uint8Array(bytes).fill(7);
+  const send = (): void => {
+    const reader = new RowReader(seal(writer.finish()));
+    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) must(frame);
+  };
+  return () => {
+    for (let at = 0, sequence = 1; at < bytes; at += PAYLOAD_BYTES_MAX, sequence += 1) {
+      const payload = message.subarray(at, at + PAYLOAD_BYTES_MAX);
+      const more = at + payload.length < bytes;
+      writer.hot({ kind: 'data', sequence, stream: 1, payload, more, open: undefined, end: undefined });
+      send();
+    }
+  };
+}
+
+function records(rounds: number): readonly Measured[] {
+  const group = 'Records';
+  const what = 'createCipheriv + createDecipheriv';
+  const rows: Measured[] = [];
+  for (const [bytes, count, aim] of [
+    [256, 1500, { max: 1.1, of: 'ratio' }],
+    [WIRE_RECORD_PLAINTEXT_BYTES_MAX, 100, undefined],
+  ] as const) {
+    const plaintext = new Uint8Array(bytes).fill(7);
+    const seal = sealer(native);
+    const ours = (): void => void seal(plaintext);
+    const name = `seal and open a record of ${bytes} bytes`;
+    const theirs = (): void => bareSealAndOpen(plaintext);
+    rows.push(
+      compare({ group, name, count, ours, theirs, what, ...(aim === undefined ? {} : { aim }) }, rounds),
+    );
+  }
+  for (const [bytes, of] of [
+    [CONTENT_BYTES_MAX, 'the longest text (32 KiB)'],
+    [CHAT_MESSAGE_BYTES_MAX, 'the largest message of a chat stream (1 MiB)'],
+  ] as const) {
+    for (const suite of [native, noble]) {
+      const name = `frame, seal, open and parse ${of}, ${suite.name}`;
+      const ours = messenger(suite, bytes);
+      rows.push(
+        compare({ group, name, count: 10, ours, unit: 'ms', aim: { max: 100, of: 'value' } }, rounds),
+      );
+    }
+  }
+  return rows;
+}
+
+function handshakes(rounds: number): readonly Measured[] {
+  const group = 'Handshakes and refusals';
+  const what = '2 key generations + 6 DH';
+  const max = Number.parseInt(process.versions.node, 10) < 22 ? 1.8 : 1.6;
+  const about = { prologue: named('prologue'), psk };
+  const now = { wall: Date.now(), mono: 0 };
+  let gate = gateOf();
+  let used = 0;
+  const stranger = makeToken(native, { gateKey: named('nobody'), accessKey, message1: new Uint8Array(48) });
+  const replayed = makeToken(native, {
+    gateKey: enrolled.gateKey,
+    accessKey: { epoch: accessKey.epoch, key: named('a wrong access key') },
+    message1: new Uint8Array(48),
+  });
+  return [
+    compare(
+      {
+        group,
+        name: 'Noise handshake, both sides',
+        count: 100,
+        ours: () => void exchange(native, about, clientKey, hostKey),
+        theirs: bareHandshake,
+        what,
+        aim: { max, of: 'ratio' },
+      },
+      rounds,
+    ),
+    compare(
+      {
+        group,
+        name: 'the same with token, gate and replies',
+        count: 100,
+        ours: () => {
+          // A handle's bucket has 64 tokens.
+          if (++used % 60 === 0) gate = gateOf();
+          wholeHandshake(gate, now);
+        },
+        theirs: bareHandshake,
+        what,
+      },
+      rounds,
+    ),
+    compare(
+      {
+        group,
+        name: 'the gate refuses an unknown token',
+        count: 500,
+        ours: () => {
+          if (gate.admit(stranger, now).kind !== 'refused') throw new Error('it was admitted');
+        },
+        theirs: () => {
+          if (gate.admit(replayed, now).kind !== 'refused') throw new Error('it was admitted');
+        },
+        what: 'a known handle, wrong MAC',
+      },
+      rounds,
+    ),
+  ];
+}
+
+function files(rounds: number): readonly Measured[] {
+  const envelope = makeEnvelope(50_000, named('pin'));
+  const rows: Measured[] = [];
+  for (const recipients of [1, 100, 1000]) {
+    const keys = Array.from({ length: recipients }, (_, i) => named(`file key ${i}`));
+    for (const suite of [native, noble]) {
+      const seal = (): Uint8Array => must(sealFile(suite, { envelope, recipients: keys }));
+      const file = seal();
+      const [own = EMPTY] = keys;
+      const about = { group: 'Connection file', unit: 'ms' } as const;
+      const count = Math.max(1, Math.ceil((suite === native ? 200 : 40) / recipients));
+      const kib = file.length / 1024;
+      const name = `${recipients} recipient${recipients > 1 ? 's' : ''} (${kib} KiB), ${suite.name}`;
+      rows.push(compare({ ...about, name: `seal for ${name}`, count, ours: () => void seal() }, rounds));
+      const open = (): void => void must(openFile(suite, file, own));
+      rows.push(compare({ ...about, name: `open one for ${name}`, count: count * 2, ours: open }, rounds));
+    }
+  }
+  return rows;
+}
+
+answer({ records, handshakes, files });

@@ -1,0 +1,159 @@
+/** A connection of the load with the reference client's machine, over a real socket (bench/README.md). */
+import type { WebSocket } from 'ws';
+import { native } from '../src/node/native.ts';
+import { Alarm, readNow } from '../src/node/now.ts';
+import { Client } from '../src/protocol/client.ts';
+import type { ClientInput, ClientOutput } from '../src/protocol/client-io.ts';
+import { codeName } from '../src/protocol/fault.ts';
+import type { Held } from '../src/protocol/freshness.ts';
+import { SUBPROTOCOL } from '../src/protocol/gate.ts';
+import { Streams } from '../src/runtime/streams.ts';
+import type { ServiceStream } from '../src/services/ports.ts';
+import { held, member } from './cast.ts';
+import type { Place } from './host.ts';
+import { addressOf, type Link, openTls, openWebSocket } from './links.ts';
+
+const records = new Map<number, Held>();
+
+/** Open a session of device `index` with one stream to the echo service. */
+export function connectSession(place: Place, index: number): Promise<Link> {
+  const holds = records.get(place.port) ?? held(place.envelope);
+  records.set(place.port, holds);
+  return new Promise((resolve, reject) => new SessionLink(place, index, holds, resolve, reject).start());
+}
+
+class SessionLink implements Link {
+  onMessage: () => void = () => {};
+  readonly #place: Place;
+  readonly #index: number;
+  readonly #client: Client;
+  readonly #ready: (link: Link) => void;
+  readonly #failed: (error: unknown) => void;
+  readonly #alarm = new Alarm(() => this.#step({ kind: 'tick' }));
+  #socket: WebSocket | undefined;
+  #streams: Streams | undefined;
+  #stream: ServiceStream | undefined;
+  #flushing = false;
+  #closed = false;
+  #gone: () => void = () => {};
+
+  constructor(
+    place: Place,
+    index: number,
+    holds: Held,
+    ready: (link: Link) => void,
+    failed: (error: unknown) => void,
+  ) {
+    this.#place = place;
+    this.#index = index;
+    this.#ready = ready;
+    this.#failed = failed;
+    this.#client = new Client({ suite: native, member: member(index, holds), software: 'bench' });
+  }
+
+  start(): void {
+    this.#step({ kind: 'start' });
+  }
+
+  send(message: Uint8Array): void {
+    this.#stream?.send(message);
+  }
+
+  close(): Promise<void> {
+    return new Promise(resolve => {
+      this.#gone = resolve;
+      this.#step({ kind: 'stop' });
+      this.#closed = true;
+      this.#alarm.set(undefined);
+    });
+  }
+
+  #step(input: ClientInput): void {
+    for (const output of this.#client.step(input, readNow())) this.#perform(output);
+    this.#schedule();
+  }
+
+  #perform(output: ClientOutput): void {
+    switch (output.kind) {
+      case 'need':
+        this.#step({ kind: 'dial', entropy: native.randomBytes(64) });
+        break;
+      case 'dial':
+        this.#dial(output.path, output.token);
+        break;
+      case 'send': {
+        const { path, bytes } = output;
+        this.#socket?.send(bytes, () => this.#step({ kind: 'written', path, bytes: bytes.length }));
+        break;
+      }
+      case 'close':
+        this.#socket?.close(1000);
+        break;
+      case 'opened':
+        this.#opened(output.session);
+        break;
+      case 'attached':
+        this.#ready(this);
+        break;
+      case 'deliver':
+        this.#streams?.take(output.event, 0);
+        break;
+      case 'failed':
+      case 'ended':
+        if (!this.#closed) this.#failed(new Error(`${codeName(output.fault.code)} ${output.fault.detail}`));
+        break;
+      default:
+        break;
+    }
+  }
+
+  #dial(path: number, token: string): void {
+    const tls = openTls(this.#place.port, addressOf(this.#index));
+    openWebSocket(tls, [SUBPROTOCOL, token]).then(socket => {
+      this.#socket = socket;
+      socket.on('message', (bytes: Buffer) => {
+        if (!this.#closed) this.#step({ kind: 'message', path, bytes });
+      });
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        if (!this.#closed) this.#step({ kind: 'closed', path });
+        this.#gone();
+      });
+      this.#step({ kind: 'open', path });
+    }, this.#failed);
+  }
+
+  #opened(session: number): void {
+    const client = this.#client;
+    this.#streams = new Streams(
+      {
+        write: (stream, payload) => client.write(session, stream, payload),
+        end: stream => client.end(session, stream),
+        abort: (stream, code) => client.abort(session, stream, code),
+        taken: (stream, cost) => client.taken(session, stream, cost),
+        flush: () => this.#schedule(),
+      },
+      () => undefined,
+    );
+    const id = client.open(session, 'echo');
+    if (id === undefined) return;
+    this.#streams.bind(id, stream => {
+      this.#stream = stream;
+      return { message: () => this.onMessage(), writable: () => {}, closed: () => {} };
+    });
+  }
+
+  #schedule(): void {
+    if (this.#flushing || this.#closed) return;
+    const deadline = this.#client.deadline(readNow());
+    if (deadline?.why !== 'flush') {
+      this.#alarm.set(deadline?.at);
+      return;
+    }
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      if (!this.#closed) this.#step({ kind: 'tick' });
+    });
+  }
+}
