@@ -11,14 +11,8 @@ import { native } from '../../src/node/native.ts';
 import { openStore } from '../../src/node/store.ts';
 import { isFault } from '../../src/protocol/fault.ts';
 import { type Invite, parseInviteText } from '../../src/protocol/invite.ts';
-import {
-  decodeIdentity,
-  decodeRenewal,
-  encodeMember,
-  IDENTITY_KEY,
-  MEMBER_KEY,
-  RENEWAL_KEY,
-} from '../../src/protocol/storage.ts';
+import { decodeRotation, ROTATION_KEY } from '../../src/protocol/rotation-storage.ts';
+import { decodeIdentity, encodeMember, IDENTITY_KEY, MEMBER_KEY } from '../../src/protocol/storage.ts';
 import { type Ended, Place, type Running } from './programs.ts';
 
 const place = new Place();
@@ -223,11 +217,16 @@ describe('a wrong server behind the right address', () => {
 
 async function storedTls(data: string): Promise<{ readonly key: string; readonly cert: string }> {
   const store = await openStore({ directory: data, program: 'host', suite: native });
-  const [identityBytes, renewalBytes] = await Promise.all([store.get(IDENTITY_KEY), store.get(RENEWAL_KEY)]);
+  const [identityBytes, rotationBytes] = await Promise.all([
+    store.get(IDENTITY_KEY),
+    store.get(ROTATION_KEY),
+  ]);
   await store.close();
   const identity = decodeIdentity(native, identityBytes ?? new Uint8Array());
   if (isFault(identity)) throw new Error(identity.detail);
-  const renewal = decodeRenewal(native, identity, renewalBytes ?? new Uint8Array());
-  if (isFault(renewal)) throw new Error(renewal.detail);
-  return tlsIdentity(renewal.tlsKey);
+  const rotation = decodeRotation(native, identity, rotationBytes ?? new Uint8Array());
+  if (isFault(rotation)) throw new Error(rotation.detail);
+  const [keys] = rotation.keys;
+  if (keys === undefined) throw new Error('no keys');
+  return tlsIdentity(keys.tlsKey);
 }

@@ -1,7 +1,7 @@
 /** Owns a client's data directory: one device, one session, however many commands. Chapter: spec/12-control.md. */
 import { ControlLinkState } from '../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
-import { STANDARD } from '../gen/constants.ts';
+import type { Constants } from '../gen/constants.ts';
 import { openFile } from '../protocol/connection-file.ts';
 import { verifyEnvelope } from '../protocol/envelope.ts';
 import { ClawChatError, type Fault, fault, isFault } from '../protocol/fault.ts';
@@ -22,6 +22,8 @@ import { openStore, type Store } from './store.ts';
 /** A client's data directory. */
 export interface ClientOptions {
   readonly directory: string;
+  /** The preset that the host has. */
+  readonly constants: Constants;
   readonly log: Log;
 }
 
@@ -60,14 +62,14 @@ export class ClientOwner implements Owner {
   /** Called when an invite, a record or an answer was refused, and nothing has changed. */
   onDeclined: (why: Fault) => void = () => {};
 
-  constructor(store: Store, chat: ChatClient, member: Member | undefined, log: Log) {
+  constructor(store: Store, chat: ChatClient, member: Member | undefined, { constants, log }: ClientOptions) {
     this.#store = store;
     this.#chat = chat;
     this.#log = log;
     this.driver = new ClientDriver(
       member,
       CHAT_SERVICE,
-      STANDARD,
+      constants,
       {
         persist: next => store.commit([{ kind: 'put', key: MEMBER_KEY, value: encodeMember(next) }]),
         failed: reason => this.#broken(reason),
@@ -271,7 +273,7 @@ export async function openClientOwner(options: ClientOptions): Promise<ClientOwn
         log.error('outbox-failed', { why: reason instanceof Error ? reason : String(reason) }),
       notice: notice => log.warn('outbox', { kind: notice.kind }),
     });
-    return new ClientOwner(store, chat, member, log);
+    return new ClientOwner(store, chat, member, options);
   } catch (error) {
     await store.close();
     throw error;

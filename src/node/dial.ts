@@ -28,6 +28,7 @@ export interface Dialled {
   readonly kind: 'dialled';
   readonly socket: WebSocket;
   readonly endpoint: string;
+  readonly port: number;
 }
 
 /** How long an endpoint has before the next one is tried beside it. */
@@ -171,7 +172,7 @@ class Race {
       if (this.#over) return;
       this.#over = true;
       this.#clear();
-      this.#resolve({ kind: 'dialled', socket, endpoint });
+      this.#resolve({ kind: 'dialled', socket, endpoint, port });
     });
   }
 

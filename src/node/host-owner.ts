@@ -7,22 +7,28 @@ import type { RequestBody, ResponseInit } from './control.ts';
 import { failure } from './failure.ts';
 import { HostCore, type HostOptions } from './host/core.ts';
 import { isNextIdentityExported, moveNextIdentity } from './host/identity.ts';
-import { type Ready, Serving } from './host/serving.ts';
+import { Moving } from './host/moving.ts';
 import { native } from './native.ts';
 import { attachOrOwn, type Owner } from './owner.ts';
 import { SCHEMA_VERSION } from './store.ts';
 import { VERSION } from './version.ts';
 
 export type { HostOptions } from './host/core.ts';
-export type { Ready } from './host/serving.ts';
+
+/** What a host that has just become ready says. */
+export interface Ready {
+  readonly serverId: Uint8Array;
+  readonly port: number;
+  readonly addresses: readonly string[];
+}
 
 /** The owner of a host's data directory. */
 class HostOwner implements Owner {
   readonly core: HostCore;
-  readonly #serving: Serving | undefined;
+  readonly #serving: Moving | undefined;
   readonly #stop: () => void;
 
-  constructor(core: HostCore, serving: Serving | undefined, stop: () => void) {
+  constructor(core: HostCore, serving: Moving | undefined, stop: () => void) {
     this.core = core;
     this.#serving = serving;
     this.#stop = stop;
@@ -56,7 +62,7 @@ class HostOwner implements Owner {
 
   async #status(): Promise<ResponseInit> {
     const { core } = this;
-    const record = core.renewal?.record;
+    const record = core.record?.record;
     const { registry } = core.driver.server;
     const exported = await isNextIdentityExported(core.options.directory);
     const { stores } = core.publisher.state;
@@ -112,14 +118,14 @@ class HostOwner implements Owner {
   /** @impl CF-025~1 */
   async #invite(name: string, lifeMs: number, withFile: boolean): Promise<ResponseInit> {
     const { core } = this;
-    if (withFile && core.renewal === undefined) {
+    if (withFile && core.record === undefined) {
       throw failure(ErrorCode.USAGE, 'there is no connection file yet: start the host once, then use --file');
     }
     const made = await core.invite(name, lifeMs);
     const file = withFile ? core.seal() : new Uint8Array(0);
     if (isFault(file)) throw new ClawChatError(file);
     const warnings: string[] = [];
-    if (core.renewal === undefined) warnings.push('The invite works once the host has been started.');
+    if (core.record === undefined) warnings.push('The invite works once the host has been started.');
     else if (!made.published && !withFile) {
       const text =
         'the connection file could not be published, so the invite would not work; try again, or use --file';
@@ -160,7 +166,7 @@ export async function serveHost(options: HostOptions, ready: (about: Ready) => v
   const open = async (): Promise<Owner> => {
     const core = await HostCore.open(options);
     try {
-      const serving = await Serving.open(core);
+      const serving = await Moving.open(core);
       about = { serverId: core.identity.serverId, port: serving.port, addresses: serving.addresses };
       void core.broken.then(end);
       return new HostOwner(core, serving, stop);

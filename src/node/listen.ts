@@ -36,9 +36,10 @@ export interface Doorkeeper {
   accepts(address: string): boolean;
   /**
    * Does this token open the gate? A number names the connection that is let in: {@link admitted} or
-   * {@link abandoned} follows with it. `token` is '' when the request is not one of ours. `acceptedAt` is monotonic.
+   * {@link abandoned} follows with it. `token` is '' when the request is not one of ours. `acceptedAt` is monotonic,
+   * `port` the listener's.
    */
-  opens(token: string, address: string, acceptedAt: number): number | undefined;
+  opens(token: string, address: string, acceptedAt: number, port: number): number | undefined;
   admitted(path: number, connection: Admitted): void;
   /** The connection ended before {@link admitted}. */
   abandoned(path: number): void;
@@ -195,7 +196,7 @@ export class Listener {
     const token = upgradeToken(request);
     const acceptedAt = this.#preauth.get(peerOf(request.socket))?.acceptedAt ?? performance.now();
     // A request that is not one of ours still goes to the gate, with no token: equal work for all.
-    const path = this.#door.opens(token, request.socket.remoteAddress ?? '', acceptedAt);
+    const path = this.#door.opens(token, request.socket.remoteAddress ?? '', acceptedAt, this.port);
     if (path === undefined) {
       this.#refuse(socket);
       return;

@@ -81,7 +81,10 @@ export class Client {
     return this.members.durable;
   }
 
-  /** Take one input. Never throws for anything that a peer can send. */
+  /**
+   * Take one input. Never throws for anything that a peer can send. The outputs are performed in order, and a `tick`
+   * is given only when those of every earlier step are: two records that change places end their path.
+   */
   step(input: ClientInput, now: Now): readonly ClientOutput[] {
     this.handle(input, now);
     const { outputs } = this;

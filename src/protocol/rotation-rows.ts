@@ -55,7 +55,8 @@ export function prepare(d: Draft, isHurried: boolean): void {
 
 /** The monotonic instant at which a port is to be drawn. */
 export function drawDue(d: Rotation): number {
-  if (d.isDrawing || placeOf(d, 'next') !== undefined) return Number.POSITIVE_INFINITY;
+  if (d.isDrawing || d.drawnPort !== undefined || placeOf(d, 'next') !== undefined)
+    return Number.POSITIVE_INFINITY;
   if (listening(d) >= listenersMax(d)) return Number.POSITIVE_INFINITY;
   if (d.phase === 'emergency')
     return placeOf(d, 'primary') === undefined ? d.drawAt : Number.POSITIVE_INFINITY;
@@ -67,7 +68,7 @@ export function drawDue(d: Rotation): number {
 /** Ask for entropy, or take the one port there is. */
 export function draw(d: Draft): void {
   if (d.config.fixedPort !== undefined) {
-    take(d, d.config.fixedPort);
+    d.drawnPort = d.config.fixedPort;
     return;
   }
   d.isDrawing = true;
@@ -85,11 +86,19 @@ export function drawn(d: Draft, entropy: Uint8Array): void {
     isWithin(port, d.config.reserved);
   const port = choosePort(entropy, d.config.range, isExcluded);
   if (port === undefined) fail(d);
-  else take(d, port);
+  else d.drawnPort = port;
+}
+
+/** Is there a port to be taken? */
+export function takeDue(d: Rotation): number {
+  return d.drawnPort === undefined ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
 }
 
 /** Commit a port with the mapping it may get, then listen. @impl RT-101~1 */
-function take(d: Draft, port: number): void {
+export function take(d: Draft): void {
+  const port = d.drawnPort;
+  d.drawnPort = undefined;
+  if (port === undefined) return;
   d.places = [...d.places, { epoch: d.epoch, port, role: 'next', listedUntil: undefined }];
   if (d.config.isMapped && !d.mappings.includes(port)) d.mappings = [...d.mappings, port];
   const isShared = portOf(d, port) !== undefined;
@@ -232,7 +241,7 @@ export function primaryIs({ epoch, port }: Place): Effect {
 /** How many listeners are open, or soon will be. */
 export function listening(d: Rotation): number {
   const ports = d.ports.filter(({ listener }) => listener === 'opening' || listener === 'open').length;
-  return ports + (d.isDrawing ? 1 : 0);
+  return ports + (d.isDrawing || d.drawnPort !== undefined ? 1 : 0);
 }
 
 /** How many may be. @impl RT-109~1 */

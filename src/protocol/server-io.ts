@@ -42,8 +42,10 @@ export type ServerInput =
   | { readonly kind: 'witness'; readonly witness: RecordName | undefined }
   | { readonly kind: 'acceptEpoch'; readonly accessKey: AccessKey }
   | { readonly kind: 'endEpoch'; readonly epoch: number }
-  /** Tell all devices that have a path. */
-  | { readonly kind: 'notify'; readonly notice: RotationNotice }
+  /** Tell the devices on these paths. */
+  | { readonly kind: 'notify'; readonly notice: RotationNotice; readonly paths: readonly number[] }
+  /** End these paths, resumable: their listener ends. */
+  | { readonly kind: 'endPaths'; readonly paths: readonly number[] }
   | { readonly kind: 'makeInvite'; readonly ref: number; readonly terms: InviteTerms }
   | { readonly kind: 'withdrawInvite'; readonly ref: number; readonly invite: string }
   | { readonly kind: 'revokeDevice'; readonly ref: number; readonly device: string }

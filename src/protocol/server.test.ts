@@ -616,6 +616,15 @@ describe('the life of a path', () => {
     expect(sent(bench.flush())).toBeGreaterThan(100_000);
   });
 
+  it('ends the paths of a listener, resumable, and no other', () => {
+    const [one, other] = [path().open(), path(bob).open()];
+    one.attach(1);
+    other.attach(1);
+    const outputs = bench.step({ kind: 'endPaths', paths: [one.id] });
+    expect(closes(outputs)).toEqual([[one.id, ErrorCode.PATH_SUPERSEDED, false]]);
+    expect(one.frames.at(-1)).toEqual(close(ErrorCode.PATH_SUPERSEDED, true));
+  });
+
   it('tells a device of a move', () => {
     const one = path().open();
     const notice = create(RotationNoticeSchema, { kind: 1, rotatesInMs: 5 });

@@ -95,7 +95,10 @@ export class Server {
     return this.members.registry;
   }
 
-  /** Take one input. Never throws for anything that a peer can send. */
+  /**
+   * Take one input. Never throws for anything that a peer can send. The outputs are performed in order, and a `tick`
+   * is given only when those of every earlier step are: two records that change places end their path.
+   */
   step(input: ServerInput, now: Now): readonly ServerOutput[] {
     this.handle(input, now);
     this.sessions.feed(now.mono);
@@ -147,7 +150,14 @@ export class Server {
         this.members.gate.removeEpoch(input.epoch);
         break;
       case 'notify':
-        this.notify({ kind: 'rotationNotice', notice: input.notice });
+        this.notify(input.paths, { kind: 'rotationNotice', notice: input.notice });
+        break;
+      case 'endPaths':
+        for (const id of input.paths) {
+          const path = this.paths.get(id);
+          const end = { code: ErrorCode.PATH_SUPERSEDED, resumable: true, detail: 'its listener ends' };
+          if (path !== undefined) this.stop(path, end, now.mono);
+        }
         break;
       case 'makeInvite':
         this.perform(this.members.makeInvite(input.ref, input.terms, now), now);
@@ -334,9 +344,10 @@ export class Server {
     this.perform(this.members.enrol(about, path.id, now), now);
   }
 
-  private notify(frame: Frame): void {
-    for (const path of this.paths.values()) {
-      if (path.phase !== 'device' && path.phase !== 'attached') continue;
+  private notify(paths: readonly number[], frame: Frame): void {
+    for (const id of paths) {
+      const path = this.paths.get(id);
+      if (path === undefined || (path.phase !== 'device' && path.phase !== 'attached')) continue;
       path.path?.queue(frame);
       this.dirty.add(path);
     }

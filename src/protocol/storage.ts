@@ -1,5 +1,5 @@
 /** The values that both programs keep of the protocol, as bytes: `storage.proto` (spec/01-architecture.md). */
-import { create, type DescMessage, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { create, type DescMessage, toBinary } from '@bufbuild/protobuf';
 import type { Suite } from '../crypto/suite.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import {
@@ -9,20 +9,17 @@ import {
   StoredInviteSchema,
   type StoredMember,
   StoredMemberSchema,
-  StoredRenewalSchema,
-  type StoredTlsKey,
   type StoredTrust,
 } from '../gen/clawchat/v1/storage_pb.ts';
 import { safeNumber, tryParse } from '../wire/parse.ts';
-import type { HostChannelKey } from './channel-keys.ts';
 import { parseRecord } from './connection-record.ts';
 import { parseEnvelope } from './envelope.ts';
 import { type Fault, fault, isFault } from './fault.ts';
 import type { Held } from './freshness.ts';
+import type { HostIdentity } from './host-record.ts';
 import { parseInvite } from './invite.ts';
 import type { Member } from './join.ts';
 import { recordHash } from './keys.ts';
-import { type HostIdentity, loadRenewal, type Renewal, type TlsKey, type Turn } from './record-maker.ts';
 import {
   applyChanges,
   EMPTY_REGISTRY,
@@ -36,8 +33,6 @@ import {
 
 /** Host: key of its identity. */
 export const IDENTITY_KEY = 'identity';
-/** Host: key of the record and the keys behind it. */
-export const RENEWAL_KEY = 'renewal';
 /** Host: what the keys of invites begin with. */
 export const INVITE_PREFIX = 'invite/';
 /** Host: what the keys of devices begin with. */
@@ -160,88 +155,6 @@ export function decodeIdentity(suite: Suite, value: Uint8Array): HostIdentity | 
   }
   const { seed, serverId, nextIdentityHash, successions } = stored;
   return { seed, publicKey: suite.ed25519Public(seed), serverId, nextIdentityHash, successions };
-}
-
-/** Encode the record and the keys behind it. @impl CF-022~1 */
-export function encodeRenewal(renewal: Renewal): Uint8Array {
-  const { sequence, payload, accessKey, channelKeys, tlsKey, turn } = renewal;
-  return encode(StoredRenewalSchema, {
-    sequence: BigInt(sequence),
-    payload,
-    accessKey: { epoch: BigInt(accessKey.epoch), key: accessKey.key },
-    channelKeys: channelKeys.map(({ privateKey, currentAtMs, notAfterMs }) => ({
-      privateKey,
-      currentAtMs: BigInt(currentAtMs),
-      notAfterMs: BigInt(notAfterMs),
-    })),
-    tlsKey,
-    ...(turn && {
-      turn: {
-        rotationAtMs: BigInt(turn.rotationAtMs),
-        sequence: BigInt(turn.sequence),
-        oldAccessKey: { epoch: BigInt(turn.oldAccessKey.epoch), key: turn.oldAccessKey.key },
-        nextTlsKey: turn.nextTlsKey,
-        verified: turn.isVerified,
-      },
-    }),
-  });
-}
-
-/** Decode the record and the keys behind it. Faults: STORE_DAMAGED. */
-export function decodeRenewal(suite: Suite, identity: HostIdentity, value: Uint8Array): Renewal | Fault {
-  const stored = tryParse(StoredRenewalSchema, value);
-  if (stored === undefined) return damaged(RENEWAL_KEY);
-  const { payload, accessKey, tlsKey, turn } = stored;
-  const [current, next, ...old] = stored.channelKeys.map(
-    ({ privateKey, currentAtMs, notAfterMs }): HostChannelKey | undefined =>
-      is32(privateKey)
-        ? {
-            privateKey,
-            publicKey: suite.x25519Public(privateKey),
-            currentAtMs: safeNumber(currentAtMs),
-            notAfterMs: safeNumber(notAfterMs),
-          }
-        : undefined,
-  );
-  const isRecord = !isFault(parseRecord(payload, identity.serverId));
-  if (
-    !isRecord ||
-    current === undefined ||
-    next === undefined ||
-    tlsKey === undefined ||
-    accessKey === undefined
-  ) {
-    return damaged(RENEWAL_KEY);
-  }
-  const decoded = turn === undefined ? undefined : decodeTurn(turn);
-  if (turn !== undefined && decoded === undefined) return damaged(RENEWAL_KEY);
-  return loadRenewal(
-    { suite, identity },
-    {
-      sequence: safeNumber(stored.sequence),
-      payload,
-      accessKey: { epoch: safeNumber(accessKey.epoch), key: accessKey.key },
-      channelKeys: [current, next, ...old.filter(key => key !== undefined)],
-      tlsKey: decodeTlsKey(tlsKey),
-      turn: decoded,
-    },
-  );
-}
-
-function decodeTurn(turn: NonNullable<MessageShape<typeof StoredRenewalSchema>['turn']>): Turn | undefined {
-  const { oldAccessKey, nextTlsKey } = turn;
-  if (oldAccessKey === undefined || nextTlsKey === undefined) return undefined;
-  return {
-    rotationAtMs: safeNumber(turn.rotationAtMs),
-    sequence: safeNumber(turn.sequence),
-    oldAccessKey: { epoch: safeNumber(oldAccessKey.epoch), key: oldAccessKey.key },
-    nextTlsKey: decodeTlsKey(nextTlsKey),
-    isVerified: turn.verified,
-  };
-}
-
-function decodeTlsKey({ pkcs8, certificate, spkiPin }: StoredTlsKey): TlsKey {
-  return { pkcs8, certificate, spkiPin };
 }
 
 const STAGES: Readonly<Record<Member['stage'], JoinStage>> = {

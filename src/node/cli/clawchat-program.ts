@@ -22,6 +22,7 @@ import {
   wholeNumber,
 } from './command-line.ts';
 import {
+  callConstants,
   callLog,
   dataDirectory,
   directoryOptions,
@@ -57,7 +58,8 @@ async function reach<T>(call: Call, work: (link: OwnerLink, signal: AbortSignal)
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   try {
-    const open = (): ReturnType<typeof openClientOwner> => openClientOwner({ directory, log });
+    const open = (): ReturnType<typeof openClientOwner> =>
+      openClientOwner({ directory, constants: callConstants(call), log });
     const options = directoryOptions(ControlProgram.CLIENT, directory, log, open);
     return await withOwner(options, link => work(link, stop.signal));
   } catch (error) {
@@ -83,6 +85,7 @@ async function join(call: Call): Promise<number> {
   const joined = await joinHost({
     directory: dataDirectory(call, 'clawchat'),
     log: callLog(call),
+    constants: callConstants(call),
     invite: await readInvite(given),
     name: name ?? '',
     timeoutMs: timeout === undefined ? TIMEOUT_MS : duration(timeout, '--timeout'),
@@ -173,7 +176,8 @@ async function listen(call: Call): Promise<number> {
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   const timer = forMs === undefined ? undefined : setTimeout(() => stop.abort(), forMs);
-  const open = (): ReturnType<typeof openClientOwner> => openClientOwner({ directory, log });
+  const open = (): ReturnType<typeof openClientOwner> =>
+    openClientOwner({ directory, constants: callConstants(call), log });
   const options = directoryOptions(ControlProgram.CLIENT, directory, log, open);
   try {
     await withOwner(options, link => follow(link, call, { start, limit, signal: stop.signal }));

@@ -2,7 +2,8 @@
 import { isIP } from 'node:net';
 import { type ControlDevice, ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { INVITE_LIFE_MS, INVITE_LIFE_MS_MAX, MINIMAL, STANDARD } from '../../gen/constants.ts';
+import { INVITE_LIFE_MS, INVITE_LIFE_MS_MAX } from '../../gen/constants.ts';
+import { parseInterval } from '../../protocol/rotation-interval.ts';
 import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
 import { exportNextIdentity, type HostOptions, openHostOwner, serveHost } from '../host-owner.ts';
@@ -10,6 +11,7 @@ import type { OwnerLink, Wish } from '../owner.ts';
 import { VERSION } from '../version.ts';
 import { type Call, type Command, duration, type Program, usage, wholeNumber } from './command-line.ts';
 import {
+  callConstants,
   callLog,
   dataDirectory,
   directoryOptions,
@@ -34,7 +36,7 @@ const SERVE_OPTIONS = {
     value: 'FILE',
     help: 'where to publish the connection file (default: connection.clawchat in the data directory)',
   },
-  preset: { value: 'NAME', help: 'standard, or minimal for tests: an hour of 12 seconds' },
+  interval: { value: 'TIME', help: 'from one move to the next, 15m to 24h (default: 1h)' },
 };
 
 const HOST_NAME = /^[A-Za-z0-9.:_%-]{1,253}$/;
@@ -42,21 +44,23 @@ const HOST_NAME = /^[A-Za-z0-9.:_%-]{1,253}$/;
 function hostOptions(call: Call): HostOptions {
   const listen = call.text('listen');
   const port = call.text('port');
-  const preset = call.text('preset') ?? 'standard';
   const store = call.text('store');
   const advertise = call.texts('advertise');
   if (listen !== undefined && isIP(listen) === 0)
     throw usage(`--listen takes an IP address, not '${listen}'`);
-  if (preset !== 'standard' && preset !== 'minimal') {
-    throw usage(`--preset takes standard or minimal, not '${preset}'`);
-  }
   for (const host of advertise) {
     if (!HOST_NAME.test(host)) throw usage(`--advertise takes an address or a name, not '${host}'`);
   }
+  const constants = callConstants(call);
+  const interval = call.text('interval');
+  const askedMs = interval === undefined ? constants.ROTATION_INTERVAL_MS : duration(interval, '--interval');
+  const intervalMs = parseInterval(askedMs, constants);
+  if (typeof intervalMs !== 'number') throw usage(intervalMs.detail);
   return {
     directory: dataDirectory(call, 'clawchatd'),
+    intervalMs,
     log: callLog(call, call.words.length === 0 ? 'info' : 'warn'),
-    constants: preset === 'minimal' ? MINIMAL : STANDARD,
+    constants,
     listen,
     port: port === undefined ? undefined : wholeNumber(port, '--port', 1, 65_535),
     advertise,

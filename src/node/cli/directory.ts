@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { type Constants, MINIMAL, STANDARD } from '../../gen/constants.ts';
 import type { ResponseBody } from '../control.ts';
 import { failure } from '../failure.ts';
 import { LOG_LEVELS, type Log, type LogLevel, standardErrorLog } from '../log.ts';
@@ -16,6 +17,10 @@ import { type Call, type Option, usage } from './command-line.ts';
 export const SHARED_OPTIONS: Readonly<Record<string, Option>> = {
   data: { value: 'DIR', help: 'data directory' },
   json: { help: 'results and errors as JSON, one value a line' },
+  preset: {
+    value: 'NAME',
+    help: 'standard, or minimal for tests: an hour of 12 seconds, on host and clients alike',
+  },
   'log-level': { value: 'LEVEL', help: `${LOG_LEVELS.join(', ')} (default: warn)` },
 };
 
@@ -34,6 +39,14 @@ export function callLog(call: Call, standard: LogLevel = 'warn'): Log {
   const level = LOG_LEVELS.find(known => known === (given ?? standard));
   if (level === undefined) throw usage(`--log-level takes ${LOG_LEVELS.join(', ')}, not '${given}'`);
   return standardErrorLog(level);
+}
+
+/** The constants of a call's preset: what host and clients share, and nothing on the wire names. */
+export function callConstants(call: Call): Constants {
+  const preset = call.text('preset') ?? process.env['CLAWCHAT_PRESET'] ?? 'standard';
+  if (preset === 'standard') return STANDARD;
+  if (preset === 'minimal') return MINIMAL;
+  throw usage(`--preset takes standard or minimal, not '${preset}'`);
 }
 
 /** How a program reaches the owner of a directory, or becomes it. */

@@ -13,12 +13,14 @@ import type { StandingReport } from '../../discovery/standing.ts';
 import type { StoreReader } from '../../discovery/store.ts';
 import { judge, type OpenedFile, opener } from '../../discovery/verdict.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { RotationKind, type RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
 import { AUTH_MS_MAX, type Constants } from '../../gen/constants.ts';
 import { Client } from '../../protocol/client.ts';
 import type { ClientInput, ClientOutput } from '../../protocol/client-io.ts';
 import type { Store } from '../../protocol/connection-record.ts';
 import { codeName, type Fault, fault, isFault } from '../../protocol/fault.ts';
 import { dialKeys, type Member } from '../../protocol/join.ts';
+import { type Migration, type MigrationInput, stepMigration } from '../../protocol/migration.ts';
 import { type StreamPort, Streams } from '../../runtime/streams.ts';
 import type { ServiceStream, StreamHandler } from '../../services/ports.ts';
 import { dial } from '../dial.ts';
@@ -28,6 +30,11 @@ import { Alarm, drawUnit, readNow } from '../now.ts';
 import { openReader } from '../stores/open.ts';
 import { VERSION } from '../version.ts';
 
+const NOTICES: ReadonlyMap<RotationKind, 'move' | 'hold' | 'emergency'> = new Map([
+  [RotationKind.MOVE, 'move'],
+  [RotationKind.HOLD, 'hold'],
+  [RotationKind.EMERGENCY, 'emergency'],
+]);
 /** How long the other side has to answer a WebSocket close. */
 const CLOSE_MS = 2000;
 const DIAL_ENTROPY_BYTES = 64;
@@ -61,6 +68,9 @@ export interface ClientPort {
 
 interface Connection {
   readonly abort: AbortController;
+  /** Of the access key it was dialled with. */
+  readonly epoch: number;
+  port: number;
   socket: WebSocket | undefined;
   endpoint: string;
 }
@@ -76,6 +86,11 @@ export class ClientDriver {
   readonly #reads = new Map<number, AbortController>();
   readonly #machineAlarm = new Alarm(() => this.step({ kind: 'tick' }));
   readonly #readAlarm = new Alarm(() => this.#read({ kind: 'wake', entropy: drawUnit() }));
+  readonly #moveAlarm = new Alarm(() => this.#move());
+  readonly #constants: Constants;
+  /** The path that the session is on. */
+  #current: number | undefined;
+  #migration: Migration | undefined;
   #reading: Reading;
   #readWork: Promise<void> = Promise.resolve();
   #streams: Streams | undefined;
@@ -93,6 +108,7 @@ export class ClientDriver {
   constructor(member: Member | undefined, service: string, constants: Constants, port: ClientPort, log: Log) {
     this.client = new Client({ suite: native, member, software: `clawchat ${VERSION}` });
     this.#service = service;
+    this.#constants = constants;
     this.#port = port;
     this.#log = log;
     this.#reading = reading([], {
@@ -133,6 +149,7 @@ export class ClientDriver {
     clearTimeout(this.#chatTimer);
     this.#machineAlarm.set(undefined);
     this.#readAlarm.set(undefined);
+    this.#moveAlarm.set(undefined);
     for (const read of this.#reads.values()) read.abort();
     for (const { abort } of this.#connections.values()) abort.abort();
     await this.#readWork.catch(() => undefined);
@@ -182,7 +199,7 @@ export class ClientDriver {
         this.#port.declined(output.fault);
         break;
       case 'notice':
-        this.#log.debug('rotation-notice', { in_ms: output.notice.rotatesInMs });
+        this.#noticed(output.notice);
         break;
       case 'opened':
         this.#opened(output.session);
@@ -190,12 +207,16 @@ export class ClientDriver {
       case 'attached': {
         this.link = 'connected';
         this.lastFault = undefined;
+        this.#current = output.path;
+        this.#migrate({ kind: 'ended' });
         this.endpoint = this.#connections.get(output.path)?.endpoint ?? '';
         this.#port.attached(this.endpoint);
         break;
       }
       case 'detached':
         this.link = 'connecting';
+        this.#current = undefined;
+        this.#migrate({ kind: 'ended' });
         break;
       case 'lost':
         this.#lost(output.fault);
@@ -233,7 +254,13 @@ export class ClientDriver {
 
   #dial(output: ClientOutput & { kind: 'dial' }): void {
     const { path, token, tlsPins } = output;
-    const connection: Connection = { abort: new AbortController(), socket: undefined, endpoint: '' };
+    const connection: Connection = {
+      abort: new AbortController(),
+      epoch: this.client.member?.held.newest?.record.accessKeys[0].epoch ?? 0,
+      port: 0,
+      socket: undefined,
+      endpoint: '',
+    };
     this.#connections.set(path, connection);
     if (this.link !== 'connected') this.link = 'connecting';
     const { endpoints } = output;
@@ -249,6 +276,7 @@ export class ClientDriver {
         return;
       }
       connection.endpoint = result.endpoint;
+      connection.port = result.port;
       this.#adopt(path, connection, result.socket);
     });
   }
@@ -286,7 +314,36 @@ export class ClientDriver {
     this.#log.info('dial-failed', { code: codeName(why.code), why: why.detail });
     if (this.link !== 'connected') this.link = 'waiting';
     this.#port.trouble(why, false);
+    this.#migrate({ kind: 'failed', entropy: drawUnit() });
     this.#read({ kind: 'dialFailed', entropy: drawUnit() });
+  }
+
+  // ---- moving ----
+
+  /** The host moves: what the notice brought is stored first, then this client draws its own instant. @impl RT-150~1 */
+  #noticed({ kind, rotatesInMs, oldEndsInMs }: RotationNotice): void {
+    this.#log.debug('rotation-notice', { kind, in_ms: rotatesInMs });
+    const named = NOTICES.get(kind);
+    if (named === undefined) return;
+    void this.#persisted.then(() => {
+      const connection = this.#current === undefined ? undefined : this.#connections.get(this.#current);
+      const record = this.client.member?.held.newest?.record;
+      if (connection === undefined || record === undefined) return;
+      const isElsewhere =
+        connection.epoch !== record.accessKeys[0].epoch || connection.port !== record.endpoints[0]?.port;
+      const notice = { kind: named, rotatesInMs, oldEndsInMs };
+      this.#migrate({ kind: 'notice', notice, isElsewhere, entropy: drawUnit() });
+    });
+  }
+
+  #migrate(input: MigrationInput): void {
+    this.#migration = stepMigration(this.#migration, input, readNow().mono, this.#constants);
+    this.#moveAlarm.set(this.#migration?.at === Number.POSITIVE_INFINITY ? undefined : this.#migration?.at);
+  }
+
+  #move(): void {
+    this.#migrate({ kind: 'moving' });
+    if (this.#migration !== undefined) this.step({ kind: 'move' });
   }
 
   // ---- the session's streams ----

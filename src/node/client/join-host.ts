@@ -38,13 +38,13 @@ export interface Joined {
  * @throws ClawChatError with the invite's, the file's, the store's or the host's reason; `TIMEOUT`.
  */
 export async function joinHost(options: JoinOptions): Promise<Joined> {
-  const { directory, log, timeoutMs, progress } = options;
+  const { directory, constants, log, timeoutMs, progress } = options;
   const input = parseInviteInput(native, options.invite);
   if (isFault(input)) throw new ClawChatError(input);
   const identity = { program: ControlProgram.CLIENT, version: VERSION, schema: SCHEMA_VERSION };
   let opened: ClientOwner | undefined;
   const open = async (): Promise<ClientOwner> => {
-    opened = await openClientOwner({ directory, log });
+    opened = await openClientOwner({ directory, constants, log });
     return opened;
   };
   const attachment = await attachOrOwn({ directory, identity, suite: native, open, log }, 'own');

@@ -3,25 +3,24 @@ import { join, resolve } from 'node:path';
 import type { Opened } from '../../discovery/verdict.ts';
 import { opener } from '../../discovery/verdict.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import type { RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
 import { type Constants, STORE_ATTEMPT_MS_MAX } from '../../gen/constants.ts';
 import { responderKeys } from '../../protocol/channel-keys.ts';
 import { sealFile } from '../../protocol/connection-file.ts';
 import type { Store as StorePlace } from '../../protocol/connection-record.ts';
 import { ClawChatError, type Fault, fault, isFault } from '../../protocol/fault.ts';
 import type { RecordName } from '../../protocol/freshness.ts';
-import type { HostIdentity, Renewal } from '../../protocol/record-maker.ts';
+import { type HostIdentity, type HostRecord, loadHostRecord } from '../../protocol/host-record.ts';
 import { fileRecipients, type RegistryChange } from '../../protocol/registry.ts';
+import {
+  decodeRotation,
+  encodeRotation,
+  ROTATION_KEY,
+  type RotationState,
+} from '../../protocol/rotation-storage.ts';
 import { Server } from '../../protocol/server.ts';
 import type { ServerOutput } from '../../protocol/server-io.ts';
-import {
-  DEVICE_PREFIX,
-  decodeRenewal,
-  encodeRenewal,
-  INVITE_PREFIX,
-  loadRegistry,
-  RENEWAL_KEY,
-  registryOperations,
-} from '../../protocol/storage.ts';
+import { DEVICE_PREFIX, INVITE_PREFIX, loadRegistry, registryOperations } from '../../protocol/storage.ts';
 import { words } from '../../protocol/words.ts';
 import { prefixRange } from '../../runtime/database.ts';
 import type { StreamAcceptor } from '../../runtime/streams.ts';
@@ -47,6 +46,8 @@ export interface HostOptions {
   readonly port: number | undefined;
   /** What clients shall dial; the addresses of this machine when empty. */
   readonly advertise: readonly string[];
+  /** From one rotation to the next. */
+  readonly intervalMs: number;
   /** Where the connection file is published; in the data directory when undefined. */
   readonly storePath: string | undefined;
 }
@@ -74,7 +75,10 @@ export class HostCore {
   /** Resolves once nothing can be promised any more: the database refused a write. */
   readonly broken: Promise<unknown>;
   readonly alarms: string[] = [];
-  renewal: Renewal | undefined;
+  /** Journal and keys of the rotation, as they are on the disk; undefined before the first start. */
+  rotation: RotationState | undefined;
+  /** The record in force. */
+  record: HostRecord | undefined;
   readonly #database: Store;
   readonly #chat: ChatHost;
   readonly #pending = new Map<number, Pending>();
@@ -86,12 +90,15 @@ export class HostCore {
   #sealed: { readonly bytes: Uint8Array; readonly record: RecordName } | undefined;
   /** Called when the record was read back from a store. */
   onVerified: (record: RecordName) => void = () => {};
+  /** What somebody who attaches has to hear of a move. */
+  noticeFor: (port: number, epoch: number) => RotationNotice | undefined = () => undefined;
 
   private constructor(options: HostOptions, loaded: Loaded) {
-    const { database, identity, renewal, server, chat } = loaded;
+    const { database, identity, rotation, record, server, chat } = loaded;
     this.options = options;
     this.identity = identity;
-    this.renewal = renewal;
+    this.rotation = rotation;
+    this.record = record;
     this.#database = database;
     this.#chat = chat.host;
     this.broken = new Promise(settle => {
@@ -106,6 +113,7 @@ export class HostCore {
         publish: () => void this.publish(),
         failed: reason => this.#fail(reason),
         accept: device => this.#acceptor(device),
+        noticeFor: (port, epoch) => this.noticeFor(port, epoch),
         report: output => this.#report(output),
       },
       options.log,
@@ -135,15 +143,19 @@ export class HostCore {
   /** Where the host publishes. */
   get storePlaces(): readonly StorePlace[] {
     const { storePath, directory } = this.options;
-    const known = this.renewal?.record.stores;
+    const known = this.record?.record.stores;
     if (storePath === undefined && known !== undefined && known.length > 0) return known;
     return [{ kind: 'local', path: resolve(storePath ?? join(directory, STORE_NAME)) }];
   }
 
-  /** Make the current record durable, and only then let the machine and the world see it. @impl CF-022~1 */
-  async commitRenewal(renewal: Renewal): Promise<void> {
-    await this.#database.commit([{ kind: 'put', key: RENEWAL_KEY, value: encodeRenewal(renewal) }]);
-    this.renewal = renewal;
+  /** Make journal, keys and record durable in one step, and only then let the machine and the world see them. */
+  async commitRotation(rotation: RotationState, record: HostRecord | undefined): Promise<void> {
+    await this.#database.commit([{ kind: 'put', key: ROTATION_KEY, value: encodeRotation(rotation) }]);
+    this.rotation = rotation;
+    if (record === this.record || record === undefined) return;
+    this.record = record;
+    const channelKeys = responderKeys(rotation.channelKeys, Date.now()).map(({ privateKey }) => privateKey);
+    this.driver.step({ kind: 'record', envelope: record.envelope, channelKeys });
   }
 
   /** Seal the current record for everybody who may read it, and publish it. True once it was read back. */
@@ -154,10 +166,10 @@ export class HostCore {
 
   /** The current file, for a bundle. Faults: FILE_TOO_LARGE; USAGE before the first start. */
   seal(): Uint8Array | Fault {
-    const { renewal } = this;
-    if (renewal === undefined) return fault('self', ErrorCode.USAGE, 'the host has to run once first');
+    const { record } = this;
+    if (record === undefined) return fault('self', ErrorCode.USAGE, 'the host has to run once first');
     const recipients = fileRecipients(this.driver.server.registry);
-    return sealFile(native, { envelope: renewal.envelope, recipients });
+    return sealFile(native, { envelope: record.envelope, recipients });
   }
 
   /** Make an invite; it is durable, and `published` says whether the file with its stanza was read back. */
@@ -266,15 +278,15 @@ export class HostCore {
   }
 
   async #sealAndPublish(): Promise<boolean> {
-    const { renewal } = this;
-    if (renewal === undefined) return false;
+    const { record } = this;
+    if (record === undefined) return false;
     const bytes = this.seal();
     if (isFault(bytes)) {
       this.#alarm(bytes.detail);
       return false;
     }
-    this.#sealed = { bytes, record: renewal.name };
-    return this.publisher.publish({ record: renewal.name, bytes }, STORE_ATTEMPT_MS_MAX);
+    this.#sealed = { bytes, record: record.name };
+    return this.publisher.publish({ record: record.name, bytes }, STORE_ATTEMPT_MS_MAX);
   }
 
   #verified(record: RecordName): void {
@@ -310,7 +322,8 @@ export class HostCore {
 interface Loaded {
   readonly database: Store;
   readonly identity: HostIdentity;
-  readonly renewal: Renewal | undefined;
+  readonly rotation: RotationState | undefined;
+  readonly record: HostRecord | undefined;
   readonly server: Server;
   readonly chat: {
     readonly host: ChatHost;
@@ -321,9 +334,11 @@ interface Loaded {
 
 async function load(database: Store, directory: string): Promise<Loaded> {
   const identity = (await readIdentity(database)) ?? (await makeIdentity(database, directory));
-  const stored = await database.get(RENEWAL_KEY);
-  const renewal = stored === undefined ? undefined : decodeRenewal(native, identity, stored);
-  if (renewal !== undefined && isFault(renewal)) throw new ClawChatError(renewal);
+  const stored = await database.get(ROTATION_KEY);
+  const rotation = stored === undefined ? undefined : decodeRotation(native, identity, stored);
+  if (rotation !== undefined && isFault(rotation)) throw new ClawChatError(rotation);
+  const payload = rotation?.payload;
+  const record = payload === undefined ? undefined : loadHostRecord(native, identity, payload);
   const entries = [
     ...(await database.range(prefixRange(INVITE_PREFIX))),
     ...(await database.range(prefixRange(DEVICE_PREFIX))),
@@ -348,14 +363,14 @@ async function load(database: Store, directory: string): Promise<Loaded> {
     suite: native,
     serverId: identity.serverId,
     registry,
-    accessKeys: [],
+    accessKeys: rotation?.keys.map(({ accessKey }) => accessKey) ?? [],
     channelKeys:
-      renewal === undefined
+      rotation === undefined
         ? []
-        : responderKeys(renewal.channelKeys, Date.now()).map(({ privateKey }) => privateKey),
-    envelope: renewal?.envelope ?? EMPTY,
+        : responderKeys(rotation.channelKeys, Date.now()).map(({ privateKey }) => privateKey),
+    envelope: record?.envelope ?? EMPTY,
     witness: undefined,
     software: `clawchatd ${VERSION}`,
   });
-  return { database, identity, renewal, server, chat: Object.assign(hooks, { host }) };
+  return { database, identity, rotation, record, server, chat: Object.assign(hooks, { host }) };
 }

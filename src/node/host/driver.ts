@@ -1,6 +1,7 @@
 /** Performs what the host's machine decides: sockets, commits, sessions' streams. Chapter: spec/01-architecture.md. */
 import type { WebSocket } from 'ws';
 import type { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import type { RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
 import {
   ADDRESS_REFILL_MS,
   ADDRESS_TOKENS_MAX,
@@ -20,6 +21,11 @@ import type { Log } from '../log.ts';
 import { native } from '../native.ts';
 import { Alarm, readNow } from '../now.ts';
 
+/** The epoch that a token names. It was admitted, so it is one. */
+function tokenEpoch(token: string): number {
+  return Number(Buffer.from(token.slice(0, 12), 'base64url').readBigUInt64BE(0));
+}
+
 /** How long the other side has to answer a WebSocket close. */
 const CLOSE_MS = 2000;
 const OFFER_ENTROPY_BYTES = 64;
@@ -34,12 +40,18 @@ export interface DriverPort {
   failed(reason: unknown): void;
   /** Serve a stream that a device opened. */
   accept(device: string): StreamAcceptor;
+  /** What somebody who attaches here and now has to hear of a move; undefined for nothing. */
+  noticeFor(port: number, epoch: number): RotationNotice | undefined;
   /** Something that an operator waits for, or should hear of. */
   report(output: ServerOutput & { kind: 'made' | 'done' | 'declined' | 'enrolled' | 'alarm' }): void;
 }
 
 interface Connection {
   readonly address: string;
+  /** Of the listener. */
+  readonly port: number;
+  /** Of the token. */
+  readonly epoch: number;
   socket: WebSocket | undefined;
   authenticated: (() => void) | undefined;
   /** What is to be sent before the WebSocket is there. */
@@ -91,6 +103,25 @@ export class HostDriver implements Doorkeeper {
     for (const { socket } of this.#connections.values()) socket?.terminate();
   }
 
+  /** How many paths there are on each listener's port. */
+  get pathsByPort(): ReadonlyMap<number, number> {
+    const counts = new Map<number, number>();
+    for (const { port } of this.#connections.values()) counts.set(port, (counts.get(port) ?? 0) + 1);
+    return counts;
+  }
+
+  /** Tell everybody whose path is not the newest place; `isElsewhere` judges by listener and token. */
+  notify(notice: RotationNotice, isElsewhere: (port: number, epoch: number) => boolean): void {
+    const paths = [...this.#connections].filter(([, { port, epoch }]) => isElsewhere(port, epoch));
+    this.step({ kind: 'notify', notice, paths: paths.map(([path]) => path) });
+  }
+
+  /** End every path of a listener that ends; their sessions can be resumed elsewhere. */
+  endPaths(port: number): void {
+    const paths = [...this.#connections].filter(([, connection]) => connection.port === port);
+    this.step({ kind: 'endPaths', paths: paths.map(([path]) => path) });
+  }
+
   // ---- the listener's questions ----
 
   accepts(address: string): boolean {
@@ -99,9 +130,16 @@ export class HostDriver implements Doorkeeper {
     return isIn;
   }
 
-  opens(token: string, address: string, acceptedAt: number): number | undefined {
+  opens(token: string, address: string, acceptedAt: number, port: number): number | undefined {
     const path = ++this.#paths;
-    const connection: Connection = { address, socket: undefined, authenticated: undefined, early: [] };
+    const connection: Connection = {
+      address,
+      port,
+      epoch: token === '' ? 0 : tokenEpoch(token),
+      socket: undefined,
+      authenticated: undefined,
+      early: [],
+    };
     this.#connections.set(path, connection);
     const entropy = native.randomBytes(OFFER_ENTROPY_BYTES);
     this.step({ kind: 'offer', path, token, acceptedAt, entropy });
@@ -187,9 +225,14 @@ export class HostDriver implements Doorkeeper {
       case 'opened':
         this.#opened(output.session, output.device);
         break;
-      case 'attached':
+      case 'attached': {
         this.#connected.set(output.session, this.#devices.get(output.session) ?? '');
+        const { path } = output;
+        const connection = this.#connections.get(path);
+        const notice = connection && this.#port.noticeFor(connection.port, connection.epoch);
+        if (notice !== undefined) this.step({ kind: 'notify', notice, paths: [path] });
         break;
+      }
       case 'detached':
         this.#connected.delete(output.session);
         break;

@@ -2,8 +2,8 @@
 import { join, resolve } from 'node:path';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, isFault } from '../../protocol/fault.ts';
+import type { HostIdentity } from '../../protocol/host-record.ts';
 import { nextIdentityHash, SECRET_BYTES, serverId } from '../../protocol/keys.ts';
-import type { HostIdentity } from '../../protocol/record-maker.ts';
 import { decodeIdentity, encodeIdentity, IDENTITY_KEY } from '../../protocol/storage.ts';
 import type { Database } from '../../runtime/database.ts';
 import { failure } from '../failure.ts';

@@ -1,9 +1,10 @@
 /** Turns stored TLS keys (DER) into what Node's TLS takes (PEM), and back. */
-import type { TlsKey } from '../../protocol/record-maker.ts';
+import type { EpochKeys, TlsKey } from '../../protocol/host-record.ts';
+import { makeCertificate } from '../certificate.ts';
 import type { TlsIdentity } from '../listen.ts';
+import { native } from '../native.ts';
 
-/** Read the one block of a PEM text. */
-export function fromPem(text: string): Uint8Array {
+function fromPem(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text.replace(/-----[^-]+-----|\s/g, ''), 'base64'));
 }
 
@@ -18,4 +19,13 @@ function toPem(name: string, bytes: Uint8Array): string {
       .toString('base64')
       .match(/.{1,64}/g) ?? [];
   return [`-----BEGIN ${name}-----`, ...lines, `-----END ${name}-----`, ''].join('\n');
+}
+
+/** Draw the keys of a new epoch. */
+export function freshEpochKeys(epoch: number, wallMs: number): EpochKeys {
+  const { cert, key, spkiSha256 } = makeCertificate(native, wallMs);
+  return {
+    accessKey: { epoch, key: native.randomBytes(32) },
+    tlsKey: { pkcs8: fromPem(key), certificate: fromPem(cert), spkiPin: spkiSha256 },
+  };
 }

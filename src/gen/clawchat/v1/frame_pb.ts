@@ -218,7 +218,7 @@ export const AttachedSchema: GenMessage<Attached> = /*@__PURE__*/
 /**
  * Content of a stream. It must arrive: it has a sequence number and is kept
  * until acknowledged. It counts its payload's length and 32 bytes against the
- * stream's credit.
+ * stream's credit; one with `end` and an empty payload counts nothing.
  *
  * @generated from message clawchat.v1.Data
  */
@@ -231,14 +231,16 @@ export type Data = Message<"clawchat.v1.Data"> & {
   sequence: bigint;
 
   /**
-   * The stream, 1 to 2^31 - 1: odd when the client opened it, even when the host did.
+   * The stream, 1 to 2^31 - 1: odd when the client opened it, even when the host
+   * did, each in steps of two.
    *
    * @generated from field: uint32 stream = 2;
    */
   stream: number;
 
   /**
-   * A message of the service, or a piece of one: 0 to 65,000 bytes.
+   * A message of the service, or a piece of one: 0 to 65,000 bytes. Empty where a
+   * frame only opens or ends the stream; a message has at least one byte.
    *
    * @generated from field: bytes payload = 3;
    */

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file clawchat/v1/storage.proto.
  */
 export const file_clawchat_v1_storage: GenFile = /*@__PURE__*/
-  fileDesc("ChljbGF3Y2hhdC92MS9zdG9yYWdlLnByb3RvEgtjbGF3Y2hhdC52MSJ7Cg5TdG9yZWRJZGVudGl0eRIMCgRzZWVkGAEgASgMEhEKCXNlcnZlcl9pZBgCIAEoDBIaChJuZXh0X2lkZW50aXR5X2hhc2gYAyABKAwSLAoLc3VjY2Vzc2lvbnMYBCADKAsyFy5jbGF3Y2hhdC52MS5TdWNjZXNzaW9uIrcBCgxTdG9yZWRJbnZpdGUSEgoKcHVibGljX2tleRgBIAEoDBILCgNwc2sYAiABKAwSEAoIZ2F0ZV9rZXkYAyABKAwSEAoIZmlsZV9rZXkYBCABKAwSDAoEbmFtZRgFIAEoCRISCgptYWRlX2F0X21zGAYgASgEEhUKDWV4cGlyZXNfYXRfbXMYByABKAQSEgoKY2xhaW1lZF9ieRgIIAEoDBIVCg1jbGFpbWVkX2F0X21zGAkgASgEIoIBCgxTdG9yZWREZXZpY2USEgoKcHVibGljX2tleRgBIAEoDBIOCgZzZWNyZXQYAiABKAwSDAoEbmFtZRgDIAEoCRIPCgdwZW5kaW5nGAQgASgIEhYKDmVucm9sbGVkX2F0X21zGAUgASgEEhcKD2xhc3Rfc2Vlbl9hdF9tcxgGIAEoBCLmAQoNU3RvcmVkUmVuZXdhbBIQCghzZXF1ZW5jZRgBIAEoBBIPCgdwYXlsb2FkGAIgASgMEioKCmFjY2Vzc19rZXkYAyABKAsyFi5jbGF3Y2hhdC52MS5BY2Nlc3NLZXkSMwoMY2hhbm5lbF9rZXlzGAQgAygLMh0uY2xhd2NoYXQudjEuU3RvcmVkQ2hhbm5lbEtleRIqCgd0bHNfa2V5GAUgASgLMhkuY2xhd2NoYXQudjEuU3RvcmVkVGxzS2V5EiUKBHR1cm4YBiABKAsyFy5jbGF3Y2hhdC52MS5TdG9yZWRUdXJuIqkBCgpTdG9yZWRUdXJuEhYKDnJvdGF0aW9uX2F0X21zGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEi4KDm9sZF9hY2Nlc3Nfa2V5GAMgASgLMhYuY2xhd2NoYXQudjEuQWNjZXNzS2V5Ei8KDG5leHRfdGxzX2tleRgEIAEoCzIZLmNsYXdjaGF0LnYxLlN0b3JlZFRsc0tleRIQCgh2ZXJpZmllZBgFIAEoCCJUChBTdG9yZWRDaGFubmVsS2V5EhMKC3ByaXZhdGVfa2V5GAEgASgMEhUKDWN1cnJlbnRfYXRfbXMYAiABKAQSFAoMbm90X2FmdGVyX21zGAMgASgEIkQKDFN0b3JlZFRsc0tleRINCgVwa2NzOBgBIAEoDBITCgtjZXJ0aWZpY2F0ZRgCIAEoDBIQCghzcGtpX3BpbhgDIAEoDCKvAQoMU3RvcmVkTWVtYmVyEiUKBXN0YWdlGAEgASgOMhYuY2xhd2NoYXQudjEuSm9pblN0YWdlEg4KBmludml0ZRgCIAEoDBIaChJkZXZpY2VfcHJpdmF0ZV9rZXkYAyABKAwSFQoNZGV2aWNlX3NlY3JldBgEIAEoDBIMCgRuYW1lGAUgASgJEicKBXRydXN0GAYgASgLMhguY2xhd2NoYXQudjEuU3RvcmVkVHJ1c3QieAoLU3RvcmVkVHJ1c3QSEQoJc2VydmVyX2lkGAEgASgMEhAKCGlkZW50aXR5GAIgASgMEhoKEm5leHRfaWRlbnRpdHlfaGFzaBgDIAEoDBIWCg5zZXF1ZW5jZV9mbG9vchgEIAEoBBIQCghlbnZlbG9wZRgFIAEoDCpsCglKb2luU3RhZ2USGgoWSk9JTl9TVEFHRV9VTlNQRUNJRklFRBAAEhQKEEpPSU5fU1RBR0VfS0VZRUQQARIWChJKT0lOX1NUQUdFX0dSQU5URUQQAhIVChFKT0lOX1NUQUdFX0RFVklDRRADYgZwcm90bzM", [file_clawchat_v1_connection_file]);
+  fileDesc("ChljbGF3Y2hhdC92MS9zdG9yYWdlLnByb3RvEgtjbGF3Y2hhdC52MSJ7Cg5TdG9yZWRJZGVudGl0eRIMCgRzZWVkGAEgASgMEhEKCXNlcnZlcl9pZBgCIAEoDBIaChJuZXh0X2lkZW50aXR5X2hhc2gYAyABKAwSLAoLc3VjY2Vzc2lvbnMYBCADKAsyFy5jbGF3Y2hhdC52MS5TdWNjZXNzaW9uIrcBCgxTdG9yZWRJbnZpdGUSEgoKcHVibGljX2tleRgBIAEoDBILCgNwc2sYAiABKAwSEAoIZ2F0ZV9rZXkYAyABKAwSEAoIZmlsZV9rZXkYBCABKAwSDAoEbmFtZRgFIAEoCRISCgptYWRlX2F0X21zGAYgASgEEhUKDWV4cGlyZXNfYXRfbXMYByABKAQSEgoKY2xhaW1lZF9ieRgIIAEoDBIVCg1jbGFpbWVkX2F0X21zGAkgASgEIoIBCgxTdG9yZWREZXZpY2USEgoKcHVibGljX2tleRgBIAEoDBIOCgZzZWNyZXQYAiABKAwSDAoEbmFtZRgDIAEoCRIPCgdwZW5kaW5nGAQgASgIEhYKDmVucm9sbGVkX2F0X21zGAUgASgEEhcKD2xhc3Rfc2Vlbl9hdF9tcxgGIAEoBCLcAwoOU3RvcmVkUm90YXRpb24SJwoFcGhhc2UYASABKA4yGC5jbGF3Y2hhdC52MS5TdG9yZWRQaGFzZRIoCgZwbGFjZXMYAiADKAsyGC5jbGF3Y2hhdC52MS5TdG9yZWRQbGFjZRIQCghtYXBwaW5ncxgDIAMoDRIUCgxyZWNlbnRfcG9ydHMYBCADKA0SDQoFZXBvY2gYBSABKAQSLQoGcmVjb3JkGAYgASgLMh0uY2xhd2NoYXQudjEuU3RvcmVkUmVjb3JkUGxhbhIWCg5yb3RhdGlvbl9hdF9tcxgHIAEoBBIVCg10dXJuX3NlcXVlbmNlGAggASgEEg8KB2h1cnJpZWQYCSABKAgSFwoPcm90YXRpb25fd2FudGVkGAogASgIEi8KCWVtZXJnZW5jeRgLIAEoCzIcLmNsYXdjaGF0LnYxLlN0b3JlZEVtZXJnZW5jeRIVCg13cml0dGVuX2F0X21zGAwgASgEEioKBGtleXMYDSADKAsyHC5jbGF3Y2hhdC52MS5TdG9yZWRFcG9jaEtleXMSMwoMY2hhbm5lbF9rZXlzGA4gAygLMh0uY2xhd2NoYXQudjEuU3RvcmVkQ2hhbm5lbEtleRIPCgdwYXlsb2FkGA8gASgMImoKC1N0b3JlZFBsYWNlEg0KBWVwb2NoGAEgASgEEgwKBHBvcnQYAiABKA0SJQoEcm9sZRgDIAEoDjIXLmNsYXdjaGF0LnYxLlN0b3JlZFJvbGUSFwoPbGlzdGVkX3VudGlsX21zGAQgASgEIrYBChBTdG9yZWRSZWNvcmRQbGFuEhAKCHNlcXVlbmNlGAEgASgEEg0KBWVwb2NoGAIgASgEEhQKDGlzc3VlZF9hdF9tcxgDIAEoBBIYChBuZXh0X3JvdGF0aW9uX21zGAQgASgEEhYKDnZhbGlkX3VudGlsX21zGAUgASgEEikKBXBvcnRzGAYgAygLMhouY2xhd2NoYXQudjEuU3RvcmVkTGlzdGluZxIOCgZlcG9jaHMYByADKAQiSgoNU3RvcmVkTGlzdGluZxIMCgRwb3J0GAEgASgNEhUKDW5vdF9iZWZvcmVfbXMYAiABKAQSFAoMbm90X2FmdGVyX21zGAMgASgEIlEKD1N0b3JlZEVtZXJnZW5jeRINCgVhdF9tcxgBIAEoBBIMCgRoYXJkGAIgASgIEg0KBWFnYWluGAMgASgIEhIKCmFnYWluX2hhcmQYBCABKAgiaQoPU3RvcmVkRXBvY2hLZXlzEioKCmFjY2Vzc19rZXkYASABKAsyFi5jbGF3Y2hhdC52MS5BY2Nlc3NLZXkSKgoHdGxzX2tleRgCIAEoCzIZLmNsYXdjaGF0LnYxLlN0b3JlZFRsc0tleSJUChBTdG9yZWRDaGFubmVsS2V5EhMKC3ByaXZhdGVfa2V5GAEgASgMEhUKDWN1cnJlbnRfYXRfbXMYAiABKAQSFAoMbm90X2FmdGVyX21zGAMgASgEIkQKDFN0b3JlZFRsc0tleRINCgVwa2NzOBgBIAEoDBITCgtjZXJ0aWZpY2F0ZRgCIAEoDBIQCghzcGtpX3BpbhgDIAEoDCKvAQoMU3RvcmVkTWVtYmVyEiUKBXN0YWdlGAEgASgOMhYuY2xhd2NoYXQudjEuSm9pblN0YWdlEg4KBmludml0ZRgCIAEoDBIaChJkZXZpY2VfcHJpdmF0ZV9rZXkYAyABKAwSFQoNZGV2aWNlX3NlY3JldBgEIAEoDBIMCgRuYW1lGAUgASgJEicKBXRydXN0GAYgASgLMhguY2xhd2NoYXQudjEuU3RvcmVkVHJ1c3QieAoLU3RvcmVkVHJ1c3QSEQoJc2VydmVyX2lkGAEgASgMEhAKCGlkZW50aXR5GAIgASgMEhoKEm5leHRfaWRlbnRpdHlfaGFzaBgDIAEoDBIWCg5zZXF1ZW5jZV9mbG9vchgEIAEoBBIQCghlbnZlbG9wZRgFIAEoDCrNAQoLU3RvcmVkUGhhc2USHAoYU1RPUkVEX1BIQVNFX1VOU1BFQ0lGSUVEEAASGAoUU1RPUkVEX1BIQVNFX1JFU1RJTkcQARIaChZTVE9SRURfUEhBU0VfUFJFUEFSSU5HEAISGwoXU1RPUkVEX1BIQVNFX1BVQkxJU0hJTkcQAxIZChVTVE9SRURfUEhBU0VfVkVSSUZJRUQQBBIWChJTVE9SRURfUEhBU0VfR1JBQ0UQBRIaChZTVE9SRURfUEhBU0VfRU1FUkdFTkNZEAYqbQoKU3RvcmVkUm9sZRIbChdTVE9SRURfUk9MRV9VTlNQRUNJRklFRBAAEhcKE1NUT1JFRF9ST0xFX1BSSU1BUlkQARIUChBTVE9SRURfUk9MRV9ORVhUEAISEwoPU1RPUkVEX1JPTEVfT0xEEAMqbAoJSm9pblN0YWdlEhoKFkpPSU5fU1RBR0VfVU5TUEVDSUZJRUQQABIUChBKT0lOX1NUQUdFX0tFWUVEEAESFgoSSk9JTl9TVEFHRV9HUkFOVEVEEAISFQoRSk9JTl9TVEFHRV9ERVZJQ0UQA2IGcHJvdG8z", [file_clawchat_v1_connection_file]);
 
 /**
  * Host: who it is. Under "identity".
@@ -198,111 +198,335 @@ export const StoredDeviceSchema: GenMessage<StoredDevice> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_storage, 2);
 
 /**
- * Host: the current record and all keys behind it. Under "renewal"; one value, so
- * that record and keys change in one step.
+ * Host: where it is in its rotation, the current record, and all keys behind it.
+ * Under "rotation"; one value, so that journal, record and keys change in one step.
  *
- * @generated from message clawchat.v1.StoredRenewal
+ * @generated from message clawchat.v1.StoredRotation
  */
-export type StoredRenewal = Message<"clawchat.v1.StoredRenewal"> & {
+export type StoredRotation = Message<"clawchat.v1.StoredRotation"> & {
   /**
-   * Sequence of `payload`, below 2^53.
+   * What the rotation waits for.
+   *
+   * @generated from field: clawchat.v1.StoredPhase phase = 1;
+   */
+  phase: StoredPhase;
+
+  /**
+   * The ports that are open or are to be, with their epochs: at most 3.
+   *
+   * @generated from field: repeated clawchat.v1.StoredPlace places = 2;
+   */
+  places: StoredPlace[];
+
+  /**
+   * Ports for which a mapping may exist on a router.
+   *
+   * @generated from field: repeated uint32 mappings = 3;
+   */
+  mappings: number[];
+
+  /**
+   * Ports that are not drawn again, the newest last.
+   *
+   * @generated from field: repeated uint32 recent_ports = 4;
+   */
+  recentPorts: number[];
+
+  /**
+   * The highest epoch given, below 2^53.
+   *
+   * @generated from field: uint64 epoch = 5;
+   */
+  epoch: bigint;
+
+  /**
+   * What the current record says of places and times; absent before the first.
+   *
+   * @generated from field: clawchat.v1.StoredRecordPlan record = 6;
+   */
+  record?: StoredRecordPlan | undefined;
+
+  /**
+   * R of the next or present rotation.
+   *
+   * @generated from field: uint64 rotation_at_ms = 7;
+   */
+  rotationAtMs: bigint;
+
+  /**
+   * The first sequence that lists the port which is to be verified; 0 for none.
+   *
+   * @generated from field: uint64 turn_sequence = 8;
+   */
+  turnSequence: bigint;
+
+  /**
+   * Rows do not wait for their time.
+   *
+   * @generated from field: bool hurried = 9;
+   */
+  hurried: boolean;
+
+  /**
+   * The operator asked for a rotation.
+   *
+   * @generated from field: bool rotation_wanted = 10;
+   */
+  rotationWanted: boolean;
+
+  /**
+   * An emergency that goes on.
+   *
+   * @generated from field: clawchat.v1.StoredEmergency emergency = 11;
+   */
+  emergency?: StoredEmergency | undefined;
+
+  /**
+   * When this was written.
+   *
+   * @generated from field: uint64 written_at_ms = 12;
+   */
+  writtenAtMs: bigint;
+
+  /**
+   * The keys of each epoch that is in use: at most 4.
+   *
+   * @generated from field: repeated clawchat.v1.StoredEpochKeys keys = 13;
+   */
+  keys: StoredEpochKeys[];
+
+  /**
+   * Channel keys, the current one first, then the next, then those that
+   * unexpired records may still name: 2 to 16.
+   *
+   * @generated from field: repeated clawchat.v1.StoredChannelKey channel_keys = 14;
+   */
+  channelKeys: StoredChannelKey[];
+
+  /**
+   * The exact bytes of the current ConnectionRecord; empty before the first.
+   *
+   * @generated from field: bytes payload = 15;
+   */
+  payload: Uint8Array;
+};
+
+/**
+ * Describes the message clawchat.v1.StoredRotation.
+ * Use `create(StoredRotationSchema)` to create a new message.
+ */
+export const StoredRotationSchema: GenMessage<StoredRotation> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_storage, 3);
+
+/**
+ * Host: one port with one epoch.
+ *
+ * @generated from message clawchat.v1.StoredPlace
+ */
+export type StoredPlace = Message<"clawchat.v1.StoredPlace"> & {
+  /**
+   * The epoch whose keys it uses, below 2^53.
+   *
+   * @generated from field: uint64 epoch = 1;
+   */
+  epoch: bigint;
+
+  /**
+   * TCP port.
+   *
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+
+  /**
+   * What it is.
+   *
+   * @generated from field: clawchat.v1.StoredRole role = 3;
+   */
+  role: StoredRole;
+
+  /**
+   * When the last record that lists it stops listing it; 0 for never listed.
+   *
+   * @generated from field: uint64 listed_until_ms = 4;
+   */
+  listedUntilMs: bigint;
+};
+
+/**
+ * Describes the message clawchat.v1.StoredPlace.
+ * Use `create(StoredPlaceSchema)` to create a new message.
+ */
+export const StoredPlaceSchema: GenMessage<StoredPlace> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_storage, 4);
+
+/**
+ * Host: what a record says of places and times.
+ *
+ * @generated from message clawchat.v1.StoredRecordPlan
+ */
+export type StoredRecordPlan = Message<"clawchat.v1.StoredRecordPlan"> & {
+  /**
+   * Its sequence, below 2^53.
    *
    * @generated from field: uint64 sequence = 1;
    */
   sequence: bigint;
 
   /**
-   * The exact bytes of the current ConnectionRecord.
+   * Its epoch, below 2^53.
    *
-   * @generated from field: bytes payload = 2;
+   * @generated from field: uint64 epoch = 2;
    */
-  payload: Uint8Array;
+  epoch: bigint;
 
   /**
-   * The access key of the record's epoch.
+   * When it was made.
    *
-   * @generated from field: clawchat.v1.AccessKey access_key = 3;
+   * @generated from field: uint64 issued_at_ms = 3;
+   */
+  issuedAtMs: bigint;
+
+  /**
+   * When the host next moves.
+   *
+   * @generated from field: uint64 next_rotation_ms = 4;
+   */
+  nextRotationMs: bigint;
+
+  /**
+   * Until when it counts.
+   *
+   * @generated from field: uint64 valid_until_ms = 5;
+   */
+  validUntilMs: bigint;
+
+  /**
+   * The ports it lists, the one to use first, first.
+   *
+   * @generated from field: repeated clawchat.v1.StoredListing ports = 6;
+   */
+  ports: StoredListing[];
+
+  /**
+   * Whose access keys and TLS pins it names, its own epoch first.
+   *
+   * @generated from field: repeated uint64 epochs = 7;
+   */
+  epochs: bigint[];
+};
+
+/**
+ * Describes the message clawchat.v1.StoredRecordPlan.
+ * Use `create(StoredRecordPlanSchema)` to create a new message.
+ */
+export const StoredRecordPlanSchema: GenMessage<StoredRecordPlan> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_storage, 5);
+
+/**
+ * Host: one port as a record lists it.
+ *
+ * @generated from message clawchat.v1.StoredListing
+ */
+export type StoredListing = Message<"clawchat.v1.StoredListing"> & {
+  /**
+   * TCP port.
+   *
+   * @generated from field: uint32 port = 1;
+   */
+  port: number;
+
+  /**
+   * From when.
+   *
+   * @generated from field: uint64 not_before_ms = 2;
+   */
+  notBeforeMs: bigint;
+
+  /**
+   * Until when.
+   *
+   * @generated from field: uint64 not_after_ms = 3;
+   */
+  notAfterMs: bigint;
+};
+
+/**
+ * Describes the message clawchat.v1.StoredListing.
+ * Use `create(StoredListingSchema)` to create a new message.
+ */
+export const StoredListingSchema: GenMessage<StoredListing> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_storage, 6);
+
+/**
+ * Host: an emergency that goes on.
+ *
+ * @generated from message clawchat.v1.StoredEmergency
+ */
+export type StoredEmergency = Message<"clawchat.v1.StoredEmergency"> & {
+  /**
+   * E.
+   *
+   * @generated from field: uint64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * Everything earlier ends at its time, verified or not.
+   *
+   * @generated from field: bool hard = 2;
+   */
+  hard: boolean;
+
+  /**
+   * Another one follows.
+   *
+   * @generated from field: bool again = 3;
+   */
+  again: boolean;
+
+  /**
+   * The one that follows is a hard one.
+   *
+   * @generated from field: bool again_hard = 4;
+   */
+  againHard: boolean;
+};
+
+/**
+ * Describes the message clawchat.v1.StoredEmergency.
+ * Use `create(StoredEmergencySchema)` to create a new message.
+ */
+export const StoredEmergencySchema: GenMessage<StoredEmergency> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_storage, 7);
+
+/**
+ * Host: the keys of one epoch.
+ *
+ * @generated from message clawchat.v1.StoredEpochKeys
+ */
+export type StoredEpochKeys = Message<"clawchat.v1.StoredEpochKeys"> & {
+  /**
+   * Epoch and access key.
+   *
+   * @generated from field: clawchat.v1.AccessKey access_key = 1;
    */
   accessKey?: AccessKey | undefined;
 
   /**
-   * Channel keys, the current one first, then the next, then those that
-   * unexpired records may still name: 2 to 16.
+   * What a listener of this epoch presents.
    *
-   * @generated from field: repeated clawchat.v1.StoredChannelKey channel_keys = 4;
-   */
-  channelKeys: StoredChannelKey[];
-
-  /**
-   * The TLS key that listeners present.
-   *
-   * @generated from field: clawchat.v1.StoredTlsKey tls_key = 5;
+   * @generated from field: clawchat.v1.StoredTlsKey tls_key = 2;
    */
   tlsKey?: StoredTlsKey | undefined;
-
-  /**
-   * Present from the publication of a new epoch until the old keys have ended.
-   *
-   * @generated from field: clawchat.v1.StoredTurn turn = 6;
-   */
-  turn?: StoredTurn | undefined;
 };
 
 /**
- * Describes the message clawchat.v1.StoredRenewal.
- * Use `create(StoredRenewalSchema)` to create a new message.
+ * Describes the message clawchat.v1.StoredEpochKeys.
+ * Use `create(StoredEpochKeysSchema)` to create a new message.
  */
-export const StoredRenewalSchema: GenMessage<StoredRenewal> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 3);
-
-/**
- * Host: a renewal that has been published and whose old keys have not ended.
- *
- * @generated from message clawchat.v1.StoredTurn
- */
-export type StoredTurn = Message<"clawchat.v1.StoredTurn"> & {
-  /**
-   * R: as published, later if it was held.
-   *
-   * @generated from field: uint64 rotation_at_ms = 1;
-   */
-  rotationAtMs: bigint;
-
-  /**
-   * Sequence of the first record of the new epoch.
-   *
-   * @generated from field: uint64 sequence = 2;
-   */
-  sequence: bigint;
-
-  /**
-   * The access key that ends.
-   *
-   * @generated from field: clawchat.v1.AccessKey old_access_key = 3;
-   */
-  oldAccessKey?: AccessKey | undefined;
-
-  /**
-   * The TLS key that follows.
-   *
-   * @generated from field: clawchat.v1.StoredTlsKey next_tls_key = 4;
-   */
-  nextTlsKey?: StoredTlsKey | undefined;
-
-  /**
-   * True once a record of the new epoch was read back from a store.
-   *
-   * @generated from field: bool verified = 5;
-   */
-  verified: boolean;
-};
-
-/**
- * Describes the message clawchat.v1.StoredTurn.
- * Use `create(StoredTurnSchema)` to create a new message.
- */
-export const StoredTurnSchema: GenMessage<StoredTurn> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 4);
+export const StoredEpochKeysSchema: GenMessage<StoredEpochKeys> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_storage, 8);
 
 /**
  * Host: one channel key.
@@ -337,7 +561,7 @@ export type StoredChannelKey = Message<"clawchat.v1.StoredChannelKey"> & {
  * Use `create(StoredChannelKeySchema)` to create a new message.
  */
 export const StoredChannelKeySchema: GenMessage<StoredChannelKey> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 5);
+  messageDesc(file_clawchat_v1_storage, 9);
 
 /**
  * Host: one TLS key.
@@ -372,7 +596,7 @@ export type StoredTlsKey = Message<"clawchat.v1.StoredTlsKey"> & {
  * Use `create(StoredTlsKeySchema)` to create a new message.
  */
 export const StoredTlsKeySchema: GenMessage<StoredTlsKey> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 6);
+  messageDesc(file_clawchat_v1_storage, 10);
 
 /**
  * Client: its membership of a host. Under "member"; one value, so that a stage
@@ -429,7 +653,7 @@ export type StoredMember = Message<"clawchat.v1.StoredMember"> & {
  * Use `create(StoredMemberSchema)` to create a new message.
  */
 export const StoredMemberSchema: GenMessage<StoredMember> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 7);
+  messageDesc(file_clawchat_v1_storage, 11);
 
 /**
  * Client: whom it trusts, and the highest record that it has accepted.
@@ -478,7 +702,124 @@ export type StoredTrust = Message<"clawchat.v1.StoredTrust"> & {
  * Use `create(StoredTrustSchema)` to create a new message.
  */
 export const StoredTrustSchema: GenMessage<StoredTrust> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 8);
+  messageDesc(file_clawchat_v1_storage, 12);
+
+/**
+ * Host: what a rotation waits for.
+ *
+ * @generated from enum clawchat.v1.StoredPhase
+ */
+export const StoredPhase = {
+  /**
+   * Not a phase.
+   *
+   * @generated from enum value: STORED_PHASE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The time to prepare.
+   *
+   * @generated from enum value: STORED_PHASE_RESTING = 1;
+   */
+  RESTING: 1,
+
+  /**
+   * A listener and a mapping on the next port, then the time to publish.
+   *
+   * @generated from enum value: STORED_PHASE_PREPARING = 2;
+   */
+  PREPARING: 2,
+
+  /**
+   * One verified store.
+   *
+   * @generated from enum value: STORED_PHASE_PUBLISHING = 3;
+   */
+  PUBLISHING: 3,
+
+  /**
+   * R.
+   *
+   * @generated from enum value: STORED_PHASE_VERIFIED = 4;
+   */
+  VERIFIED: 4,
+
+  /**
+   * The end of the old port.
+   *
+   * @generated from enum value: STORED_PHASE_GRACE = 5;
+   */
+  GRACE: 5,
+
+  /**
+   * A listener, then the end of every earlier one.
+   *
+   * @generated from enum value: STORED_PHASE_EMERGENCY = 6;
+   */
+  EMERGENCY: 6,
+} as const;
+
+/**
+ * Host: what a rotation waits for.
+ *
+ * @generated from enum clawchat.v1.StoredPhase
+ */
+export type StoredPhase = (typeof StoredPhase)[keyof typeof StoredPhase] | UnknownEnum;
+
+/**
+ * Describes the enum clawchat.v1.StoredPhase.
+ */
+export const StoredPhaseSchema: GenEnum<StoredPhase> = /*@__PURE__*/
+  enumDesc(file_clawchat_v1_storage, 0);
+
+/**
+ * Host: what a place is to the rotation.
+ *
+ * @generated from enum clawchat.v1.StoredRole
+ */
+export const StoredRole = {
+  /**
+   * Not a role.
+   *
+   * @generated from enum value: STORED_ROLE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Where the host is.
+   *
+   * @generated from enum value: STORED_ROLE_PRIMARY = 1;
+   */
+  PRIMARY: 1,
+
+  /**
+   * Where it will be.
+   *
+   * @generated from enum value: STORED_ROLE_NEXT = 2;
+   */
+  NEXT: 2,
+
+  /**
+   * Where it was.
+   *
+   * @generated from enum value: STORED_ROLE_OLD = 3;
+   */
+  OLD: 3,
+} as const;
+
+/**
+ * Host: what a place is to the rotation.
+ *
+ * @generated from enum clawchat.v1.StoredRole
+ */
+export type StoredRole = (typeof StoredRole)[keyof typeof StoredRole] | UnknownEnum;
+
+/**
+ * Describes the enum clawchat.v1.StoredRole.
+ */
+export const StoredRoleSchema: GenEnum<StoredRole> = /*@__PURE__*/
+  enumDesc(file_clawchat_v1_storage, 1);
 
 /**
  * Where a client stands between its invite and its membership.
@@ -526,5 +867,5 @@ export type JoinStage = (typeof JoinStage)[keyof typeof JoinStage] | UnknownEnum
  * Describes the enum clawchat.v1.JoinStage.
  */
 export const JoinStageSchema: GenEnum<JoinStage> = /*@__PURE__*/
-  enumDesc(file_clawchat_v1_storage, 0);
+  enumDesc(file_clawchat_v1_storage, 2);
 

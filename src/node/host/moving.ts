@@ -1,0 +1,347 @@
+/** A host on the network: performs what the rotation machine decides. Chapter: spec/06-rotation.md. */
+import { create } from '@bufbuild/protobuf';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import {
+  RotationKind,
+  type RotationNotice,
+  RotationNoticeSchema,
+} from '../../gen/clawchat/v1/rotation_pb.ts';
+import { PREAUTH_CONNECTIONS_MAX } from '../../gen/constants.ts';
+import { rollChannelKeys } from '../../protocol/channel-keys.ts';
+import {
+  type EpochKeys,
+  type HostPlace,
+  type HostRecord,
+  isDatabaseOld,
+  makeHostRecord,
+} from '../../protocol/host-record.ts';
+import { deadline, rotation, step } from '../../protocol/rotation.ts';
+import { noticeFor } from '../../protocol/rotation-notice.ts';
+import { PORT_ENTROPY_BYTES, PORT_RANGE } from '../../protocol/rotation-port.ts';
+import { headOf } from '../../protocol/rotation-record.ts';
+import type {
+  Journal,
+  Note,
+  Notice,
+  Rotation,
+  RotationConfig,
+  RotationInput,
+  RotationOutput,
+} from '../../protocol/rotation-state.ts';
+import type { RotationState } from '../../protocol/rotation-storage.ts';
+import { advertisedAddresses, systemReservedPorts } from '../address.ts';
+import { failure, systemCode } from '../failure.ts';
+import { Listener } from '../listen.ts';
+import { native } from '../native.ts';
+import { Alarm, readNow } from '../now.ts';
+import type { HostCore } from './core.ts';
+import { freshEpochKeys, tlsIdentity } from './tls-identity.ts';
+
+/** How long stores have to answer when a host starts. */
+const SURVEY_MS = 10_000;
+/** Notes that the history keeps. */
+const HISTORY_MAX = 128;
+const ADDRESSES_MAX = 8;
+
+/** Something that happened to the rotation, and when (Unix milliseconds). */
+export interface HistoryNote {
+  readonly atMs: number;
+  readonly note: Note;
+}
+
+const KINDS: Readonly<Record<Notice['kind'], RotationKind>> = {
+  move: RotationKind.MOVE,
+  hold: RotationKind.HOLD,
+  emergency: RotationKind.EMERGENCY,
+};
+
+/** Runs the network side of a host until it is closed. */
+export class Moving {
+  readonly startedAtMs: number = Date.now();
+  readonly history: HistoryNote[] = [];
+  readonly #core: HostCore;
+  readonly #place: HostPlace;
+  readonly #alarm = new Alarm(() => this.#input({ kind: 'tick' }));
+  readonly #listeners = new Map<number, Listener>();
+  /** Keys of epochs that are decided, durable or not. */
+  readonly #keys = new Map<number, EpochKeys>();
+  #state: Rotation;
+  #inputs: RotationInput[] = [];
+  #running = false;
+  #primary = 0;
+  #closed = false;
+  #ready: { resolve: () => void; reject: (why: unknown) => void } | undefined;
+
+  private constructor(core: HostCore, config: RotationConfig, place: HostPlace) {
+    this.#core = core;
+    this.#place = place;
+    this.#state = rotation(config);
+    for (const keys of core.rotation?.keys ?? []) this.#keys.set(keys.accessKey.epoch, keys);
+    core.onVerified = ({ sequence }) => this.#input({ kind: 'verified', sequence });
+    core.noticeFor = (port, epoch) => this.#noticeFor(port, epoch);
+  }
+
+  /**
+   * Bind, make the record durable, publish it, and serve; resolves when clients can come.
+   *
+   * @throws ClawChatError `NO_PORT`; `DATABASE_OLD` when a store holds a newer record of this host.
+   */
+  static async open(core: HostCore): Promise<Moving> {
+    await refuseOldDatabase(core);
+    const { options } = core;
+    const reserved = await systemReservedPorts();
+    const config: RotationConfig = {
+      constants: options.constants,
+      intervalMs: options.intervalMs,
+      range: PORT_RANGE,
+      reserved: reserved.map(({ first, last }) => ({ min: first, max: last })),
+      fixedPort: options.port,
+      isMapped: false,
+    };
+    const hosts = options.advertise.length > 0 ? options.advertise : advertisedAddresses(options.listen);
+    const place = { addresses: hosts.slice(0, ADDRESSES_MAX), stores: core.storePlaces, isPinned: true };
+    const moving = new Moving(core, config, place);
+    const ready = new Promise<void>((resolve, reject) => {
+      moving.#ready = { resolve, reject };
+    });
+    moving.#input({ kind: 'start', journal: core.rotation?.journal });
+    if (core.record !== undefined && !isSamePlace(core.record, place)) moving.#input({ kind: 'changed' });
+    try {
+      await ready;
+    } catch (error) {
+      await moving.close();
+      throw error;
+    }
+    return moving;
+  }
+
+  get port(): number {
+    return this.#primary;
+  }
+
+  /** What the record tells clients to dial. */
+  get addresses(): readonly string[] {
+    return this.#place.addresses;
+  }
+
+  /** The machine's state, for `status`. */
+  get state(): Rotation {
+    return this.#state;
+  }
+
+  /** Rotate as soon as the rules allow. */
+  rotate(): void {
+    this.#input({ kind: 'rotateNow' });
+  }
+
+  /** Leave every earlier address. */
+  emergency(isHard: boolean): void {
+    this.#input({ kind: 'emergency', isHard });
+  }
+
+  /** Stop: sessions are told that they can be resumed, then the ports are freed. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#alarm.set(undefined);
+    this.#core.onVerified = () => {};
+    this.#core.noticeFor = () => undefined;
+    this.#core.driver.close();
+    await Promise.all([...this.#listeners.values()].map(listener => listener.close()));
+  }
+
+  // ---- the machine ----
+
+  /** One input behind the other: what an output gives back waits for the outputs beside it. */
+  #input(input: RotationInput): void {
+    this.#inputs.push(input);
+    if (this.#running || this.#closed) return;
+    this.#running = true;
+    for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+      const [state, outputs] = step(this.#state, next, readNow());
+      this.#state = state;
+      for (const output of outputs) this.#perform(output);
+    }
+    this.#running = false;
+    this.#alarm.set(deadline(this.#state));
+  }
+
+  #perform(output: RotationOutput): void {
+    const { driver } = this.#core;
+    switch (output.kind) {
+      case 'commit':
+        this.#commit(output.id, output.journal);
+        break;
+      case 'draw':
+        this.#input({ kind: 'drawn', entropy: native.randomBytes(PORT_ENTROPY_BYTES) });
+        break;
+      case 'listen':
+        void this.#listen(output.port, output.epoch);
+        break;
+      case 'unlisten':
+        this.#unlisten(output.port);
+        break;
+      case 'swapTls': {
+        const keys = this.#keys.get(output.epoch);
+        if (keys !== undefined) this.#listeners.get(output.port)?.setIdentity(tlsIdentity(keys.tlsKey));
+        break;
+      }
+      case 'map':
+      case 'unmap':
+        // `isMapped` is false: the machine does not ask.
+        break;
+      case 'publish':
+        this.#core.options.log.info('record-published', { sequence: output.record.sequence });
+        void this.#core.publish();
+        this.#ready?.resolve();
+        this.#ready = undefined;
+        break;
+      case 'notify':
+        this.#notify(output.notice);
+        break;
+      case 'setPrimary':
+        this.#primary = output.port;
+        break;
+      case 'retire':
+        driver.step({ kind: 'endEpoch', epoch: output.epoch });
+        this.#keys.delete(output.epoch);
+        break;
+      case 'checkClock':
+        // No time server is configured: nobody can tell.
+        this.#input({ kind: 'clockChecked', offsetMs: undefined });
+        break;
+      case 'note':
+        this.#note(output.note);
+    }
+  }
+
+  /** The journal, the keys of a new epoch and a new record become durable in one step. @impl RT-101~1, CF-022~1 */
+  #commit(id: number, journal: Journal): void {
+    const core = this.#core;
+    const { constants } = core.options;
+    const wallMs = Date.now();
+    for (const { epoch } of journal.places) {
+      if (!this.#keys.has(epoch)) this.#keys.set(epoch, freshEpochKeys(epoch, wallMs));
+    }
+    const fresh = [native.randomBytes(32), native.randomBytes(32)] as const;
+    const before = core.rotation?.channelKeys;
+    const isNew = journal.record !== undefined && journal.record.sequence !== core.record?.name.sequence;
+    const channelKeys =
+      isNew || before === undefined ? rollChannelKeys(native, constants, before, fresh, wallMs) : before;
+    const record =
+      isNew && journal.record !== undefined
+        ? makeHostRecord(native, journal.record, {
+            identity: core.identity,
+            keys: [...this.#keys.values()],
+            channelKeys,
+            place: this.#place,
+          })
+        : core.record;
+    const keys = journal.places.flatMap(({ epoch }) => this.#keys.get(epoch) ?? []);
+    const state: RotationState = { journal, keys, channelKeys, payload: record?.payload };
+    core.commitRotation(state, record).then(
+      () => {
+        for (const { accessKey } of keys) core.driver.step({ kind: 'acceptEpoch', accessKey });
+        this.#input({ kind: 'committed', id });
+      },
+      reason => {
+        core.options.log.error('rotation-not-stored', { why: asError(reason) });
+        this.#input({ kind: 'commitFailed', id });
+      },
+    );
+  }
+
+  async #listen(port: number, epoch: number): Promise<void> {
+    const { options, driver } = this.#core;
+    const keys = this.#keys.get(epoch);
+    if (keys === undefined) throw failure(ErrorCode.INTERNAL, `no keys of epoch ${epoch}`);
+    const identity = tlsIdentity(keys.tlsKey);
+    const host = options.listen ?? '::';
+    try {
+      const preauthConnectionsMax = PREAUTH_CONNECTIONS_MAX;
+      const listener = await Listener.open({ host, port, identity, preauthConnectionsMax }, driver);
+      if (this.#closed) {
+        await listener.close();
+        return;
+      }
+      this.#listeners.set(port, listener);
+      this.#input({ kind: 'bound', port });
+    } catch (cause) {
+      const code = systemCode(cause) ?? 'unknown';
+      options.log.warn('bind-failed', { port, code });
+      const isTaken = code === 'EADDRINUSE' || code === 'EACCES';
+      if (this.#ready !== undefined && (options.port !== undefined || !isTaken)) {
+        this.#ready.reject(
+          failure(ErrorCode.NO_PORT, `cannot listen on ${host} port ${port} (${code})`, cause),
+        );
+        return;
+      }
+      this.#input({ kind: 'bindFailed', port });
+    }
+  }
+
+  #unlisten(port: number): void {
+    const listener = this.#listeners.get(port);
+    this.#listeners.delete(port);
+    this.#core.driver.endPaths(port);
+    listener?.close().catch(() => undefined);
+  }
+
+  #notify(notice: Notice): void {
+    const head = headOf(this.#state);
+    if (head === undefined) return;
+    const isElsewhere = (port: number, epoch: number): boolean => port !== head.port || epoch !== head.epoch;
+    this.#core.driver.notify(this.#noticeMessage(notice), isElsewhere);
+  }
+
+  #noticeFor(port: number, epoch: number): RotationNotice | undefined {
+    const notice = noticeFor(this.#state, { port, epoch }, readNow());
+    return notice === undefined ? undefined : this.#noticeMessage(notice);
+  }
+
+  #noticeMessage({ kind, rotatesInMs, oldEndsInMs, sequence }: Notice): RotationNotice {
+    const envelope = sequence === undefined ? undefined : this.#core.record?.envelope;
+    return create(RotationNoticeSchema, {
+      kind: KINDS[kind],
+      rotatesInMs,
+      oldEndsInMs,
+      ...(envelope === undefined ? {} : { envelope }),
+    });
+  }
+
+  #note(note: Note): void {
+    const { log } = this.#core.options;
+    this.history.push({ atMs: Date.now(), note });
+    if (this.history.length > HISTORY_MAX) this.history.shift();
+    const { what, ...fields } = note;
+    const isNews = what === 'rotated' || what === 'retired' || what === 'emergency-ended';
+    if (isNews) log.info(what, fields);
+    else log.warn(what, fields);
+    const isHopeless = what === 'held' && 'why' in note && note.why === 'no-port';
+    if (isHopeless) this.#ready?.reject(failure(ErrorCode.NO_PORT, 'no port of the range could be had'));
+  }
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
+
+/** Whether a record lists these addresses and stores. */
+function isSamePlace({ record }: HostRecord, place: HostPlace): boolean {
+  const listed = [...new Set(record.endpoints.map(({ host }) => host))];
+  return (
+    JSON.stringify(listed) === JSON.stringify([...new Set(place.addresses)]) &&
+    JSON.stringify(record.stores) === JSON.stringify(place.stores)
+  );
+}
+
+/** A restored backup would speak with the voice of the past: it serves nobody. @impl RT-007~1 */
+async function refuseOldDatabase(core: HostCore): Promise<void> {
+  const own = core.record?.name;
+  for (const seen of await core.publisher.survey(SURVEY_MS)) {
+    if (seen === undefined || !isDatabaseOld(native, own, seen)) continue;
+    throw failure(
+      ErrorCode.DATABASE_OLD,
+      `a store holds record ${seen.sequence} of this host, and its database knows ${own?.sequence ?? 'none'}: it was restored from a backup, or two hosts share one identity`,
+    );
+  }
+}
