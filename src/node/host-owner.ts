@@ -1,5 +1,10 @@
 /** Owns a host's data directory: answers the control socket, serving or not. Chapter: spec/12-control.md. */
-import { ControlProgram } from '../gen/clawchat/v1/control_pb.ts';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import {
+  type ControlNoteSchema,
+  type ControlPlaceSchema,
+  ControlProgram,
+} from '../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, isFault } from '../protocol/fault.ts';
 import { encodeBundle, inviteText } from '../protocol/invite.ts';
@@ -7,7 +12,7 @@ import type { RequestBody, ResponseInit } from './control.ts';
 import { failure } from './failure.ts';
 import { HostCore, type HostOptions } from './host/core.ts';
 import { isNextIdentityExported, moveNextIdentity } from './host/identity.ts';
-import { Moving } from './host/moving.ts';
+import { type HistoryNote, Moving } from './host/moving.ts';
 import { native } from './native.ts';
 import { attachOrOwn, type Owner } from './owner.ts';
 import { SCHEMA_VERSION } from './store.ts';
@@ -46,6 +51,12 @@ class HostOwner implements Owner {
         const device = Buffer.from(request.value.deviceId).toString('hex');
         return { case: 'revoked', value: { existed: await this.core.revoke(device) } };
       }
+      case 'rotate':
+        this.#onNetwork().rotate();
+        return { case: 'rotating', value: { phase: this.#onNetwork().state.phase } };
+      case 'emergency':
+        this.#onNetwork().emergency(request.value.hard);
+        return { case: 'rotating', value: { phase: this.#onNetwork().state.phase } };
       case 'stop':
         // The answer leaves before the socket goes.
         setImmediate(this.#stop);
@@ -58,6 +69,11 @@ class HostOwner implements Owner {
   async close(): Promise<void> {
     await this.#serving?.close();
     await this.core.close();
+  }
+
+  #onNetwork(): Moving {
+    if (this.#serving !== undefined) return this.#serving;
+    throw failure(ErrorCode.USAGE, 'no host runs on this data directory, so nothing can move');
   }
 
   async #status(): Promise<ResponseInit> {
@@ -88,6 +104,9 @@ class HostOwner implements Owner {
           verifiedAtMs: BigInt(stores[index]?.verified?.at ?? 0),
         })),
         nextIdentityExported: exported,
+        phase: this.#serving?.state.phase ?? '',
+        places: places(this.#serving, core.driver.pathsByPort),
+        history: this.#serving?.history.map(historyNote) ?? [],
         warnings: [
           ...core.alarms,
           ...(exported
@@ -197,4 +216,26 @@ export async function serveHost(options: HostOptions, ready: (about: Ready) => v
 /** Move the next identity key into a file; works whether a host runs or not, as it only touches that key's file. */
 export async function exportNextIdentity(options: HostOptions, file: string): Promise<void> {
   await moveNextIdentity(options.directory, file);
+}
+
+function places(
+  moving: Moving | undefined,
+  paths: ReadonlyMap<number, number>,
+): MessageInitShape<typeof ControlPlaceSchema>[] {
+  const state = moving?.state;
+  if (state === undefined) return [];
+  return state.places.map(({ port, epoch, role, listedUntil }) => ({
+    port,
+    epoch: BigInt(epoch),
+    role,
+    open: state.ports.some(known => known.port === port && known.listener === 'open'),
+    paths: paths.get(port) ?? 0,
+    listedUntilMs: BigInt(listedUntil?.wall ?? 0),
+  }));
+}
+
+function historyNote({ atMs, note }: HistoryNote): MessageInitShape<typeof ControlNoteSchema> {
+  const { what, ...rest } = note;
+  const detail = Object.entries(rest).map(([name, value]) => `${name} ${value}`);
+  return { atMs: BigInt(atMs), what, detail: detail.join(', ') };
 }

@@ -125,7 +125,7 @@ function nobody(directory: string, wish: Wish): ClawChatError {
  * Whether a request may be asked again of the next owner when nobody knows whether the last one did it. An owner that
  * went away while it was asked to stop has stopped, and the next one must not.
  *
- * @impl CT-041~1
+ * @impl CT-041~2
  */
 const REPEATABLE: Readonly<Record<RequestInit['case'], boolean>> = {
   hello: false,
@@ -141,6 +141,9 @@ const REPEATABLE: Readonly<Record<RequestInit['case'], boolean>> = {
   history: true,
   ping: true,
   inspect: true,
+  // One that was lost may have begun; asking again begins another.
+  rotate: false,
+  emergency: false,
 };
 
 /** Whoever answers at present: this process or another. */

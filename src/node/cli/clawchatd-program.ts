@@ -4,6 +4,7 @@ import { type ControlDevice, ControlProgram } from '../../gen/clawchat/v1/contro
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { INVITE_LIFE_MS, INVITE_LIFE_MS_MAX } from '../../gen/constants.ts';
 import { parseInterval } from '../../protocol/rotation-interval.ts';
+import type { RequestInit } from '../control.ts';
 import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
 import { exportNextIdentity, type HostOptions, openHostOwner, serveHost } from '../host-owner.ts';
@@ -200,6 +201,19 @@ async function identity(call: Call): Promise<number> {
   return EXIT_OK;
 }
 
+async function move(call: Call, body: RequestInit): Promise<number> {
+  await reach(
+    call,
+    async link => {
+      const { phase } = expectAnswer(await link.call(body), 'rotating');
+      if (call.on('json')) jsonLine({ rotating: true, phase });
+      else line(`Under way (${phase}); to see how it goes: clawchatd status`);
+    },
+    'attach',
+  );
+  return EXIT_OK;
+}
+
 const COMMANDS: readonly Command[] = [
   {
     name: '',
@@ -236,6 +250,26 @@ const COMMANDS: readonly Command[] = [
     summary: 'remove a device, by its id, the beginning of its id, or its name',
     options: {},
     run: revoke,
+  },
+  {
+    name: 'rotate',
+    words: '',
+    count: [0, 0],
+    summary: 'move to another port as soon as the rules allow',
+    options: {},
+    run: call => move(call, { case: 'rotate', value: {} }),
+  },
+  {
+    name: 'emergency',
+    words: '',
+    count: [0, 0],
+    summary: 'leave every earlier address now, with new keys',
+    details: [
+      'For when the address is attacked or known. People inside stay; people outside find the host again through a store.',
+      'Earlier addresses end after a minute, but not before a store has the new one - unless --hard.',
+    ],
+    options: { hard: { help: 'end them after a minute whether or not a store has the new address' } },
+    run: call => move(call, { case: 'emergency', value: { hard: call.on('hard') } }),
   },
   { name: 'stop', words: '', count: [0, 0], summary: 'stop the running host', options: {}, run: stop },
   {

@@ -2,7 +2,10 @@
 import type { ControlHostStatus } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
-import { fromNow, hex, jsonLine, line } from './output.ts';
+import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
+
+/** How much of the history people see; JSON has all of it. */
+const HISTORY_SHOWN = 8;
 
 /** Print it for people, or as one JSON value whose names are part of the interface. */
 export function describeHost(status: ControlHostStatus, json: boolean): void {
@@ -28,6 +31,16 @@ export function describeHost(status: ControlHostStatus, json: boolean): void {
       invites: status.invites,
       stores,
       next_identity_exported: status.nextIdentityExported,
+      phase: status.phase,
+      places: status.places.map(place => ({
+        port: place.port,
+        epoch: place.epoch,
+        role: place.role,
+        open: place.open,
+        paths: place.paths,
+        listed_until_ms: place.listedUntilMs,
+      })),
+      history: status.history.map(({ atMs, what, detail }) => ({ at_ms: atMs, what, detail })),
       warnings: status.warnings,
     });
     return;
@@ -39,12 +52,21 @@ export function describeHost(status: ControlHostStatus, json: boolean): void {
   );
   if (status.addresses.length > 0) line(`addresses  ${status.addresses.join(', ')}`);
   line(
-    `record     number ${status.sequence}, epoch ${status.epoch}, renews ${fromNow(status.nextRotationAtMs, now)}`,
+    `record     number ${status.sequence}, epoch ${status.epoch}, moves ${fromNow(status.nextRotationAtMs, now)} (${status.phase})`,
   );
+  for (const place of status.places) {
+    const until = place.role === 'old' ? `, promised until ${fromNow(place.listedUntilMs, now)}` : '';
+    line(
+      `port       ${place.port} ${place.role}, ${place.open ? 'open' : 'closed'}, ${place.paths} paths${until}`,
+    );
+  }
   line(`devices    ${status.devices}, ${status.connected} connected; ${status.invites} invites open`);
   for (const store of stores) {
     const state = store.error ?? `verified ${fromNow(store.verified_at_ms, now)}`;
     line(`store      ${store.name}: ${state}`);
+  }
+  for (const note of status.history.slice(-HISTORY_SHOWN)) {
+    line(`history    ${timeText(note.atMs)}  ${note.what}${note.detail === '' ? '' : `: ${note.detail}`}`);
   }
   for (const warning of status.warnings) line(`warning    ${warning}`);
 }

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file clawchat/v1/control.proto.
  */
 export const file_clawchat_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("ChljbGF3Y2hhdC92MS9jb250cm9sLnByb3RvEgtjbGF3Y2hhdC52MSKSBQoOQ29udHJvbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIqCgVoZWxsbxgCIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xIZWxsb0gAEiwKBmNhbmNlbBgDIAEoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xDYW5jZWxIABIzCgZzdGF0dXMYBCABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sU3RhdHVzUmVxdWVzdEgAEjUKB2RldmljZXMYBSABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlc1JlcXVlc3RIABIzCgZpbnZpdGUYBiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sSW52aXRlUmVxdWVzdEgAEjMKBnJldm9rZRgHIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSZXZva2VSZXF1ZXN0SAASLwoEc3RvcBgIIAEoCzIfLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9wUmVxdWVzdEgAEi8KBHNlbmQYCSABKAsyHy5jbGF3Y2hhdC52MS5Db250cm9sU2VuZFJlcXVlc3RIABIzCgZsaXN0ZW4YCiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sTGlzdGVuUmVxdWVzdEgAEjUKB2hpc3RvcnkYCyABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sSGlzdG9yeVJlcXVlc3RIABIvCgRwaW5nGAwgASgLMh8uY2xhd2NoYXQudjEuQ29udHJvbFBpbmdSZXF1ZXN0SAASNQoHaW5zcGVjdBgNIAEoCzIiLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnNwZWN0UmVxdWVzdEgAQgYKBGJvZHkihwYKD0NvbnRyb2xSZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgNEgsKA2VuZBgCIAEoCBIqCgVlcnJvchgDIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xFcnJvckgAEi4KB3dlbGNvbWUYBCABKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sV2VsY29tZUgAEjUKC2hvc3Rfc3RhdHVzGAUgASgLMh4uY2xhd2NoYXQudjEuQ29udHJvbEhvc3RTdGF0dXNIABI5Cg1jbGllbnRfc3RhdHVzGAYgASgLMiAuY2xhd2NoYXQudjEuQ29udHJvbENsaWVudFN0YXR1c0gAEi4KB2RldmljZXMYByABKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlc0gAEiwKBmludml0ZRgIIAEoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnZpdGVIABIuCgdyZXZva2VkGAkgASgLMhsuY2xhd2NoYXQudjEuQ29udHJvbFJldm9rZWRIABIwCghzdG9wcGluZxgKIAEoCzIcLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9wcGluZ0gAEigKBHNlbnQYCyABKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sU2VudEgAEioKBWl0ZW1zGAwgASgLMhkuY2xhd2NoYXQudjEuQ29udHJvbEl0ZW1zSAASJgoDZ2FwGA0gASgLMhcuY2xhd2NoYXQudjEuQ29udHJvbEdhcEgAEjEKCWNhdWdodF91cBgOIAEoCzIcLmNsYXdjaGF0LnYxLkNvbnRyb2xDYXVnaHRVcEgAEi4KB2hpc3RvcnkYDyABKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sSGlzdG9yeUgAEigKBHBvbmcYECABKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sUG9uZ0gAEjIKCWluc3BlY3RlZBgRIAEoCzIdLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnNwZWN0ZWRIAEIGCgRib2R5IkIKDENvbnRyb2xFcnJvchIkCgRjb2RlGAEgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEgwKBHRleHQYAiABKAkibwoMQ29udHJvbEhlbGxvEhAKCHByb3RvY29sGAEgASgNEiwKB3Byb2dyYW0YAiABKA4yGy5jbGF3Y2hhdC52MS5Db250cm9sUHJvZ3JhbRIPCgd2ZXJzaW9uGAMgASgJEg4KBnNjaGVtYRgEIAEoDSKQAQoOQ29udHJvbFdlbGNvbWUSEAoIcHJvdG9jb2wYASABKA0SLAoHcHJvZ3JhbRgCIAEoDjIbLmNsYXdjaGF0LnYxLkNvbnRyb2xQcm9ncmFtEg8KB3ZlcnNpb24YAyABKAkSDgoGc2NoZW1hGAQgASgNEgsKA3BpZBgFIAEoDRIQCghyZXNpZGVudBgGIAEoCCIPCg1Db250cm9sQ2FuY2VsIhYKFENvbnRyb2xTdGF0dXNSZXF1ZXN0ItcCChFDb250cm9sSG9zdFN0YXR1cxIRCglzZXJ2ZXJfaWQYASABKAwSDwoHc2VydmluZxgCIAEoCBIVCg1zdGFydGVkX2F0X21zGAMgASgEEg0KBWVwb2NoGAQgASgEEhAKCHNlcXVlbmNlGAUgASgEEgwKBHBvcnQYBiABKA0SEQoJYWRkcmVzc2VzGAcgAygJEhsKE25leHRfcm90YXRpb25fYXRfbXMYCCABKAQSFgoOdmFsaWRfdW50aWxfbXMYCSABKAQSDwoHZGV2aWNlcxgKIAEoDRIRCgljb25uZWN0ZWQYCyABKA0SDwoHaW52aXRlcxgMIAEoDRIpCgZzdG9yZXMYDSADKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sU3RvcmUSHgoWbmV4dF9pZGVudGl0eV9leHBvcnRlZBgOIAEoCBIQCgh3YXJuaW5ncxgPIAMoCSJ1CgxDb250cm9sU3RvcmUSDAoEbmFtZRgBIAEoCRIkCgRjb2RlGAIgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEhkKEXZlcmlmaWVkX3NlcXVlbmNlGAMgASgEEhYKDnZlcmlmaWVkX2F0X21zGAQgASgEIqgCChNDb250cm9sQ2xpZW50U3RhdHVzEg4KBmpvaW5lZBgBIAEoCBIRCglzZXJ2ZXJfaWQYAiABKAwSEQoJZGV2aWNlX2lkGAMgASgMEgwKBG5hbWUYBCABKAkSKwoEbGluaxgFIAEoDjIdLmNsYXdjaGF0LnYxLkNvbnRyb2xMaW5rU3RhdGUSEAoIZW5kcG9pbnQYBiABKAkSEAoIc2VxdWVuY2UYByABKAQSFgoOdmFsaWRfdW50aWxfbXMYCCABKAQSFgoOdW5hY2tub3dsZWRnZWQYCSABKA0SDgoGY3Vyc29yGAogASgEEioKCmxhc3RfZXJyb3IYCyABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUSEAoId2FybmluZ3MYDCADKAkiFwoVQ29udHJvbERldmljZXNSZXF1ZXN0Ij0KDkNvbnRyb2xEZXZpY2VzEisKB2RldmljZXMYASADKAsyGi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlIpQBCg1Db250cm9sRGV2aWNlEhEKCWRldmljZV9pZBgBIAEoDBIMCgRuYW1lGAIgASgJEg8KB3BlbmRpbmcYAyABKAgSEQoJY29ubmVjdGVkGAQgASgIEhYKDmVucm9sbGVkX2F0X21zGAUgASgEEhcKD2xhc3Rfc2Vlbl9hdF9tcxgGIAEoBBINCgV3b3JkcxgHIAEoCSJFChRDb250cm9sSW52aXRlUmVxdWVzdBIMCgRuYW1lGAEgASgJEg8KB2xpZmVfbXMYAiABKAQSDgoGYnVuZGxlGAMgASgIImsKDUNvbnRyb2xJbnZpdGUSDgoGaW52aXRlGAEgASgJEg4KBmJ1bmRsZRgCIAEoDBIVCg1leHBpcmVzX2F0X21zGAMgASgEEhEKCXB1Ymxpc2hlZBgEIAEoCBIQCgh3YXJuaW5ncxgFIAMoCSIpChRDb250cm9sUmV2b2tlUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAwiIQoOQ29udHJvbFJldm9rZWQSDwoHZXhpc3RlZBgBIAEoCCIUChJDb250cm9sU3RvcFJlcXVlc3QiEQoPQ29udHJvbFN0b3BwaW5nIlgKEkNvbnRyb2xTZW5kUmVxdWVzdBISCgptZXNzYWdlX2lkGAEgASgMEgwKBHJvb20YAiABKAkSDAoEdGV4dBgDIAEoCRISCgpzZW50X2F0X21zGAQgASgEIh0KC0NvbnRyb2xTZW50Eg4KBmN1cnNvchgBIAEoBCJMChRDb250cm9sTGlzdGVuUmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQSEAoIZnJvbV9ub3cYAiABKAgSDAoEcm9vbRgDIAEoCSI3CgxDb250cm9sSXRlbXMSJwoFaXRlbXMYASADKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sSXRlbSKYAQoLQ29udHJvbEl0ZW0SDgoGY3Vyc29yGAEgASgEEgwKBHJvb20YAiABKAkSEQoJZGV2aWNlX2lkGAMgASgMEgwKBG5hbWUYBCABKAkSEgoKc2VudF9hdF9tcxgFIAEoBBIUCgxzdG9yZWRfYXRfbXMYBiABKAQSDAoEdGV4dBgHIAEoCRISCgptZXNzYWdlX2lkGAggASgMIjgKCkNvbnRyb2xHYXASFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhQKDGZpcnN0X2N1cnNvchgCIAEoBCIhCg9Db250cm9sQ2F1Z2h0VXASDgoGY3Vyc29yGAEgASgEIkoKFUNvbnRyb2xIaXN0b3J5UmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQSDQoFbGltaXQYAiABKA0SDAoEcm9vbRgDIAEoCSJHCg5Db250cm9sSGlzdG9yeRInCgVpdGVtcxgBIAMoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xJdGVtEgwKBG1vcmUYAiABKAgiFAoSQ29udHJvbFBpbmdSZXF1ZXN0IjYKC0NvbnRyb2xQb25nEhUKDXJvdW5kX3RyaXBfdXMYASABKA0SEAoIZW5kcG9pbnQYAiABKAkiMAoVQ29udHJvbEluc3BlY3RSZXF1ZXN0EhcKD2Nvbm5lY3Rpb25fZmlsZRgBIAEoDCIkChBDb250cm9sSW5zcGVjdGVkEhAKCGVudmVsb3BlGAEgASgMKmcKDkNvbnRyb2xQcm9ncmFtEh8KG0NPTlRST0xfUFJPR1JBTV9VTlNQRUNJRklFRBAAEhgKFENPTlRST0xfUFJPR1JBTV9IT1NUEAESGgoWQ09OVFJPTF9QUk9HUkFNX0NMSUVOVBACKrgBChBDb250cm9sTGlua1N0YXRlEiIKHkNPTlRST0xfTElOS19TVEFURV9VTlNQRUNJRklFRBAAEhsKF0NPTlRST0xfTElOS19TVEFURV9JRExFEAESIQodQ09OVFJPTF9MSU5LX1NUQVRFX0NPTk5FQ1RJTkcQAhIgChxDT05UUk9MX0xJTktfU1RBVEVfQ09OTkVDVEVEEAMSHgoaQ09OVFJPTF9MSU5LX1NUQVRFX1dBSVRJTkcQBGIGcHJvdG8z", [file_clawchat_v1_error]);
+  fileDesc("ChljbGF3Y2hhdC92MS9jb250cm9sLnByb3RvEgtjbGF3Y2hhdC52MSKCBgoOQ29udHJvbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIqCgVoZWxsbxgCIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xIZWxsb0gAEiwKBmNhbmNlbBgDIAEoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xDYW5jZWxIABIzCgZzdGF0dXMYBCABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sU3RhdHVzUmVxdWVzdEgAEjUKB2RldmljZXMYBSABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlc1JlcXVlc3RIABIzCgZpbnZpdGUYBiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sSW52aXRlUmVxdWVzdEgAEjMKBnJldm9rZRgHIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSZXZva2VSZXF1ZXN0SAASLwoEc3RvcBgIIAEoCzIfLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9wUmVxdWVzdEgAEi8KBHNlbmQYCSABKAsyHy5jbGF3Y2hhdC52MS5Db250cm9sU2VuZFJlcXVlc3RIABIzCgZsaXN0ZW4YCiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sTGlzdGVuUmVxdWVzdEgAEjUKB2hpc3RvcnkYCyABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sSGlzdG9yeVJlcXVlc3RIABIvCgRwaW5nGAwgASgLMh8uY2xhd2NoYXQudjEuQ29udHJvbFBpbmdSZXF1ZXN0SAASNQoHaW5zcGVjdBgNIAEoCzIiLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnNwZWN0UmVxdWVzdEgAEjMKBnJvdGF0ZRgOIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSb3RhdGVSZXF1ZXN0SAASOQoJZW1lcmdlbmN5GA8gASgLMiQuY2xhd2NoYXQudjEuQ29udHJvbEVtZXJnZW5jeVJlcXVlc3RIAEIGCgRib2R5IrkGCg9Db250cm9sUmVzcG9uc2USEgoKcmVxdWVzdF9pZBgBIAEoDRILCgNlbmQYAiABKAgSKgoFZXJyb3IYAyABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sRXJyb3JIABIuCgd3ZWxjb21lGAQgASgLMhsuY2xhd2NoYXQudjEuQ29udHJvbFdlbGNvbWVIABI1Cgtob3N0X3N0YXR1cxgFIAEoCzIeLmNsYXdjaGF0LnYxLkNvbnRyb2xIb3N0U3RhdHVzSAASOQoNY2xpZW50X3N0YXR1cxgGIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xDbGllbnRTdGF0dXNIABIuCgdkZXZpY2VzGAcgASgLMhsuY2xhd2NoYXQudjEuQ29udHJvbERldmljZXNIABIsCgZpbnZpdGUYCCABKAsyGi5jbGF3Y2hhdC52MS5Db250cm9sSW52aXRlSAASLgoHcmV2b2tlZBgJIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xSZXZva2VkSAASMAoIc3RvcHBpbmcYCiABKAsyHC5jbGF3Y2hhdC52MS5Db250cm9sU3RvcHBpbmdIABIoCgRzZW50GAsgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbFNlbnRIABIqCgVpdGVtcxgMIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xJdGVtc0gAEiYKA2dhcBgNIAEoCzIXLmNsYXdjaGF0LnYxLkNvbnRyb2xHYXBIABIxCgljYXVnaHRfdXAYDiABKAsyHC5jbGF3Y2hhdC52MS5Db250cm9sQ2F1Z2h0VXBIABIuCgdoaXN0b3J5GA8gASgLMhsuY2xhd2NoYXQudjEuQ29udHJvbEhpc3RvcnlIABIoCgRwb25nGBAgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbFBvbmdIABIyCglpbnNwZWN0ZWQYESABKAsyHS5jbGF3Y2hhdC52MS5Db250cm9sSW5zcGVjdGVkSAASMAoIcm90YXRpbmcYEiABKAsyHC5jbGF3Y2hhdC52MS5Db250cm9sUm90YXRpbmdIAEIGCgRib2R5IkIKDENvbnRyb2xFcnJvchIkCgRjb2RlGAEgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEgwKBHRleHQYAiABKAkibwoMQ29udHJvbEhlbGxvEhAKCHByb3RvY29sGAEgASgNEiwKB3Byb2dyYW0YAiABKA4yGy5jbGF3Y2hhdC52MS5Db250cm9sUHJvZ3JhbRIPCgd2ZXJzaW9uGAMgASgJEg4KBnNjaGVtYRgEIAEoDSKQAQoOQ29udHJvbFdlbGNvbWUSEAoIcHJvdG9jb2wYASABKA0SLAoHcHJvZ3JhbRgCIAEoDjIbLmNsYXdjaGF0LnYxLkNvbnRyb2xQcm9ncmFtEg8KB3ZlcnNpb24YAyABKAkSDgoGc2NoZW1hGAQgASgNEgsKA3BpZBgFIAEoDRIQCghyZXNpZGVudBgGIAEoCCIPCg1Db250cm9sQ2FuY2VsIhYKFENvbnRyb2xTdGF0dXNSZXF1ZXN0IrwDChFDb250cm9sSG9zdFN0YXR1cxIRCglzZXJ2ZXJfaWQYASABKAwSDwoHc2VydmluZxgCIAEoCBIVCg1zdGFydGVkX2F0X21zGAMgASgEEg0KBWVwb2NoGAQgASgEEhAKCHNlcXVlbmNlGAUgASgEEgwKBHBvcnQYBiABKA0SEQoJYWRkcmVzc2VzGAcgAygJEhsKE25leHRfcm90YXRpb25fYXRfbXMYCCABKAQSFgoOdmFsaWRfdW50aWxfbXMYCSABKAQSDwoHZGV2aWNlcxgKIAEoDRIRCgljb25uZWN0ZWQYCyABKA0SDwoHaW52aXRlcxgMIAEoDRIpCgZzdG9yZXMYDSADKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sU3RvcmUSHgoWbmV4dF9pZGVudGl0eV9leHBvcnRlZBgOIAEoCBIQCgh3YXJuaW5ncxgPIAMoCRINCgVwaGFzZRgQIAEoCRIpCgZwbGFjZXMYESADKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sUGxhY2USKQoHaGlzdG9yeRgSIAMoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xOb3RlIm8KDENvbnRyb2xQbGFjZRIMCgRwb3J0GAEgASgNEg0KBWVwb2NoGAIgASgEEgwKBHJvbGUYAyABKAkSDAoEb3BlbhgEIAEoCBINCgVwYXRocxgFIAEoDRIXCg9saXN0ZWRfdW50aWxfbXMYBiABKAQiOgoLQ29udHJvbE5vdGUSDQoFYXRfbXMYASABKAQSDAoEd2hhdBgCIAEoCRIOCgZkZXRhaWwYAyABKAkidQoMQ29udHJvbFN0b3JlEgwKBG5hbWUYASABKAkSJAoEY29kZRgCIAEoDjIWLmNsYXdjaGF0LnYxLkVycm9yQ29kZRIZChF2ZXJpZmllZF9zZXF1ZW5jZRgDIAEoBBIWCg52ZXJpZmllZF9hdF9tcxgEIAEoBCKoAgoTQ29udHJvbENsaWVudFN0YXR1cxIOCgZqb2luZWQYASABKAgSEQoJc2VydmVyX2lkGAIgASgMEhEKCWRldmljZV9pZBgDIAEoDBIMCgRuYW1lGAQgASgJEisKBGxpbmsYBSABKA4yHS5jbGF3Y2hhdC52MS5Db250cm9sTGlua1N0YXRlEhAKCGVuZHBvaW50GAYgASgJEhAKCHNlcXVlbmNlGAcgASgEEhYKDnZhbGlkX3VudGlsX21zGAggASgEEhYKDnVuYWNrbm93bGVkZ2VkGAkgASgNEg4KBmN1cnNvchgKIAEoBBIqCgpsYXN0X2Vycm9yGAsgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEhAKCHdhcm5pbmdzGAwgAygJIhcKFUNvbnRyb2xEZXZpY2VzUmVxdWVzdCI9Cg5Db250cm9sRGV2aWNlcxIrCgdkZXZpY2VzGAEgAygLMhouY2xhd2NoYXQudjEuQ29udHJvbERldmljZSKUAQoNQ29udHJvbERldmljZRIRCglkZXZpY2VfaWQYASABKAwSDAoEbmFtZRgCIAEoCRIPCgdwZW5kaW5nGAMgASgIEhEKCWNvbm5lY3RlZBgEIAEoCBIWCg5lbnJvbGxlZF9hdF9tcxgFIAEoBBIXCg9sYXN0X3NlZW5fYXRfbXMYBiABKAQSDQoFd29yZHMYByABKAkiRQoUQ29udHJvbEludml0ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIPCgdsaWZlX21zGAIgASgEEg4KBmJ1bmRsZRgDIAEoCCJrCg1Db250cm9sSW52aXRlEg4KBmludml0ZRgBIAEoCRIOCgZidW5kbGUYAiABKAwSFQoNZXhwaXJlc19hdF9tcxgDIAEoBBIRCglwdWJsaXNoZWQYBCABKAgSEAoId2FybmluZ3MYBSADKAkiKQoUQ29udHJvbFJldm9rZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgMIiEKDkNvbnRyb2xSZXZva2VkEg8KB2V4aXN0ZWQYASABKAgiFAoSQ29udHJvbFN0b3BSZXF1ZXN0IhEKD0NvbnRyb2xTdG9wcGluZyJYChJDb250cm9sU2VuZFJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoDBIMCgRyb29tGAIgASgJEgwKBHRleHQYAyABKAkSEgoKc2VudF9hdF9tcxgEIAEoBCIdCgtDb250cm9sU2VudBIOCgZjdXJzb3IYASABKAQiTAoUQ29udHJvbExpc3RlblJlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhAKCGZyb21fbm93GAIgASgIEgwKBHJvb20YAyABKAkiNwoMQ29udHJvbEl0ZW1zEicKBWl0ZW1zGAEgAygLMhguY2xhd2NoYXQudjEuQ29udHJvbEl0ZW0imAEKC0NvbnRyb2xJdGVtEg4KBmN1cnNvchgBIAEoBBIMCgRyb29tGAIgASgJEhEKCWRldmljZV9pZBgDIAEoDBIMCgRuYW1lGAQgASgJEhIKCnNlbnRfYXRfbXMYBSABKAQSFAoMc3RvcmVkX2F0X21zGAYgASgEEgwKBHRleHQYByABKAkSEgoKbWVzc2FnZV9pZBgIIAEoDCI4CgpDb250cm9sR2FwEhQKDGFmdGVyX2N1cnNvchgBIAEoBBIUCgxmaXJzdF9jdXJzb3IYAiABKAQiIQoPQ29udHJvbENhdWdodFVwEg4KBmN1cnNvchgBIAEoBCJKChVDb250cm9sSGlzdG9yeVJlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEg0KBWxpbWl0GAIgASgNEgwKBHJvb20YAyABKAkiRwoOQ29udHJvbEhpc3RvcnkSJwoFaXRlbXMYASADKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sSXRlbRIMCgRtb3JlGAIgASgIIhQKEkNvbnRyb2xQaW5nUmVxdWVzdCI2CgtDb250cm9sUG9uZxIVCg1yb3VuZF90cmlwX3VzGAEgASgNEhAKCGVuZHBvaW50GAIgASgJIjAKFUNvbnRyb2xJbnNwZWN0UmVxdWVzdBIXCg9jb25uZWN0aW9uX2ZpbGUYASABKAwiJAoQQ29udHJvbEluc3BlY3RlZBIQCghlbnZlbG9wZRgBIAEoDCIWChRDb250cm9sUm90YXRlUmVxdWVzdCInChdDb250cm9sRW1lcmdlbmN5UmVxdWVzdBIMCgRoYXJkGAEgASgIIiAKD0NvbnRyb2xSb3RhdGluZxINCgVwaGFzZRgBIAEoCSpnCg5Db250cm9sUHJvZ3JhbRIfChtDT05UUk9MX1BST0dSQU1fVU5TUEVDSUZJRUQQABIYChRDT05UUk9MX1BST0dSQU1fSE9TVBABEhoKFkNPTlRST0xfUFJPR1JBTV9DTElFTlQQAiq4AQoQQ29udHJvbExpbmtTdGF0ZRIiCh5DT05UUk9MX0xJTktfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdDT05UUk9MX0xJTktfU1RBVEVfSURMRRABEiEKHUNPTlRST0xfTElOS19TVEFURV9DT05ORUNUSU5HEAISIAocQ09OVFJPTF9MSU5LX1NUQVRFX0NPTk5FQ1RFRBADEh4KGkNPTlRST0xfTElOS19TVEFURV9XQUlUSU5HEARiBnByb3RvMw", [file_clawchat_v1_error]);
 
 /**
  * What an attacher says to the owner. One of these is one message of the
@@ -134,6 +134,22 @@ export type ControlRequest = Message<"clawchat.v1.ControlRequest"> & {
      */
     value: ControlInspectRequest;
     case: "inspect";
+  } | {
+    /**
+     * Host: move to another port as soon as the rules allow. Answered by `rotating`.
+     *
+     * @generated from field: clawchat.v1.ControlRotateRequest rotate = 14;
+     */
+    value: ControlRotateRequest;
+    case: "rotate";
+  } | {
+    /**
+     * Host: leave every earlier address. Answered by `rotating`.
+     *
+     * @generated from field: clawchat.v1.ControlEmergencyRequest emergency = 15;
+     */
+    value: ControlEmergencyRequest;
+    case: "emergency";
   } | { case: undefined; value?: undefined };
 };
 
@@ -292,6 +308,14 @@ export type ControlResponse = Message<"clawchat.v1.ControlResponse"> & {
      */
     value: ControlInspected;
     case: "inspected";
+  } | {
+    /**
+     * Answers `rotate` and `emergency`.
+     *
+     * @generated from field: clawchat.v1.ControlRotating rotating = 18;
+     */
+    value: ControlRotating;
+    case: "rotating";
   } | { case: undefined; value?: undefined };
 };
 
@@ -570,6 +594,27 @@ export type ControlHostStatus = Message<"clawchat.v1.ControlHostStatus"> & {
    * @generated from field: repeated string warnings = 15;
    */
   warnings: string[];
+
+  /**
+   * What the rotation waits for, such as "resting" or "grace"; empty while it serves nobody.
+   *
+   * @generated from field: string phase = 16;
+   */
+  phase: string;
+
+  /**
+   * The ports that are open or are to be: at most 3.
+   *
+   * @generated from field: repeated clawchat.v1.ControlPlace places = 17;
+   */
+  places: ControlPlace[];
+
+  /**
+   * What happened to the rotation in this process, oldest first: at most 128.
+   *
+   * @generated from field: repeated clawchat.v1.ControlNote history = 18;
+   */
+  history: ControlNote[];
 };
 
 /**
@@ -578,6 +623,97 @@ export type ControlHostStatus = Message<"clawchat.v1.ControlHostStatus"> & {
  */
 export const ControlHostStatusSchema: GenMessage<ControlHostStatus> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_control, 7);
+
+/**
+ * One port of a host.
+ *
+ * @generated from message clawchat.v1.ControlPlace
+ */
+export type ControlPlace = Message<"clawchat.v1.ControlPlace"> & {
+  /**
+   * TCP port.
+   *
+   * @generated from field: uint32 port = 1;
+   */
+  port: number;
+
+  /**
+   * The epoch whose keys it uses, below 2^53.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * "primary", "next" or "old".
+   *
+   * @generated from field: string role = 3;
+   */
+  role: string;
+
+  /**
+   * True while it listens.
+   *
+   * @generated from field: bool open = 4;
+   */
+  open: boolean;
+
+  /**
+   * Paths on it.
+   *
+   * @generated from field: uint32 paths = 5;
+   */
+  paths: number;
+
+  /**
+   * Until when records promise it, Unix milliseconds; 0 for never.
+   *
+   * @generated from field: uint64 listed_until_ms = 6;
+   */
+  listedUntilMs: bigint;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlPlace.
+ * Use `create(ControlPlaceSchema)` to create a new message.
+ */
+export const ControlPlaceSchema: GenMessage<ControlPlace> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 8);
+
+/**
+ * Something that happened to the rotation.
+ *
+ * @generated from message clawchat.v1.ControlNote
+ */
+export type ControlNote = Message<"clawchat.v1.ControlNote"> & {
+  /**
+   * When, Unix milliseconds.
+   *
+   * @generated from field: uint64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * What, such as "rotated" or "held".
+   *
+   * @generated from field: string what = 2;
+   */
+  what: string;
+
+  /**
+   * What belongs to it, for people: such as "epoch 4, port 50123".
+   *
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlNote.
+ * Use `create(ControlNoteSchema)` to create a new message.
+ */
+export const ControlNoteSchema: GenMessage<ControlNote> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 9);
 
 /**
  * How a store stands.
@@ -619,7 +755,7 @@ export type ControlStore = Message<"clawchat.v1.ControlStore"> & {
  * Use `create(ControlStoreSchema)` to create a new message.
  */
 export const ControlStoreSchema: GenMessage<ControlStore> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 8);
+  messageDesc(file_clawchat_v1_control, 10);
 
 /**
  * How a client stands.
@@ -717,7 +853,7 @@ export type ControlClientStatus = Message<"clawchat.v1.ControlClientStatus"> & {
  * Use `create(ControlClientStatusSchema)` to create a new message.
  */
 export const ControlClientStatusSchema: GenMessage<ControlClientStatus> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 9);
+  messageDesc(file_clawchat_v1_control, 11);
 
 /**
  * Asks for the list of devices.
@@ -732,7 +868,7 @@ export type ControlDevicesRequest = Message<"clawchat.v1.ControlDevicesRequest">
  * Use `create(ControlDevicesRequestSchema)` to create a new message.
  */
 export const ControlDevicesRequestSchema: GenMessage<ControlDevicesRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 10);
+  messageDesc(file_clawchat_v1_control, 12);
 
 /**
  * The devices of a host.
@@ -753,7 +889,7 @@ export type ControlDevices = Message<"clawchat.v1.ControlDevices"> & {
  * Use `create(ControlDevicesSchema)` to create a new message.
  */
 export const ControlDevicesSchema: GenMessage<ControlDevices> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 11);
+  messageDesc(file_clawchat_v1_control, 13);
 
 /**
  * One device of a host.
@@ -816,7 +952,7 @@ export type ControlDevice = Message<"clawchat.v1.ControlDevice"> & {
  * Use `create(ControlDeviceSchema)` to create a new message.
  */
 export const ControlDeviceSchema: GenMessage<ControlDevice> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 12);
+  messageDesc(file_clawchat_v1_control, 14);
 
 /**
  * Asks for an invite.
@@ -851,7 +987,7 @@ export type ControlInviteRequest = Message<"clawchat.v1.ControlInviteRequest"> &
  * Use `create(ControlInviteRequestSchema)` to create a new message.
  */
 export const ControlInviteRequestSchema: GenMessage<ControlInviteRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 13);
+  messageDesc(file_clawchat_v1_control, 15);
 
 /**
  * A new invite. It is a secret, and the owner keeps no copy.
@@ -900,7 +1036,7 @@ export type ControlInvite = Message<"clawchat.v1.ControlInvite"> & {
  * Use `create(ControlInviteSchema)` to create a new message.
  */
 export const ControlInviteSchema: GenMessage<ControlInvite> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 14);
+  messageDesc(file_clawchat_v1_control, 16);
 
 /**
  * Asks to revoke a device. Revoking one that is not there changes nothing.
@@ -921,7 +1057,7 @@ export type ControlRevokeRequest = Message<"clawchat.v1.ControlRevokeRequest"> &
  * Use `create(ControlRevokeRequestSchema)` to create a new message.
  */
 export const ControlRevokeRequestSchema: GenMessage<ControlRevokeRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 15);
+  messageDesc(file_clawchat_v1_control, 17);
 
 /**
  * The device is revoked.
@@ -942,7 +1078,7 @@ export type ControlRevoked = Message<"clawchat.v1.ControlRevoked"> & {
  * Use `create(ControlRevokedSchema)` to create a new message.
  */
 export const ControlRevokedSchema: GenMessage<ControlRevoked> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 16);
+  messageDesc(file_clawchat_v1_control, 18);
 
 /**
  * Asks the owner to stop.
@@ -957,7 +1093,7 @@ export type ControlStopRequest = Message<"clawchat.v1.ControlStopRequest"> & {
  * Use `create(ControlStopRequestSchema)` to create a new message.
  */
 export const ControlStopRequestSchema: GenMessage<ControlStopRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 17);
+  messageDesc(file_clawchat_v1_control, 19);
 
 /**
  * The owner will stop.
@@ -972,7 +1108,7 @@ export type ControlStopping = Message<"clawchat.v1.ControlStopping"> & {
  * Use `create(ControlStoppingSchema)` to create a new message.
  */
 export const ControlStoppingSchema: GenMessage<ControlStopping> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 18);
+  messageDesc(file_clawchat_v1_control, 20);
 
 /**
  * Asks to send a message.
@@ -1015,7 +1151,7 @@ export type ControlSendRequest = Message<"clawchat.v1.ControlSendRequest"> & {
  * Use `create(ControlSendRequestSchema)` to create a new message.
  */
 export const ControlSendRequestSchema: GenMessage<ControlSendRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 19);
+  messageDesc(file_clawchat_v1_control, 21);
 
 /**
  * The host has committed the message.
@@ -1036,7 +1172,7 @@ export type ControlSent = Message<"clawchat.v1.ControlSent"> & {
  * Use `create(ControlSentSchema)` to create a new message.
  */
 export const ControlSentSchema: GenMessage<ControlSent> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 20);
+  messageDesc(file_clawchat_v1_control, 22);
 
 /**
  * Asks for messages as they come.
@@ -1072,7 +1208,7 @@ export type ControlListenRequest = Message<"clawchat.v1.ControlListenRequest"> &
  * Use `create(ControlListenRequestSchema)` to create a new message.
  */
 export const ControlListenRequestSchema: GenMessage<ControlListenRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 21);
+  messageDesc(file_clawchat_v1_control, 23);
 
 /**
  * Some messages.
@@ -1093,7 +1229,7 @@ export type ControlItems = Message<"clawchat.v1.ControlItems"> & {
  * Use `create(ControlItemsSchema)` to create a new message.
  */
 export const ControlItemsSchema: GenMessage<ControlItems> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 22);
+  messageDesc(file_clawchat_v1_control, 24);
 
 /**
  * A message of the history.
@@ -1163,7 +1299,7 @@ export type ControlItem = Message<"clawchat.v1.ControlItem"> & {
  * Use `create(ControlItemSchema)` to create a new message.
  */
 export const ControlItemSchema: GenMessage<ControlItem> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 23);
+  messageDesc(file_clawchat_v1_control, 25);
 
 /**
  * Messages between two cursors are no longer kept.
@@ -1191,7 +1327,7 @@ export type ControlGap = Message<"clawchat.v1.ControlGap"> & {
  * Use `create(ControlGapSchema)` to create a new message.
  */
 export const ControlGapSchema: GenMessage<ControlGap> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 24);
+  messageDesc(file_clawchat_v1_control, 26);
 
 /**
  * Everything stored so far has been sent.
@@ -1212,7 +1348,7 @@ export type ControlCaughtUp = Message<"clawchat.v1.ControlCaughtUp"> & {
  * Use `create(ControlCaughtUpSchema)` to create a new message.
  */
 export const ControlCaughtUpSchema: GenMessage<ControlCaughtUp> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 25);
+  messageDesc(file_clawchat_v1_control, 27);
 
 /**
  * Asks for a page of history.
@@ -1247,7 +1383,7 @@ export type ControlHistoryRequest = Message<"clawchat.v1.ControlHistoryRequest">
  * Use `create(ControlHistoryRequestSchema)` to create a new message.
  */
 export const ControlHistoryRequestSchema: GenMessage<ControlHistoryRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 26);
+  messageDesc(file_clawchat_v1_control, 28);
 
 /**
  * A page of history.
@@ -1275,7 +1411,7 @@ export type ControlHistory = Message<"clawchat.v1.ControlHistory"> & {
  * Use `create(ControlHistorySchema)` to create a new message.
  */
 export const ControlHistorySchema: GenMessage<ControlHistory> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 27);
+  messageDesc(file_clawchat_v1_control, 29);
 
 /**
  * Asks for one round trip to the host.
@@ -1290,7 +1426,7 @@ export type ControlPingRequest = Message<"clawchat.v1.ControlPingRequest"> & {
  * Use `create(ControlPingRequestSchema)` to create a new message.
  */
 export const ControlPingRequestSchema: GenMessage<ControlPingRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 28);
+  messageDesc(file_clawchat_v1_control, 30);
 
 /**
  * The host answered.
@@ -1318,7 +1454,7 @@ export type ControlPong = Message<"clawchat.v1.ControlPong"> & {
  * Use `create(ControlPongSchema)` to create a new message.
  */
 export const ControlPongSchema: GenMessage<ControlPong> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 29);
+  messageDesc(file_clawchat_v1_control, 31);
 
 /**
  * Asks to open a connection file.
@@ -1339,7 +1475,7 @@ export type ControlInspectRequest = Message<"clawchat.v1.ControlInspectRequest">
  * Use `create(ControlInspectRequestSchema)` to create a new message.
  */
 export const ControlInspectRequestSchema: GenMessage<ControlInspectRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 30);
+  messageDesc(file_clawchat_v1_control, 32);
 
 /**
  * What the file holds.
@@ -1360,7 +1496,64 @@ export type ControlInspected = Message<"clawchat.v1.ControlInspected"> & {
  * Use `create(ControlInspectedSchema)` to create a new message.
  */
 export const ControlInspectedSchema: GenMessage<ControlInspected> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 31);
+  messageDesc(file_clawchat_v1_control, 33);
+
+/**
+ * Asks to move to another port as soon as the rules allow.
+ *
+ * @generated from message clawchat.v1.ControlRotateRequest
+ */
+export type ControlRotateRequest = Message<"clawchat.v1.ControlRotateRequest"> & {
+};
+
+/**
+ * Describes the message clawchat.v1.ControlRotateRequest.
+ * Use `create(ControlRotateRequestSchema)` to create a new message.
+ */
+export const ControlRotateRequestSchema: GenMessage<ControlRotateRequest> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 34);
+
+/**
+ * Asks to leave every earlier address.
+ *
+ * @generated from message clawchat.v1.ControlEmergencyRequest
+ */
+export type ControlEmergencyRequest = Message<"clawchat.v1.ControlEmergencyRequest"> & {
+  /**
+   * True to leave them after a minute even if no store could be verified.
+   *
+   * @generated from field: bool hard = 1;
+   */
+  hard: boolean;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlEmergencyRequest.
+ * Use `create(ControlEmergencyRequestSchema)` to create a new message.
+ */
+export const ControlEmergencyRequestSchema: GenMessage<ControlEmergencyRequest> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 35);
+
+/**
+ * The rotation has begun, or waits its turn; `status` shows how it goes.
+ *
+ * @generated from message clawchat.v1.ControlRotating
+ */
+export type ControlRotating = Message<"clawchat.v1.ControlRotating"> & {
+  /**
+   * What the rotation waits for now.
+   *
+   * @generated from field: string phase = 1;
+   */
+  phase: string;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlRotating.
+ * Use `create(ControlRotatingSchema)` to create a new message.
+ */
+export const ControlRotatingSchema: GenMessage<ControlRotating> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 36);
 
 /**
  * The two programs that own data directories.
