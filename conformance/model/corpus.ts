@@ -6,13 +6,24 @@ import { gate } from './families/gate.ts';
 import { handshake } from './families/handshake.ts';
 import { invite } from './families/invite.ts';
 import { records } from './families/records.ts';
+import { session } from './families/session.ts';
 import { words } from './families/words.ts';
 import { SCHEMAS } from './schemas.ts';
 import { type Family, render } from './vector.ts';
 
 /** Make all families. */
 export function families(): readonly Family[] {
-  return [derivation(), words(), invite(), gate(), handshake(), connectionFile(), records(), enrolment()];
+  return [
+    derivation(),
+    words(),
+    invite(),
+    gate(),
+    handshake(),
+    connectionFile(),
+    records(),
+    enrolment(),
+    session(),
+  ];
 }
 
 /** The files of the families and their schemas. */

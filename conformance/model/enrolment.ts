@@ -1,9 +1,8 @@
 /** Enrolment: what a host does with an invite, and what a client does with the answer (spec/08-devices.md, 8.2 and 8.3). */
 
-import { ErrorCode } from '../../src/gen/clawchat/v1/error_pb.ts';
 import { CLAIM_LIFE_MS, DEVICE_NAME_BYTES_MAX, DEVICES_MAX } from '../../src/gen/constants.ts';
 import { equal, hex, utf8 } from './bytes.ts';
-import { encodeFrame, readFrame } from './frame.ts';
+import { closeBody, encodeFrame, readFrame } from './frame.ts';
 import { deviceId } from './labels.ts';
 import { type Accepted, type Reader, readEnvelope } from './record.ts';
 import { attempt, demand, type ErrorName, Refusal } from './refusal.ts';
@@ -111,7 +110,7 @@ function happens(setting: HostSetting, state: HostState, nowMs: number, event: H
 
 /** Close a path for a reason. */
 export function closeFrame(code: ErrorName): Uint8Array {
-  return encodeFrame({ case: 'close', value: { code: ErrorCode[code] } });
+  return encodeFrame(closeBody(code));
 }
 
 function frameArrives(

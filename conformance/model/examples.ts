@@ -20,7 +20,8 @@ type Row = readonly [caption: string, value: string];
 
 function print(rows: readonly Row[]): string {
   const lines = rows.flatMap(([caption, value]) => {
-    const pieces = value.match(new RegExp(`.{1,${WIDTH}}`, 'g')) ?? [''];
+    // Only bytes are broken into lines.
+    const pieces = value.includes(' ') ? [value] : (value.match(new RegExp(`.{1,${WIDTH}}`, 'g')) ?? ['']);
     return pieces.map((piece, i) => `${(i === 0 ? caption : '').padEnd(CAPTION)}${piece}`.trimEnd());
   });
   return `\`\`\`\n${lines.join('\n')}\n\`\`\``;
@@ -67,6 +68,35 @@ function steps(vector: Vector): readonly Row[] {
     return [head, ['   ck', ck], ['   h', h], ...last];
   });
   return states;
+}
+
+const isEmpty = (value: Json | undefined): boolean => Array.isArray(value) && value.length === 0;
+
+/** The fields of a frame in words; what is false is left out. */
+function phrase(fields: Json | undefined): string {
+  return Object.entries(fields as JsonObject)
+    .filter(([name, value]) => value !== false && name !== 'payload_bytes' && !isEmpty(value))
+    .map(([name, value]) => {
+      if (value === true) return name;
+      return `${name} ${typeof value === 'object' ? Object.values(value ?? {}).join(' ') : String(value)}`;
+    })
+    .join(', ');
+}
+
+/** The records of a conversation, with the frames in them. */
+function conversation(vector: Vector): readonly Row[] {
+  const said = at(vector, 'input.records') as readonly JsonObject[];
+  const heard = at(vector, 'output.records') as readonly JsonObject[];
+  return said.flatMap((one, i): Row[] => {
+    const frames = (heard[i]?.['frames'] ?? []) as readonly JsonObject[];
+    const lost = one['arrives'] === true ? '' : ', lost';
+    const bodies = frames.flatMap(frame => Object.entries(frame));
+    return [
+      [`-- ${String(one['path'])}, ${String(one['from'])}${lost}`, ''],
+      ...bodies.map(([name, fields]): Row => [`   ${name}`, phrase(fields)]),
+      ['   record', String(one['record'])],
+    ];
+  });
 }
 
 const VIEWS: Readonly<Record<string, (vector: Vector) => readonly Row[]>> = {
@@ -133,6 +163,7 @@ const VIEWS: Readonly<Record<string, (vector: Vector) => readonly Row[]>> = {
   ),
   token,
   steps,
+  conversation,
   messages: rows(
     ['message 1', 'output.message_1'],
     ['payload of message 2', 'input.host.reply_payload'],

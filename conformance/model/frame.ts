@@ -34,6 +34,11 @@ export function encodeFrame(body: BodyInit): Uint8Array {
   return toBinary(FrameSchema, create(FrameSchema, { body }));
 }
 
+/** A Close for a reason. */
+export function closeBody(code: keyof typeof ErrorCode, resumable = false): BodyInit {
+  return { case: 'close', value: { code: ErrorCode[code], resumable } };
+}
+
 /** Put frames in a row, without end mark and padding. */
 export function row(frames: readonly Uint8Array[]): Uint8Array {
   return concat(...frames.flatMap(frame => [varint(frame.length), frame]));

@@ -48,13 +48,14 @@ export function array(from: JsonObject, name: string): readonly Json[] {
 export const objects = (from: JsonObject, name: string): readonly JsonObject[] =>
   array(from, name).map(asObject);
 
-/** Bytes, written as hexadecimal or as the start of a stream, with other bytes in front and zeros behind. */
+/** Bytes, written as hexadecimal or as the start of a stream, with other bytes in front and zeros or other bytes behind. */
 export function bytes(from: JsonObject, name: string): Uint8Array {
   const value = field(from, name);
   if (typeof value === 'string') return unhex(value);
   const described = asObject(value);
   const front = has(described, 'prefix') ? unhex(text(described, 'prefix')) : EMPTY;
-  const back = zeros(has(described, 'zeros') ? number(described, 'zeros') : 0);
+  const filler = zeros(has(described, 'zeros') ? number(described, 'zeros') : 0);
+  const back = has(described, 'suffix') ? unhex(text(described, 'suffix')) : filler;
   return concat(front, stream(text(described, 'stream'), number(described, 'length')), back);
 }
 

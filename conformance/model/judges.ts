@@ -6,6 +6,7 @@ import { judgeGate, judgeHandshake } from './judge/handshake.ts';
 import { judgeInviteVector } from './judge/invite.ts';
 import type { Judges } from './judge/judge.ts';
 import { judgeRecords } from './judge/records.ts';
+import { judgeSession } from './judge/session.ts';
 
 export const JUDGES: Judges = {
   derivation: judgeDerivation,
@@ -16,4 +17,5 @@ export const JUDGES: Judges = {
   'connection-file': judgeConnectionFile,
   records: judgeRecords,
   enrolment: judgeEnrolment,
+  session: judgeSession,
 };

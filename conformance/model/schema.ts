@@ -17,7 +17,13 @@ export const choice = (...values: readonly string[]): Schema => ({ enum: values 
 export const list = (items: Schema): Schema => ({ type: 'array', items });
 export const either = (...of: readonly Schema[]): Schema => ({ oneOf: of });
 /** Bytes that are the start of a stream, in place of long hexadecimal. */
-export const streamed: Schema = object({ 'prefix?': bytes, stream: text, length: number, 'zeros?': number });
+export const streamed: Schema = object({
+  'prefix?': bytes,
+  stream: text,
+  length: number,
+  'zeros?': number,
+  'suffix?': bytes,
+});
 /** An object all of whose fields are there, except those whose name ends in `?`. */
 export function object(fields: Readonly<Record<string, Schema>>): Schema {
   const properties = Object.fromEntries(

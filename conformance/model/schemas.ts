@@ -355,6 +355,64 @@ const enrolment = familySchema('enrolment', {
   }),
 });
 
+const pathKeys = object({ initiator_key: key, responder_key: key });
+
+const delivery = either(
+  object({ stream: number, opens: text }),
+  object({ stream: number, message: bytes }),
+  object({ stream: number, message_bytes: number, message_sha256: key }),
+  object({ stream: number, ends: text }),
+);
+
+const sideInput = {
+  session_ids: list(bytesOf(16)),
+  busy: flag,
+  reads: flag,
+  steps: list(
+    either(
+      object({ at_ms: number, open: text, hello: flag }),
+      object({ at_ms: number, path: text, frame: anyBytes }),
+      object({ at_ms: number, lose: text }),
+      object({ at_ms: number, attach: text }),
+      object({ at_ms: number, clock: { const: true } }),
+      object({
+        at_ms: number,
+        write: object({ stream: number, 'service?': text, message: anyBytes, end: flag }),
+      }),
+    ),
+  ),
+};
+
+const session = familySchema('session', {
+  input: either(
+    what('host', sideInput),
+    what('client', sideInput),
+    what('conversation', {
+      paths: { type: 'object', additionalProperties: pathKeys },
+      records: list(object({ path: text, from: choice('client', 'host'), arrives: flag, record: bytes })),
+    }),
+  ),
+  output: either(
+    object({
+      steps: list(
+        object({
+          'sends?': list(object({ path: text, frame: sessionFrame })),
+          'delivers?': list(delivery),
+          'ends_streams?': list(number),
+          'cuts?': list(text),
+          'pings?': list(text),
+          session: nullable(object({ taken: number, acknowledged: number, path: nullable(text) })),
+        }),
+      ),
+    }),
+    object({
+      records: list(object({ frames: list(sessionFrame) })),
+      host_delivers: list(delivery),
+      client_delivers: list(delivery),
+    }),
+  ),
+});
+
 /** Schemas by the name of their family. */
 export const SCHEMAS: Readonly<Record<string, Schema>> = {
   derivation,
@@ -365,4 +423,5 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   'connection-file': connectionFile,
   records,
   enrolment,
+  session,
 };
