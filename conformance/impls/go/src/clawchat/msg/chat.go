@@ -1,0 +1,343 @@
+package msg
+
+import (
+	"unicode/utf8"
+
+	"clawchat/pb"
+)
+
+// Bodies of a ChatRequest, by their field numbers.
+const (
+	AskOutboxOpen    = 2
+	AskOutboxCompare = 3
+	AskOutboxReplace = 4
+	AskPost          = 5
+	AskSubscribe     = 6
+	AskHistory       = 7
+	AskRooms         = 8
+)
+
+// Bodies of a ChatReply.
+const (
+	SayOutboxState  = 2
+	SayOutboxStored = 3
+	SayPostResult   = 4
+	SayMessage      = 5
+	SayGap          = 6
+	SayHistory      = 7
+	SayRooms        = 8
+	SayRefusal      = 9
+	SayCaughtUp     = 10
+)
+
+// ChatRequest wraps an encoded body.
+func ChatRequest(id uint32, kind int, body []byte) []byte {
+	var w pb.Writer
+	return w.Uint(1, uint64(id)).Message(kind, body).Done()
+}
+
+// OutboxID is the body of OutboxOpen and OutboxReplace.
+func OutboxID(id []byte) []byte {
+	var w pb.Writer
+	return w.Bytes(1, id).Done()
+}
+
+// OutboxEntry is one post of an OutboxCompare.
+type OutboxEntry struct {
+	Number uint64
+	Hash   []byte
+}
+
+// OutboxCompare names posts.
+func OutboxCompare(entries []OutboxEntry) []byte {
+	var w pb.Writer
+	for _, e := range entries {
+		var in pb.Writer
+		w.Message(1, in.Uint(1, e.Number).Bytes(2, e.Hash).Done())
+	}
+	return w.Done()
+}
+
+// Post is one post of an outbox.
+func Post(outbox []byte, number uint64, content []byte) []byte {
+	var w pb.Writer
+	return w.Bytes(1, outbox).Uint(2, number).Bytes(3, content).Done()
+}
+
+// Subscribe asks for messages from a cursor on.
+func Subscribe(after uint64, fromNow bool) []byte {
+	var w pb.Writer
+	return w.Uint(1, after).Bool(2, fromNow).Done()
+}
+
+// HistoryRequest asks for a page.
+func HistoryRequest(after uint64, limit uint32, room string) []byte {
+	var w pb.Writer
+	return w.Uint(1, after).Uint(2, uint64(limit)).Text(3, room).Done()
+}
+
+// Content is a ChatContent.
+type Content struct {
+	MessageID []byte
+	Room      string
+	Text      string
+	SentAtMs  uint64
+}
+
+// Bytes encodes a content; nobody encodes it again.
+func (c Content) Bytes() []byte {
+	var w pb.Writer
+	return w.Bytes(1, c.MessageID).Text(2, c.Room).Text(3, c.Text).Uint(4, c.SentAtMs).Done()
+}
+
+// ReadContent parses a content and applies CH-003.
+func ReadContent(b []byte) (c Content, ok bool) {
+	err := pb.Walk(b, func(f pb.Field) error {
+		switch f.Number {
+		case 1:
+			return f.Data(&c.MessageID)
+		case 2:
+			return f.Text(&c.Room)
+		case 3:
+			return f.Text(&c.Text)
+		case 4:
+			return f.U64(&c.SentAtMs)
+		}
+		return nil
+	})
+	return c, err == nil && c.Valid() && len(b) <= 33024
+}
+
+// Valid applies the rules of CH-003 for the fields.
+func (c Content) Valid() bool {
+	return len(c.MessageID) == 16 && len(c.Room) >= 1 && len(c.Room) <= 64 && len(c.Text) >= 1 &&
+		len(c.Text) <= 32768 && c.SentAtMs < 1<<53 && utf8.ValidString(c.Room) && utf8.ValidString(c.Text)
+}
+
+// ChatReply is what the host says on a chat stream. Body says which part counts.
+type ChatReply struct {
+	RequestID uint32
+	Body      int
+	Outbox    OutboxState
+	Stored    OutboxStored
+	Result    PostResult
+	Message   ChatMessage
+	Gap       HistoryGap
+	History   HistoryPage
+	Rooms     []string
+	Refusal   uint32
+	CaughtUp  uint64
+}
+
+// OutboxState is what the host knows of an outbox.
+type OutboxState struct {
+	ID      []byte
+	Highest uint64
+	Hash    []byte
+}
+
+// OutboxStored names stored posts.
+type OutboxStored struct {
+	Hashes  [][]byte
+	Cursors []uint64
+}
+
+// PostResult is the final word on a post.
+type PostResult struct {
+	Number uint64
+	Code   uint32
+	Cursor uint64
+}
+
+// ChatMessage is a stored message.
+type ChatMessage struct {
+	Cursor     uint64
+	DeviceID   []byte
+	Name       string
+	StoredAtMs uint64
+	Content    []byte
+	size       int
+}
+
+// HistoryGap says that messages are no longer kept.
+type HistoryGap struct{ After, First uint64 }
+
+// HistoryPage is a page of history.
+type HistoryPage struct {
+	Messages []ChatMessage
+	More     bool
+	Through  uint64
+	Gap      *HistoryGap
+}
+
+// ReadChatReply parses a reply.
+func ReadChatReply(b []byte) (v ChatReply, err error) {
+	err = pb.Walk(b, func(f pb.Field) error {
+		if f.Number == 1 {
+			return f.U32(&v.RequestID)
+		}
+		if f.Type != pb.Bytes || f.Number > SayCaughtUp {
+			return nil
+		}
+		if v.Body != f.Number {
+			v = ChatReply{RequestID: v.RequestID, Body: f.Number}
+		}
+		return pb.Walk(f.Bytes, func(in pb.Field) error { return v.field(in) })
+	})
+	return v, err
+}
+
+func (v *ChatReply) field(f pb.Field) error {
+	switch v.Body {
+	case SayMessage:
+		return v.Message.field(f)
+	case SayGap:
+		return v.Gap.field(f)
+	case SayHistory:
+		return v.History.field(f)
+	}
+	switch v.Body<<8 | f.Number {
+	case SayOutboxState<<8 | 1:
+		return f.Data(&v.Outbox.ID)
+	case SayOutboxState<<8 | 2:
+		return f.U64(&v.Outbox.Highest)
+	case SayOutboxState<<8 | 3:
+		return f.Data(&v.Outbox.Hash)
+	case SayOutboxStored<<8 | 1:
+		if f.Type == pb.Bytes {
+			v.Stored.Hashes = append(v.Stored.Hashes, f.Bytes)
+		}
+	case SayOutboxStored<<8 | 2:
+		return f.U64s(&v.Stored.Cursors)
+	case SayPostResult<<8 | 1:
+		return f.U64(&v.Result.Number)
+	case SayPostResult<<8 | 2:
+		return f.U32(&v.Result.Code)
+	case SayPostResult<<8 | 3:
+		return f.U64(&v.Result.Cursor)
+	case SayRooms<<8 | 1:
+		return v.room(f)
+	case SayRefusal<<8 | 1:
+		return f.U32(&v.Refusal)
+	case SayCaughtUp<<8 | 1:
+		return f.U64(&v.CaughtUp)
+	}
+	return nil
+}
+
+func (v *ChatReply) room(f pb.Field) error {
+	if f.Type != pb.Bytes {
+		return nil
+	}
+	var name string
+	err := pb.Walk(f.Bytes, func(in pb.Field) error {
+		if in.Number == 1 {
+			return in.Text(&name)
+		}
+		return nil
+	})
+	v.Rooms = append(v.Rooms, name)
+	return err
+}
+
+func (v *ChatMessage) field(f pb.Field) error {
+	switch f.Number {
+	case 1:
+		return f.U64(&v.Cursor)
+	case 2:
+		return f.Data(&v.DeviceID)
+	case 3:
+		return f.Text(&v.Name)
+	case 4:
+		return f.U64(&v.StoredAtMs)
+	case 5:
+		return f.Data(&v.Content)
+	}
+	return nil
+}
+
+func (v *HistoryGap) field(f pb.Field) error {
+	switch f.Number {
+	case 1:
+		return f.U64(&v.After)
+	case 2:
+		return f.U64(&v.First)
+	}
+	return nil
+}
+
+func (v *HistoryPage) field(f pb.Field) error {
+	switch f.Number {
+	case 2:
+		return f.Bool(&v.More)
+	case 3:
+		return f.U64(&v.Through)
+	}
+	if f.Type != pb.Bytes {
+		return nil
+	}
+	switch f.Number {
+	case 1:
+		m := ChatMessage{size: len(f.Bytes)}
+		err := pb.Walk(f.Bytes, m.field)
+		v.Messages = append(v.Messages, m)
+		return err
+	case 4:
+		if v.Gap == nil {
+			v.Gap = &HistoryGap{}
+		}
+		return pb.Walk(f.Bytes, v.Gap.field)
+	}
+	return nil
+}
+
+const below = 1 << 53
+
+// Valid says whether a reply keeps the rules of chat.proto (CH-007). Of a message,
+// name, stored_at_ms, device_id and content are not judged.
+func (v *ChatReply) Valid() bool {
+	switch v.Body {
+	case SayOutboxState:
+		o := v.Outbox
+		return len(o.ID) == 16 && o.Highest < below && (o.Highest == 0 && len(o.Hash) == 0 || o.Highest > 0 && len(o.Hash) == 32)
+	case SayOutboxStored:
+		for i, h := range v.Stored.Hashes {
+			if len(h) != 32 || i >= len(v.Stored.Cursors) || v.Stored.Cursors[i] >= below {
+				return false
+			}
+		}
+		return len(v.Stored.Hashes) == len(v.Stored.Cursors) && len(v.Stored.Hashes) <= 1024
+	case SayPostResult:
+		r := v.Result
+		return r.Number >= 1 && r.Number < below && r.Cursor < below && (r.Code == 0) == (r.Cursor > 0)
+	case SayMessage:
+		return v.Message.Cursor >= 1 && v.Message.Cursor < below
+	case SayGap:
+		return v.Gap.After < below && v.Gap.First < below
+	case SayHistory:
+		return v.History.valid()
+	case SayRooms:
+		for _, name := range v.Rooms {
+			if len(name) < 1 || len(name) > 64 {
+				return false
+			}
+		}
+		return len(v.Rooms) >= 1 && len(v.Rooms) <= 256
+	case SayCaughtUp:
+		return v.CaughtUp < below
+	}
+	return true
+}
+
+func (v *HistoryPage) valid() bool {
+	size, last := 0, uint64(0)
+	for _, m := range v.Messages {
+		if m.Cursor <= last || m.Cursor >= below {
+			return false
+		}
+		last = m.Cursor
+		size += m.size
+	}
+	return len(v.Messages) <= 256 && (size <= 524288 || len(v.Messages) == 1) && v.Through >= last && v.Through < below &&
+		(v.Gap == nil || v.Gap.After < below && v.Gap.First < below)
+}

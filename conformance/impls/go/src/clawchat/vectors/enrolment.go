@@ -1,0 +1,3 @@
+package vectors
+
+func enrolment(v vector) answer { return answer{err: errSkipped} }
