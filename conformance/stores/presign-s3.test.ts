@@ -24,6 +24,6 @@ test('signs as the worked example of AWS (Signature Version 4, query parameters)
     method: 'GET',
   });
   expect(new URL(signed).searchParams.get('X-Amz-Signature')).toBe(
-    'aeeed9bbccd4d02ee5c0109b86d86835f995330da4c031957d157751f604d404',
+    'aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404',
   );
 });

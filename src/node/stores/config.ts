@@ -1,6 +1,7 @@
 /** What an operator says about the stores of a host: a JSON list, kept like a key (docs/stores.md). */
 import { areHeaders, parseStoreUrl } from './https.ts';
 import { isLocalPath } from './local.ts';
+import { parseFolderLink } from './mega.ts';
 
 /** One store of a host. Only the way to read it goes into the record. */
 export type StoreConfig =
@@ -65,7 +66,9 @@ function whatIsWrong(item: unknown): string | undefined {
         ? undefined
         : '"path" is not an absolute path';
     case 'mega':
-      return isText(store['folder']) ? undefined : '"folder" is missing';
+      return isText(store['folder']) && parseFolderLink(store['folder']) !== undefined
+        ? undefined
+        : '"folder" is not the link of a Mega folder';
     case 'https':
       return whatIsWrongHttps(store);
   }

@@ -1,5 +1,5 @@
 /** The store that is an HTTPS address: GET to read, PUT to write (spec/07-discovery.md, 7.2). */
-import { type IncomingMessage, request, validateHeaderName, validateHeaderValue } from 'node:http';
+import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http';
 import {
   type PublishAnswer,
   type ReadOptions,
@@ -12,6 +12,7 @@ import {
 } from '../../discovery/store.ts';
 import { FILE_BYTES_MAX, STORE_ATTEMPT_MS_MAX, STORE_REDIRECTS_MAX } from '../../gen/constants.ts';
 import { runAttempt, StoreError } from './attempt.ts';
+import { exchange, readBody } from './exchange.ts';
 import { basicCredentials, TlsConnector, type Way } from './tls.ts';
 
 /** How to reach an address. `limitMs` is for tests. */
@@ -72,7 +73,7 @@ export class HttpsReader implements StoreReader {
   async #take(answer: IncomingMessage, url: URL, isConditional: boolean): Promise<StoreAnswer> {
     switch (answer.statusCode) {
       case 200: {
-        const bytes = await readBody(answer);
+        const bytes = await readBody(answer, FILE_BYTES_MAX);
         const { etag } = answer.headers;
         this.#last = etag === undefined ? undefined : { href: url.href, etag };
         return { kind: 'file', bytes, others: [] };
@@ -154,61 +155,6 @@ async function wrote(answer: IncomingMessage, url: URL): Promise<PublishAnswer> 
     throw new StoreError('refused', `answers ${statusCode}: the directory to write into is missing`);
   if (statusCode === 412) throw new StoreError('busy', 'answers 412: somebody else writes there');
   throw await refusal(answer, url);
-}
-
-interface Exchange {
-  readonly url: URL;
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array | undefined;
-}
-
-/** Send one request on a connection of its own and give the head of its answer. */
-async function exchange(
-  connector: TlsConnector,
-  { url, method, headers, body }: Exchange,
-  signal: AbortSignal,
-): Promise<IncomingMessage> {
-  const socket = await connector.connect(url, signal);
-  return await new Promise((resolve, reject) => {
-    const asking = request({
-      createConnection: () => socket,
-      method,
-      path: `${url.pathname}${url.search}`,
-      headers: { host: url.host, ...headers, connection: 'close' },
-      signal,
-    });
-    asking.once('response', resolve);
-    asking.on('error', reject);
-    asking.end(body);
-  });
-}
-
-/** Read a body of at most `FILE_BYTES_MAX`, and not a byte more. @impl DI-002~1, DI-044~1 */
-async function readBody(answer: IncomingMessage): Promise<Uint8Array> {
-  const { 'content-encoding': coding = 'identity', 'content-length': announced = '0' } = answer.headers;
-  if (coding !== 'identity') {
-    answer.destroy();
-    throw new StoreError(
-      'malformed',
-      `sends the file with the coding ${JSON.stringify(coding.slice(0, 40))}`,
-    );
-  }
-  const parts: Buffer[] = [];
-  let length = 0;
-  let tooLong = Number(announced) > FILE_BYTES_MAX;
-  if (!tooLong) {
-    for await (const part of answer as AsyncIterable<Buffer>) {
-      length += part.length;
-      tooLong = length > FILE_BYTES_MAX;
-      if (tooLong) break;
-      parts.push(part);
-    }
-  }
-  answer.destroy();
-  if (tooLong) throw new StoreError('oversized', `what lies there is longer than ${FILE_BYTES_MAX} bytes`);
-  if (!answer.complete) throw new StoreError('unreachable', 'the file was cut off');
-  return Uint8Array.from(Buffer.concat(parts, length));
 }
 
 /** Turn a status into a failure. */

@@ -7,11 +7,21 @@ import { readFileCapped } from '../files.ts';
 import type { HttpsConfig, StoreConfig } from './config.ts';
 import { type HttpsOptions, HttpsReader, HttpsWriter, nameOfUrl, parseStoreUrl } from './https.ts';
 import { isLocalPath, LocalStore } from './local.ts';
+import {
+  MEGA_GATEWAY,
+  type MegaReach,
+  MegaReader,
+  type MegaSessions,
+  MegaWriter,
+  parseFolderLink,
+} from './mega.ts';
 import { proxyFor, type Trust } from './tls.ts';
 
 /** What opening depends on besides the store itself. `environment` has the proxy variables; `limitMs` is for tests. */
 export interface StoreEnvironment {
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Where a host keeps its Mega session; without it there is none. */
+  readonly megaSessions?: MegaSessions;
   readonly limitMs?: number;
 }
 
@@ -57,8 +67,12 @@ export function openReader(store: Store, within: StoreEnvironment = PROCESS): St
         store.spkiPin.length === 0 ? { kind: 'system' } : { kind: 'pin', sha256: store.spkiPin };
       return new HttpsReader(url, options(url, trust, undefined, within));
     }
-    case 'mega':
-      return unusable('mega stores are not supported yet');
+    case 'mega': {
+      const link = parseFolderLink(store.folderLink);
+      return link === undefined
+        ? unusable('the link of a store is not that of a Mega folder')
+        : new MegaReader(link, megaReach(within));
+    }
   }
 }
 
@@ -73,9 +87,23 @@ export function openHostStore(config: StoreConfig, within: StoreEnvironment = PR
     }
     case 'https':
       return openHostHttps(config, within);
-    case 'mega':
-      return unusable('mega stores are not supported yet');
+    case 'mega': {
+      const store: Store = { kind: 'mega', folderLink: config.folder };
+      const link = parseFolderLink(config.folder);
+      if (link === undefined) return unusable('the link of a store is not that of a Mega folder');
+      const sessions = within.megaSessions ?? { load: forEver };
+      const reader = new MegaReader(link, megaReach(within));
+      const writer = new MegaWriter(link, sessions, megaReach(within));
+      return { store, reader, writer, remote: true, writableUntil: forEver };
+    }
   }
+}
+
+/** The proxy is that for Mega's gateway; the servers of its files go the same way. */
+export function megaReach(within: StoreEnvironment): MegaReach {
+  const { limitMs } = within;
+  const proxy = proxyFor(new URL(MEGA_GATEWAY), within.environment);
+  return { trust: { kind: 'system' }, proxy, ...(limitMs === undefined ? {} : { limitMs }) };
 }
 
 function openHostHttps(config: HttpsConfig, within: StoreEnvironment): HostStore | Fault {
