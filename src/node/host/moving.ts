@@ -18,7 +18,7 @@ import {
 import { deadline, rotation, step } from '../../protocol/rotation.ts';
 import { noticeFor } from '../../protocol/rotation-notice.ts';
 import { PORT_ENTROPY_BYTES, PORT_RANGE } from '../../protocol/rotation-port.ts';
-import { headOf } from '../../protocol/rotation-record.ts';
+import { headOf, isOpen, placeOf } from '../../protocol/rotation-record.ts';
 import type {
   Journal,
   Note,
@@ -68,7 +68,7 @@ export class Moving {
   #state: Rotation;
   #inputs: RotationInput[] = [];
   #running = false;
-  #primary = 0;
+  #published = false;
   #closed = false;
   #ready: { resolve: () => void; reject: (why: unknown) => void } | undefined;
 
@@ -115,8 +115,9 @@ export class Moving {
     return moving;
   }
 
+  /** Where the host is now. */
   get port(): number {
-    return this.#primary;
+    return (placeOf(this.#state, 'primary') ?? headOf(this.#state))?.port ?? 0;
   }
 
   /** What the record tells clients to dial. */
@@ -163,6 +164,10 @@ export class Moving {
     }
     this.#running = false;
     this.#alarm.set(deadline(this.#state));
+    if (this.#published && isOpen(this.#state, this.port)) {
+      this.#ready?.resolve();
+      this.#ready = undefined;
+    }
   }
 
   #perform(output: RotationOutput): void {
@@ -192,14 +197,13 @@ export class Moving {
       case 'publish':
         this.#core.options.log.info('record-published', { sequence: output.record.sequence });
         void this.#core.publish();
-        this.#ready?.resolve();
-        this.#ready = undefined;
+        this.#published = true;
         break;
       case 'notify':
         this.#notify(output.notice);
         break;
       case 'setPrimary':
-        this.#primary = output.port;
+        // `port` is derived from the state.
         break;
       case 'retire':
         driver.step({ kind: 'endEpoch', epoch: output.epoch });
