@@ -31,7 +31,7 @@ export type MigrationInput =
       readonly isElsewhere: boolean;
       readonly entropy: number;
     }
-  | { readonly kind: 'failed'; readonly failures: number; readonly entropy: number }
+  | { readonly kind: 'failed'; readonly entropy: number }
   | { readonly kind: 'moving' }
   | { readonly kind: 'ended' };
 
@@ -47,7 +47,9 @@ export function stepMigration(
       if (input.notice.kind === 'hold' || !input.isElsewhere) return undefined;
       return { at: now + moveInMs(input.notice, input.entropy, constants), failures: 0 };
     case 'failed':
-      return { at: now + waitMs(input.failures, input.entropy), failures: input.failures + 1 };
+      // A hold that came during the dial has taken the plan away.
+      if (plan === undefined) return undefined;
+      return { at: now + waitMs(plan.failures, input.entropy), failures: plan.failures + 1 };
     case 'moving':
       return plan === undefined ? undefined : { ...plan, at: Number.POSITIVE_INFINITY };
     case 'ended':

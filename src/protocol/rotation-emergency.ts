@@ -30,7 +30,7 @@ export function beginEmergency(d: Draft, asked: 'soft' | 'hard', before: readonl
   d.isHurried = false;
   d.isRotationWanted = false;
   d.asked = undefined;
-  d.emergency = { atMs: d.clock.wall, isHard: asked === 'hard', again: undefined };
+  d.emergency = { atMs: d.clock.wall, epoch: d.epoch, isHard: asked === 'hard', again: undefined };
   d.emergencyEndsAt = d.clock.mono + d.config.constants.EMERGENCY_MS;
   commit(d, [...effects, { kind: 'note', note: { what: 'emergency-began', isHard: asked === 'hard' } }]);
 }
@@ -70,7 +70,7 @@ export function emergencyEnd(d: Rotation): number {
   const isVerified = isPublished && d.verifiedSequence >= d.turnSequence;
   const byWall = atWall(d, emergency.atMs + d.config.constants.EMERGENCY_MS);
   if (emergency.isHard) {
-    const isAnythingLeft = isPublished || d.places.some(({ role }) => role === 'old');
+    const isAnythingLeft = isPublished || d.places.some(({ epoch }) => epoch < emergency.epoch);
     return isAnythingLeft ? Math.min(byWall, d.emergencyEndsAt) : Number.POSITIVE_INFINITY;
   }
   return isVerified ? Math.max(byWall, d.emergencyEndsAt) : Number.POSITIVE_INFINITY;
@@ -78,9 +78,10 @@ export function emergencyEnd(d: Rotation): number {
 
 /** End everything earlier, and begin the one that follows, if one was asked for. @impl RT-141~1, RT-142~1 */
 export function endEmergency(d: Draft): void {
+  // A port of this very emergency that was lost and replaced goes on as long as its record promises.
   const effects = remove(
     d,
-    d.places.filter(({ role }) => role === 'old'),
+    d.places.filter(({ epoch }) => epoch < (d.emergency?.epoch ?? 0)),
   );
   if (placeOf(d, 'primary') === undefined) {
     // Hard, and no port could be had: the host goes on trying, with nothing open.

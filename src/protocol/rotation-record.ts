@@ -115,6 +115,7 @@ export function issue(d: Draft): readonly Effect[] {
   d.record = record;
   d.clockBaseMs = d.clock.wall - d.clock.mono;
   d.isChanged = false;
+  d.isRepublished = false;
   for (const { place, notAfterMs } of listed) extend(d, place, notAfterMs - now);
   // On one port for good the places share a listener, and what is listed is the port.
   const sharing = others.find(({ role, port }) => role === 'primary' && port === head.port);

@@ -248,3 +248,12 @@ export function listening(d: Rotation): number {
 export function listenersMax(d: Rotation): number {
   return d.phase === 'emergency' ? LISTENERS_EMERGENCY_MAX : LISTENERS_MAX;
 }
+
+/** Is there room to bind an earlier port again? One listener is left to the new port, when nothing that is listed first listens. */
+export function hasRoom(d: Rotation): boolean {
+  const head = headOf(d);
+  const listener = head === undefined ? undefined : portOf(d, head.port)?.listener;
+  const isMissing = listener !== 'open' && listener !== 'opening' && placeOf(d, 'next') === undefined;
+  const isComing = isMissing && (d.phase === 'preparing' || d.phase === 'emergency');
+  return listening(d) + (isComing && !d.isDrawing && d.drawnPort === undefined ? 1 : 0) < listenersMax(d);
+}

@@ -3,7 +3,7 @@ import { CLOCK_STEP_MS } from '../gen/constants.ts';
 import { replan } from './rotation-clock.ts';
 import { emergencyEnd } from './rotation-emergency.ts';
 import { atWall, commit, endOf, headOf, placeOf, portOf, remove, setPort } from './rotation-record.ts';
-import { listenersMax, listening, prepare, rest } from './rotation-rows.ts';
+import { hasRoom, prepare, rest } from './rotation-rows.ts';
 import type { Draft, Effect, Journal, Place } from './rotation-state.ts';
 
 /** Take up what the process before this one left, or begin the first epoch. @impl RT-120~1 */
@@ -18,30 +18,26 @@ export function start(d: Draft, journal: Journal | undefined): void {
   restore(d, journal);
   const effects: Effect[] = [...forgetMappings(d), ...endExpired(d)];
   // Fresh times wait until it is known which ports can be had again.
-  d.isChanged = resume(d, d.clock.wall < journal.writtenAtMs - CLOCK_STEP_MS);
+  d.isChanged = resume(d, journal.writtenAtMs);
   listenAgain(d);
   if (effects.length > 0) commit(d, effects);
-  if (d.record !== undefined) d.outputs.push({ kind: 'publish', record: d.record });
+  d.isRepublished = !d.isChanged && headOf(d)?.listedUntil !== undefined;
 }
 
-/** By the wall clock, and never for longer than a record lives: the monotonic clock of then is gone. */
+/** By the wall clock, and for no longer than was left when it was written: the monotonic clock of then is gone. */
 function restore(d: Draft, journal: Journal): void {
-  const { constants, intervalMs } = d.config;
-  const lifeMs = Math.max(
-    intervalMs + constants.PUBLISH_LEAD_MS + constants.GRACE_MS,
-    (journal.record?.validUntilMs ?? 0) - (journal.record?.issuedAtMs ?? 0),
-  );
   const { wall, mono } = d.clock;
-  const { places, writtenAtMs: _, ...rest } = journal;
+  const { places, writtenAtMs, ...rest } = journal;
+  const since = Math.max(wall, writtenAtMs);
   Object.assign(d, rest);
   d.places = places.map(({ listedUntilMs, ...place }): Place => {
     if (listedUntilMs === 0) return { ...place, listedUntil: undefined };
-    const ms = Math.min(listedUntilMs - wall, lifeMs);
+    const ms = listedUntilMs - since;
     return { ...place, listedUntil: { wall: wall + ms, mono: mono + ms } };
   });
   if (d.emergency !== undefined) {
     d.emergency = { ...d.emergency, atMs: Math.min(d.emergency.atMs, wall) };
-    d.emergencyEndsAt = atWall(d, d.emergency.atMs + constants.EMERGENCY_MS);
+    d.emergencyEndsAt = atWall(d, d.emergency.atMs + d.config.constants.EMERGENCY_MS);
   }
 }
 
@@ -56,7 +52,7 @@ function endExpired(d: Draft): readonly Effect[] {
   const now = d.clock.mono;
   const isOver = (place: Place): boolean => {
     if (place.listedUntil === undefined) return false;
-    if (d.phase === 'emergency' && place.role === 'old') return emergencyEnd(d) <= now;
+    if (place.epoch < (d.emergency?.epoch ?? 0)) return emergencyEnd(d) <= now;
     return endOf(d, place) <= now;
   };
   const effects = remove(d, d.places.filter(isOver));
@@ -65,9 +61,10 @@ function endExpired(d: Draft): readonly Effect[] {
 }
 
 /** Find the row to go on from; true when the record has to be made anew. @impl RT-123~1, RT-124~1 */
-function resume(d: Draft, isBack: boolean): boolean {
+function resume(d: Draft, writtenAtMs: number): boolean {
   const { PREPARE_LEAD_MS } = d.config.constants;
-  const remainingMs = d.rotationAtMs - d.clock.wall;
+  const isBack = d.clock.wall < writtenAtMs - CLOCK_STEP_MS;
+  const remainingMs = d.rotationAtMs - Math.max(d.clock.wall, writtenAtMs);
   const head = headOf(d);
   if (d.phase === 'emergency') {
     if (isBack) replan(d, remainingMs);
@@ -104,7 +101,7 @@ function listenAgain(d: Draft): void {
   const order = [...d.places].sort((a, b) => rank(a, head) - rank(b, head));
   for (const { port } of order) {
     if (portOf(d, port) !== undefined) continue;
-    if (listening(d) < listenersMax(d)) listen(d, port);
+    if (hasRoom(d) || port === head?.port) listen(d, port);
     else setPort(d, port, { listener: 'lost', retryAt: d.clock.mono });
   }
 }
@@ -113,7 +110,7 @@ function listenAgain(d: Draft): void {
 export function rebind(d: Draft): void {
   for (const { port, listener, retryAt } of d.ports) {
     if (listener !== 'lost' || retryAt > d.clock.mono) continue;
-    if (listening(d) < listenersMax(d)) listen(d, port);
+    if (hasRoom(d)) listen(d, port);
     else setPort(d, port, { retryAt: d.clock.mono + d.config.constants.RETRY_MS });
   }
 }
@@ -141,7 +138,7 @@ export function portLost(d: Draft, port: number): void {
   const head = headOf(d);
   if (head?.port !== port) {
     // The record in force names a port that works: whoever holds an older one finds it in the stores.
-    if (d.record !== undefined) d.outputs.push({ kind: 'publish', record: d.record });
+    d.isRepublished = true;
     return;
   }
   if (d.phase === 'emergency') {

@@ -49,6 +49,8 @@ export interface RecordPlan {
 export interface Emergency {
   /** E, wall clock. */
   readonly atMs: number;
+  /** Its first epoch: what is lower ends with it. */
+  readonly epoch: number;
   readonly isHard: boolean;
   /** The one that follows, into which every request during this one was folded. */
   readonly again: 'soft' | 'hard' | undefined;
@@ -213,6 +215,8 @@ export interface Rotation {
   /** Ports that could not be had since the last row or hold. */
   readonly attempts: number;
   readonly isDrawing: boolean;
+  /** What was drawn, until it is committed. */
+  readonly drawnPort: number | undefined;
   /** Monotonic time before which no port is drawn. */
   readonly drawAt: number;
   /** By the last check the wall clock is off by more than CLOCK_HOLD_MS. */
@@ -224,6 +228,8 @@ export interface Rotation {
   /** Asked for and not yet begun. */
   readonly asked: 'soft' | 'hard' | undefined;
   readonly isChanged: boolean;
+  /** The record in force is to be written to the stores again. */
+  readonly isRepublished: boolean;
   /** Counts commits. */
   readonly commits: number;
   /** What is being committed, and what follows it; `retryAt` when it failed. */

@@ -71,6 +71,7 @@ export function encodeRotation({ journal, keys, channelKeys, payload }: Rotation
         : {
             emergency: {
               atMs: BigInt(emergency.atMs),
+              epoch: BigInt(emergency.epoch),
               hard: emergency.isHard,
               again: emergency.again !== undefined,
               againHard: emergency.again === 'hard',
@@ -157,6 +158,7 @@ function decodeJournal(stored: StoredRotation): Journal | undefined {
         ? undefined
         : {
             atMs: safeNumber(emergency.atMs),
+            epoch: safeNumber(emergency.epoch),
             isHard: emergency.hard,
             again: emergency.again ? (emergency.againHard ? 'hard' : 'soft') : undefined,
           },

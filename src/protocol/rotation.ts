@@ -4,7 +4,7 @@
  * It names places by their epoch and holds no key: its whole state can be logged. The driver performs outputs in order, gives
  * back what it is asked for, and says `tick` at the deadline.
  */
-import { CLOCK_LOOK_MS } from '../gen/constants.ts';
+import { CLOCK_LOOK_MS, STORE_ATTEMPT_MS_MAX } from '../gen/constants.ts';
 import type { Now } from './now.ts';
 import { isJumped, jumped, publishFresh } from './rotation-clock.ts';
 import {
@@ -29,6 +29,8 @@ import {
   publish,
   retire,
   retireDue,
+  take,
+  takeDue,
   unready,
 } from './rotation-rows.ts';
 import { portLost, rebind, start } from './rotation-start.ts';
@@ -36,6 +38,7 @@ import type {
   Draft,
   Effect,
   Phase,
+  PortState,
   Rotation,
   RotationConfig,
   RotationInput,
@@ -66,12 +69,14 @@ export function rotation(config: RotationConfig): Rotation {
     verifiedSequence: 0,
     attempts: 0,
     isDrawing: false,
+    drawnPort: undefined,
     drawAt: 0,
     isClockUnfit: false,
     checkAt: 0,
     emergencyEndsAt: 0,
     asked: undefined,
     isChanged: false,
+    isRepublished: false,
     commits: 0,
     commit: undefined,
   };
@@ -93,7 +98,7 @@ const RULES: readonly Rule[] = [
     in: undefined,
     due: d => d.checkAt,
     run: d => {
-      d.checkAt = NEVER;
+      d.checkAt = d.clock.mono + d.config.constants.CLOCK_CHECK_MS;
       d.outputs.push({ kind: 'checkClock' });
     },
   },
@@ -143,6 +148,7 @@ const RULES: readonly Rule[] = [
     run: d => hold(d, 'busy', d.config.constants.PREPARE_LEAD_MS),
   },
   { why: 'give up', in: ['preparing', 'emergency'], due: giveUpDue, run: giveUp },
+  { why: 'take', in: ['preparing', 'emergency'], due: takeDue, run: take },
   { why: 'draw', in: ['preparing', 'emergency'], due: drawDue, run: draw },
   {
     why: 'publish',
@@ -180,10 +186,9 @@ const RULES: readonly Rule[] = [
   {
     why: 'map again',
     in: undefined,
-    due: d => Math.min(...d.ports.map(({ mapping, retryAt }) => (mapping === 'failed' ? retryAt : NEVER))),
+    due: d => Math.min(...d.ports.map(mapDue)),
     run: d => {
-      for (const { port, mapping, retryAt } of d.ports)
-        if (mapping === 'failed' && retryAt <= d.clock.mono) askMapping(d, port);
+      for (const state of d.ports) if (mapDue(state) <= d.clock.mono) askMapping(d, state.port);
     },
   },
   {
@@ -203,6 +208,15 @@ const RULES: readonly Rule[] = [
       d.isChanged = false;
       const effects = publishFresh(d);
       if (effects.length > 0) commit(d, effects);
+    },
+  },
+  {
+    why: 'publish again',
+    in: undefined,
+    due: d => (d.isRepublished ? NOW : NEVER),
+    run: d => {
+      d.isRepublished = false;
+      if (d.record !== undefined) d.outputs.push({ kind: 'publish', record: d.record });
     },
   },
 ];
@@ -236,8 +250,10 @@ export function step(
   now: Now,
 ): readonly [Rotation, readonly RotationOutput[]] {
   if (state.phase === 'starting' && input.kind !== 'start') return [state, []];
-  const draft: Draft = { ...state, clock: now, outputs: [] };
-  take(draft, input);
+  // Whole milliseconds: what is reckoned from both clocks goes into records.
+  const clock = { wall: Math.floor(now.wall), mono: Math.floor(now.mono) };
+  const draft: Draft = { ...state, clock, outputs: [] };
+  hear(draft, input);
   while (draft.commit === undefined && runOne(draft)) {
     // Until nothing is due, or something waits for its commit.
   }
@@ -256,7 +272,7 @@ function runOne(d: Draft): boolean {
 }
 
 /** Note what has happened; what follows from it is for the rules. */
-function take(d: Draft, input: RotationInput): void {
+function hear(d: Draft, input: RotationInput): void {
   switch (input.kind) {
     case 'start':
       if (d.phase === 'starting') start(d, input.journal);
@@ -338,8 +354,13 @@ function bound(d: Draft, port: number): void {
   if (d.config.isMapped && state.mapping === 'none') askMapping(d, port);
 }
 
+/** A router that refused, or does not answer, is asked again. */
+function mapDue({ listener, mapping, retryAt }: PortState): number {
+  return listener === 'open' && (mapping === 'failed' || mapping === 'asked') ? retryAt : NEVER;
+}
+
 function askMapping(d: Draft, port: number): void {
-  setPort(d, port, { mapping: 'asked' });
+  setPort(d, port, { mapping: 'asked', retryAt: d.clock.mono + STORE_ATTEMPT_MS_MAX });
   d.outputs.push({ kind: 'map', port });
 }
 

@@ -1,0 +1,303 @@
+/** Every row of the table of chapter 6, at its instant and a millisecond to either side. */
+import { describe, expect, test } from 'vitest';
+import {
+  BIND_ATTEMPTS_MAX,
+  CLOCK_LOOK_MS,
+  CLOCK_STEP_MS,
+  type Constants,
+  MINIMAL,
+  STANDARD,
+  STORE_ATTEMPT_MS_MAX,
+} from '../../src/gen/constants.ts';
+import { deadline, step } from '../../src/protocol/rotation.ts';
+import { Bench, WALL_AT } from './rotation-bench.ts';
+
+const TICK = { kind: 'tick' } as const;
+const includes =
+  (what: string) =>
+  (kinds: readonly string[]): boolean =>
+    kinds.includes(what);
+const AT = [false, true, true];
+
+describe.each<[string, Constants]>([
+  ['standard', STANDARD],
+  ['minimal', MINIMAL],
+])('the rows, preset %s', (_, constants) => {
+  const c = constants;
+  const R = c.ROTATION_INTERVAL_MS;
+  const bench = (until: number, isMapped = true): Bench => {
+    const made = new Bench({ constants, isMapped });
+    made.weather.storeMs = c.VERIFY_LEAD_MS / 5;
+    return made.run(until);
+  };
+
+  test('RT-100~1, RT-102~1: R - PREPARE_LEAD_MS draws a port, commits it, listens and maps', () => {
+    const at = R - c.PREPARE_LEAD_MS;
+    const b = bench(at - 2);
+    expect(b.edge(at, TICK, includes('draw'))).toEqual(AT);
+    b.run(at);
+    expect([...b.host.listeners.keys()]).toEqual(b.state.places.map(({ port }) => port));
+    expect(b.host.listeners.size).toBe(2);
+    expect([...b.host.mappings]).toEqual([...b.host.listeners.keys()]);
+    // Nobody is told yet.
+    expect(b.seen('publish')).toHaveLength(1);
+    expect(b.seen('notify')).toHaveLength(0);
+  });
+
+  test.each(['refused', 'silent'] as const)('RT-108~1: R - MAPPING_LEAD_MS holds, mapping %s', map => {
+    const b = bench(R - c.PREPARE_LEAD_MS - 1);
+    b.weather.map = map;
+    const at = R - c.MAPPING_LEAD_MS;
+    b.run(at - 2);
+    expect(b.edge(at, TICK, includes('then notify'))).toEqual(AT);
+    b.run(at);
+    expect(b.notes()).toContain('held mapping');
+    expect(b.state.rotationAtMs).toBe(WALL_AT + R + c.HOLD_MS);
+    expect(b.seen('notify').at(-1)?.notice).toEqual({
+      kind: 'hold',
+      rotatesInMs: c.MAPPING_LEAD_MS + c.HOLD_MS,
+      oldEndsInMs: c.MAPPING_LEAD_MS + c.HOLD_MS + c.GRACE_MS,
+      sequence: undefined,
+    });
+    // The record says so too, and both listeners stay.
+    expect(b.state.record?.nextRotationMs).toBe(WALL_AT + R + c.HOLD_MS);
+    expect(b.host.listeners.size).toBe(2);
+    b.weather.map = 'mapped';
+    b.run(R + c.HOLD_MS + STORE_ATTEMPT_MS_MAX + 2 * c.HOLD_MS);
+    expect(b.notes()).toContain('rotated');
+  });
+
+  test('RT-103~1, RT-104~1: R - PUBLISH_LEAD_MS publishes and tells, with both ports', () => {
+    const at = R - c.PUBLISH_LEAD_MS;
+    const b = bench(at - 2);
+    expect(b.edge(at, TICK, includes('then publish'))).toEqual(AT);
+    b.run(at);
+    const [old, next] = b.state.places;
+    expect(b.seen('publish', at).map(({ record }) => record)).toEqual([
+      {
+        sequence: 2,
+        epoch: 2,
+        issuedAtMs: WALL_AT + at,
+        nextRotationMs: WALL_AT + 2 * R,
+        validUntilMs: WALL_AT + 2 * R + c.GRACE_MS,
+        ports: [
+          { port: next?.port, notBeforeMs: WALL_AT + at, notAfterMs: WALL_AT + 2 * R + c.GRACE_MS },
+          { port: old?.port, notBeforeMs: WALL_AT + at, notAfterMs: WALL_AT + R + c.GRACE_MS },
+        ],
+        epochs: [2, 1],
+      },
+    ]);
+    expect(2 * R + c.GRACE_MS - at).toBe(c.RECORD_LIFE_MS);
+    expect(b.seen('notify')).toEqual([
+      {
+        at,
+        kind: 'notify',
+        notice: {
+          kind: 'move',
+          rotatesInMs: c.PUBLISH_LEAD_MS,
+          oldEndsInMs: c.PUBLISH_LEAD_MS + c.GRACE_MS,
+          sequence: 2,
+        },
+      },
+    ]);
+  });
+
+  test('RT-107~1: R - VERIFY_LEAD_MS holds when nothing is verified, and not when something is', () => {
+    const at = R - c.VERIFY_LEAD_MS;
+    const b = bench(R - c.PUBLISH_LEAD_MS - 1);
+    b.weather.storeMs = undefined;
+    b.run(at - 2);
+    expect(b.edge(at, TICK, includes('then notify'))).toEqual(AT);
+    // At that very millisecond a store that answers is in time.
+    expect(b.edge(at, { kind: 'verified', sequence: 2 }, includes('verified'))).toEqual([true, true, true]);
+    expect(b.edge(at, { kind: 'verified', sequence: 1 }, includes('verified'))).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    b.run(at);
+    expect(b.state.phase).toBe('preparing');
+    expect(b.state.rotationAtMs).toBe(WALL_AT + R + c.HOLD_MS);
+    expect(b.notes()).toContain('held stores');
+    expect(b.host.listeners.size).toBe(2);
+    expect([...b.host.accepted]).toEqual([1, 2]);
+    // The rows come again, with fresh times, as often as it takes.
+    b.run(R + c.HOLD_MS - c.PUBLISH_LEAD_MS);
+    expect(b.state.record).toMatchObject({
+      sequence: 3,
+      epoch: 2,
+      nextRotationMs: WALL_AT + 2 * R + c.HOLD_MS,
+    });
+    b.run(R + c.HOLD_MS - c.VERIFY_LEAD_MS);
+    expect(b.state.rotationAtMs).toBe(WALL_AT + R + 2 * c.HOLD_MS);
+    // The first record of the epoch is enough: it lists the port.
+    b.host.input({ kind: 'verified', sequence: 2 });
+    b.weather.storeMs = 0;
+    b.run(R + 2 * c.HOLD_MS);
+    expect(b.notes()).toContain('rotated');
+  });
+
+  test('RT-105~1: R makes the next port primary, and keeps the old one', () => {
+    const b = bench(R - 2);
+    expect(b.edge(R, TICK, includes('then setPrimary'))).toEqual(AT);
+    b.run(R);
+    expect(b.state.phase).toBe('grace');
+    expect(b.state.places.map(({ role }) => role)).toEqual(['old', 'primary']);
+    expect(b.host.listeners.size).toBe(2);
+    expect([...b.host.accepted]).toEqual([1, 2]);
+  });
+
+  test('RT-106~1: R + RETIRE_MS ends listener, mapping and keys of the old port', () => {
+    const at = R + c.RETIRE_MS;
+    const b = bench(at - 2);
+    expect(b.edge(at, TICK, includes('then unlisten'))).toEqual(AT);
+    expect(b.edge(at, TICK, includes('then unmap'))).toEqual(AT);
+    expect(b.edge(at, TICK, includes('then retire'))).toEqual(AT);
+    b.run(at);
+    expect(b.state.phase).toBe('resting');
+    expect(b.host.listeners.size).toBe(1);
+    expect(b.host.mappings.size).toBe(1);
+    expect([...b.host.accepted]).toEqual([2]);
+    b.run(2 * R);
+    expect(b.notes().filter(what => what === 'rotated')).toHaveLength(2);
+  });
+
+  test('RT-141~1: E + EMERGENCY_MS ends everything earlier, once verified', () => {
+    const E = R / 2;
+    const b = bench(E);
+    b.host.input({ kind: 'emergency', isHard: false });
+    b.run(E + 1);
+    const end = E + c.EMERGENCY_MS;
+    b.run(end - 2);
+    expect(b.host.listeners.size).toBe(2);
+    expect(b.edge(end, TICK, includes('then unlisten'))).toEqual(AT);
+    b.run(end);
+    expect(b.host.listeners.size).toBe(1);
+    expect([...b.host.accepted]).toEqual([2]);
+    expect(b.notes()).toContain('emergency-ended');
+    expect(b.state.rotationAtMs).toBe(WALL_AT + E + R);
+  });
+
+  test('RT-141~1: without a store it waits, and ends at the verified one or, hard, at E + EMERGENCY_MS', () => {
+    const E = R / 2;
+    const b = bench(E);
+    b.weather.storeMs = undefined;
+    b.host.input({ kind: 'emergency', isHard: false });
+    b.run(E + 3 * c.EMERGENCY_MS);
+    expect(b.host.listeners.size).toBe(2);
+    const now = b.world.now;
+    expect(b.edge(now, { kind: 'verified', sequence: 2 }, includes('then unlisten'))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(b.edge(now, { kind: 'verified', sequence: 1 }, includes('then unlisten'))).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    const hard = bench(E);
+    hard.weather.storeMs = undefined;
+    hard.host.input({ kind: 'emergency', isHard: true });
+    const end = E + c.EMERGENCY_MS;
+    hard.run(end - 2);
+    expect(hard.edge(end, TICK, includes('then unlisten'))).toEqual(AT);
+  });
+
+  test('RT-130~1: a change of the clocks by more than CLOCK_STEP_MS makes fresh times, either way', () => {
+    const b = bench(R / 2);
+    const after = (byMs: number): boolean => {
+      const { wall, mono } = b.host.now;
+      const [next] = step(b.state, TICK, { wall: wall + byMs, mono });
+      return next.commit?.then.some(({ kind }) => kind === 'publish') === true;
+    };
+    const S = CLOCK_STEP_MS;
+    expect([S - 1, S, S + 1].map(after)).toEqual([false, false, true]);
+    expect([1 - S, -S, -S - 1].map(after)).toEqual([false, false, true]);
+    expect(deadline(b.state)).toBeLessThanOrEqual(b.state.clock.mono + CLOCK_LOOK_MS);
+  });
+
+  test('RT-133~1: the clock is checked at the start and then each CLOCK_CHECK_MS', () => {
+    const b = new Bench({ constants });
+    b.host.start();
+    expect(b.state.checkAt).toBe(b.state.clock.mono + c.CLOCK_CHECK_MS);
+    b.run(c.CLOCK_CHECK_MS - 2);
+    expect(b.edge(c.CLOCK_CHECK_MS, TICK, includes('checkClock'))).toEqual(AT);
+  });
+
+  test('RT-133~1: more than CLOCK_WARN_MS off warns, more than CLOCK_HOLD_MS holds', () => {
+    const says = (offsetMs: number): string[] => {
+      const b = new Bench({ constants });
+      b.weather.clockOffsetMs = offsetMs;
+      return b.run(1).notes();
+    };
+    const W = c.CLOCK_WARN_MS;
+    const H = c.CLOCK_HOLD_MS;
+    expect([W - 1, W, W + 1, -W - 1].map(ms => says(ms).includes('clock-off'))).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ]);
+    expect([H - 1, H, H + 1, -H - 1].map(ms => says(ms).includes('clock-unfit'))).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ]);
+  });
+
+  test('a mapping that is retried comes RETRY_MS later', () => {
+    const b = bench(R - c.PREPARE_LEAD_MS - 1);
+    b.weather.map = 'refused';
+    const at = R - c.PREPARE_LEAD_MS + c.RETRY_MS;
+    b.run(at - 2);
+    expect(b.edge(at, TICK, includes('map'))).toEqual(AT);
+  });
+});
+
+describe('ports', () => {
+  const R = STANDARD.ROTATION_INTERVAL_MS;
+  const PREPARE = R - STANDARD.PREPARE_LEAD_MS;
+
+  test.each([
+    [BIND_ATTEMPTS_MAX - 1, true],
+    [BIND_ATTEMPTS_MAX, false],
+  ])('RT-114~1: after %i refused ports another one is tried: %s', (refusals, isTried) => {
+    const b = new Bench().run(PREPARE - 1);
+    let left = refusals;
+    b.weather.canBind = () => left-- <= 0;
+    b.run(PREPARE + 10);
+    expect(b.host.listeners.size).toBe(isTried ? 2 : 1);
+    expect(b.notes().filter(what => what === 'port-refused')).toHaveLength(refusals);
+    b.run(R + 10);
+    expect(b.notes()).toContain(isTried ? 'rotated' : 'held no-port');
+    b.run(R + STANDARD.HOLD_MS + 10);
+    expect(b.notes()).toContain('rotated');
+  });
+
+  test('RT-114~1: a port that the router gives to somebody else makes way for another', () => {
+    const b = new Bench({ isMapped: true }).run(PREPARE - 1);
+    b.weather.map = 'taken';
+    b.run(PREPARE);
+    expect(b.notes().filter(what => what === 'port-refused')).toHaveLength(BIND_ATTEMPTS_MAX);
+    expect(b.host.listeners.size).toBe(1);
+    expect(b.host.mappings.size).toBe(1);
+  });
+
+  test('RT-115~1: on one port for good, keys and epochs go through the same table', () => {
+    const b = new Bench({ fixedPort: 8443 }).run(R - STANDARD.PUBLISH_LEAD_MS);
+    expect([...b.host.listeners]).toEqual([[8443, 1]]);
+    expect(b.state.record).toMatchObject({ epoch: 2, epochs: [2, 1], ports: [{ port: 8443 }] });
+    b.run(R + STANDARD.RETIRE_MS - 1);
+    expect([...b.host.listeners]).toEqual([[8443, 1]]);
+    expect([...b.host.accepted]).toEqual([1, 2]);
+    b.run(R + STANDARD.RETIRE_MS);
+    expect([...b.host.listeners]).toEqual([[8443, 2]]);
+    expect([...b.host.accepted]).toEqual([2]);
+    expect(b.seen('closed')).toEqual([]);
+    b.host.input({ kind: 'emergency', isHard: false });
+    b.run(R + STANDARD.RETIRE_MS + 1);
+    expect([...b.host.listeners]).toEqual([[8443, 3]]);
+  });
+});
