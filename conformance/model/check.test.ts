@@ -50,12 +50,33 @@ describe.each(NAMES)('%s', name => {
     expect(validate(family), JSON.stringify(validate.errors)).toBe(true);
   });
 
+  it('has a schema that refuses what does not belong', () => {
+    const schema = JSON.parse(committed(`test-vectors/schema/${name}.schema.json`));
+    const validate = new Ajv2020({ allErrors: false }).compile(schema);
+    const [first] = family.vectors;
+    const spoilt = [
+      { ...first, extra: 1 },
+      { ...first, req: ['CF-001'] },
+      { ...first, error: 'NO_SUCH_CODE' },
+      { ...first, input: { ...first?.input, extra: 1 } },
+      { ...first, output: undefined, error: undefined },
+    ];
+    for (const vector of spoilt) {
+      const content = JSON.parse(JSON.stringify({ ...family, vectors: [vector] }));
+      expect(validate(content), JSON.stringify(Object.keys(vector))).toBe(false);
+    }
+  });
+
   it('is judged as it says', () => {
     expect(judge && judgeFamily(family, judge)).toEqual([]);
   });
 
-  it('has vectors that are refused or have a result', () => {
-    expect(family.vectors.length).toBeGreaterThan(0);
+  it('explains each flag and shows both what is right and what is refused', () => {
+    const used = family.vectors.flatMap(({ flags }) => flags);
+    expect(Object.keys(family.flags).toSorted()).toEqual([...new Set(used)].toSorted());
+    const refused = family.vectors.filter(({ error }) => error !== undefined).length;
+    expect(refused < family.vectors.length).toBe(true);
+    expect(refused > 0).toBe(!['derivation', 'words'].includes(name));
   });
 });
 
