@@ -37,6 +37,10 @@ const SERVE_OPTIONS = {
     value: 'FILE',
     help: 'where to publish the connection file (default: connection.clawchat in the data directory)',
   },
+  'time-server': {
+    value: 'SERVER',
+    help: 'ask this server for the time, hourly: HOST, HOST:PORT (SNTP) or an https URL',
+  },
   interval: { value: 'TIME', help: 'from one move to the next, 15m to 24h (default: 1h)' },
 };
 
@@ -60,6 +64,7 @@ function hostOptions(call: Call): HostOptions {
   return {
     directory: dataDirectory(call, 'clawchatd'),
     intervalMs,
+    timeServer: call.text('time-server'),
     log: callLog(call, call.words.length === 0 ? 'info' : 'warn'),
     constants,
     listen,

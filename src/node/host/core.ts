@@ -46,6 +46,8 @@ export interface HostOptions {
   readonly port: number | undefined;
   /** What clients shall dial; the addresses of this machine when empty. */
   readonly advertise: readonly string[];
+  /** Who is asked for the time: `host`, `host:port` (SNTP) or an https URL; nobody when undefined. */
+  readonly timeServer: string | undefined;
   /** From one rotation to the next. */
   readonly intervalMs: number;
   /** Where the connection file is published; in the data directory when undefined. */

@@ -30,6 +30,7 @@ import type {
 } from '../../protocol/rotation-state.ts';
 import type { RotationState } from '../../protocol/rotation-storage.ts';
 import { advertisedAddresses, systemReservedPorts } from '../address.ts';
+import { clockOffset } from '../clock-check.ts';
 import { failure, systemCode } from '../failure.ts';
 import { Listener } from '../listen.ts';
 import { native } from '../native.ts';
@@ -210,8 +211,7 @@ export class Moving {
         this.#keys.delete(output.epoch);
         break;
       case 'checkClock':
-        // No time server is configured: nobody can tell.
-        this.#input({ kind: 'clockChecked', offsetMs: undefined });
+        void this.#checkClock();
         break;
       case 'note':
         this.#note(output.note);
@@ -281,6 +281,15 @@ export class Moving {
       }
       this.#input({ kind: 'bindFailed', port });
     }
+  }
+
+  /** Without a time server nobody can tell. */
+  async #checkClock(): Promise<void> {
+    const { timeServer, log } = this.#core.options;
+    const offsetMs = timeServer === undefined ? undefined : await clockOffset(timeServer);
+    if (timeServer !== undefined && offsetMs === undefined)
+      log.warn('time-server-silent', { server: timeServer });
+    this.#input({ kind: 'clockChecked', offsetMs });
   }
 
   #unlisten(port: number): void {
