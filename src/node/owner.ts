@@ -1,4 +1,5 @@
 /** One data directory, one owner: attach to the process that has it, or become it (spec/12-control.md). */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Suite } from '../crypto/suite.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
@@ -54,6 +55,8 @@ export type Attachment =
   | { readonly kind: 'attached'; readonly client: ControlClient };
 
 const NEVER: AbortSignal = new AbortController().signal;
+// Every request without a signal listens to it.
+setMaxListeners(0, NEVER);
 const BACKOFF_MS_MIN = 4;
 const BACKOFF_MS_MAX = 120;
 
