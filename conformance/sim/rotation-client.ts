@@ -144,8 +144,20 @@ export class Client {
     for (const path of [this.path, this.#older]) {
       if (path === undefined || (port !== undefined && path.port !== port)) continue;
       if (this.isAwake && this.hasNetwork) this.endPath(path);
-      else path.isOver = true;
+      else {
+        path.isOver = true;
+        this.#notice(path);
+      }
     }
+  }
+
+  /** Nothing is heard on a path that is over: in the end a device that is awake sees it. */
+  #notice(path: Path): void {
+    this.world.after(PATH_DEAD_MS, () => {
+      if (this.path !== path) return;
+      if (this.isAwake) this.endPath(path);
+      else this.#notice(path);
+    });
   }
 
   /** A notice arrives on the path. */

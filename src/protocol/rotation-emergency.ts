@@ -17,10 +17,11 @@ export function beginEmergency(d: Draft, asked: 'soft' | 'hard', before: readonl
   const next = placeOf(d, 'next');
   const effects: Effect[] = [...before];
   if (next !== undefined && next.listedUntil === undefined) {
-    // Nobody has heard of it, and its keys are not fresh any more.
     d.places = d.places.filter(place => place !== next);
-    effects.push(...closePort(d, next.port), { kind: 'retire', epoch: next.epoch });
+    effects.push(...closePort(d, next.port));
   }
+  // Nobody has heard of this epoch, and its keys are not fresh any more.
+  if (d.epoch > (d.record?.epoch ?? 0)) effects.push({ kind: 'retire', epoch: d.epoch });
   d.places = d.places.map(place => ({ ...place, role: 'old' }));
   d.phase = 'emergency';
   d.epoch += 1;

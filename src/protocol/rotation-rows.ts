@@ -43,11 +43,11 @@ export function hold(d: Draft, why: HoldReason, leadMs: number): void {
   ]);
 }
 
-/** Begin: the next epoch, and soon a port for it. */
+/** Begin: the next epoch, and soon a port for it. An epoch that no record has named is taken again. */
 export function prepare(d: Draft, isHurried: boolean): void {
   d.phase = 'preparing';
   d.isHurried = isHurried;
-  d.epoch += 1;
+  if (d.epoch <= (d.record?.epoch ?? 0)) d.epoch += 1;
   d.attempts = 0;
   d.turnSequence = 0;
   if (isHurried) d.rotationAtMs = d.clock.wall + d.config.constants.PREPARE_LEAD_MS;
