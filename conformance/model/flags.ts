@@ -22,6 +22,8 @@ export const FLAGS = {
   'duplicate-field': 'Of a field that stands twice the first one counts, or both are refused.',
   'unknown-field': 'A field from a later version is refused, or makes the reader lose its place.',
   'version-first': 'A later version is reported as damaged instead of as a later version.',
+  'weak-signature':
+    'A signature is accepted that only a lenient verifier accepts: not canonical, or of small order.',
   length: 'A field of the wrong length is accepted, cut or filled up.',
   count: 'Too many or too few of something are accepted.',
   range: 'A number outside its range is accepted.',

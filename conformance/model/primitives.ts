@@ -10,7 +10,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { concat, EMPTY, sha256, u8, unhex, zeros } from './bytes.ts';
+import { concat, EMPTY, hex, readUnsigned, sha256, u8, unhex, zeros } from './bytes.ts';
 
 // DER in front of the 32 raw bytes of a key (RFC 8410).
 const X25519_PRIVATE = unhex('302e020100300506032b656e04220420');
@@ -59,7 +59,24 @@ export function ed25519Sign(seed: Uint8Array, message: Uint8Array): Uint8Array {
   return new Uint8Array(sign(null, message, privateKey(ED25519_PRIVATE, seed)));
 }
 
+// The y coordinates of the points of small order, without the sign of x.
+const SMALL_ORDER_Y = [
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+];
+
+/** Say whether an encoded point is canonical and has no small order (CF-008~1). */
+function soundPoint(point: Uint8Array): boolean {
+  const y = point.map((byte, i) => (i === 31 ? byte & 0x7f : byte));
+  return readUnsigned(y.toReversed()) < 2n ** 255n - 19n && !SMALL_ORDER_Y.includes(hex(y));
+}
+
+/** Verify as RFC 8032 does without the cofactor; OpenSSL itself looks at the bound of S. */
 export function ed25519Verify(point: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  if (signature.length !== 64 || !soundPoint(point) || !soundPoint(signature.slice(0, 32))) return false;
   try {
     return verify(null, message, publicKey(ED25519_PUBLIC, point), signature);
   } catch {

@@ -3,6 +3,7 @@ import { concat, stream, zeros } from '../bytes.ts';
 import * as cast from '../cast.ts';
 import { type Case, envelopeCase, holding, nextOf, recordBy } from '../file-cases.ts';
 import type { Flag } from '../flags.ts';
+import { nextIdentityHash } from '../labels.ts';
 import { lengthField, varintField } from '../protobuf.ts';
 import type { Reader } from '../record.ts';
 import {
@@ -178,6 +179,7 @@ function badLinks(): Vector[] {
       signStatement(statement(1).slice(0, -1), by(0, 1)),
     ),
     ...lengths,
+    weakSuccessor(),
     chained(
       'bad/stolen-key',
       'Somebody with the current key alone names a key of their own as its successor.',
@@ -198,6 +200,27 @@ function badLinks(): Vector[] {
       ]),
     ),
   ];
+}
+
+/** The neutral element as the new key: its signature fits every statement. */
+function weakSuccessor(): Vector {
+  const neutral = concat(Uint8Array.of(1), zeros(31));
+  const says = statement(1, { newIdentity: neutral });
+  const both = signStatement(says, [identity(0), identity(0)]);
+  const link = concat(both.slice(0, -64), neutral, zeros(32));
+  const bytes = concat(
+    lengthField(1, recordBy(1)),
+    lengthField(2, concat(neutral, zeros(32))),
+    lengthField(3, link),
+  );
+  return chained(
+    'bad/neutral-successor',
+    'The neutral element as the new identity: its signatures fit everything.',
+    ['weak-signature'],
+    holding(0, { nextIdentityHash: nextIdentityHash(neutral) }),
+    bytes,
+    'CF-008~1',
+  );
 }
 
 function badChains(): Vector[] {

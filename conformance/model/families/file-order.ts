@@ -1,5 +1,6 @@
 /** Vectors: signatures, what a client accepted before, and which of two faults is named (spec/03-connection-file.md, 3.4). */
-import { concat, hex, readUnsigned, stream, unsigned, zeros } from '../bytes.ts';
+import { createHash } from 'node:crypto';
+import { concat, hex, readUnsigned, stream, unhex, unsigned, zeros } from '../bytes.ts';
 import * as cast from '../cast.ts';
 import { headerBytes, outerLayer, padEnvelope, seal, stanza } from '../connection-file.ts';
 import { ADA, envelopeCase, fileCase, holding, nextOf, recordBy } from '../file-cases.ts';
@@ -26,6 +27,26 @@ const { identity } = cast;
 
 /** The order of the group of Ed25519's base point. */
 const L = 2n ** 252n + 27742317777372353535851937790883648493n;
+const little = (bytes: Uint8Array): bigint => readUnsigned(bytes.toReversed());
+const scalar = (value: bigint): Uint8Array => unsigned(value, 32).toReversed();
+const sha512 = (...parts: readonly Uint8Array[]): Uint8Array =>
+  new Uint8Array(
+    createHash('sha512')
+      .update(concat(...parts))
+      .digest(),
+  );
+
+/** The neutral element: 1 in y, and the same number above p, which is no canonical encoding. */
+const NEUTRAL = concat(Uint8Array.of(1), zeros(31));
+const NEUTRAL_LONG = unhex(`ee${'ff'.repeat(30)}7f`);
+
+/** A signature with the neutral element as R: the equation holds, because the signer chose S for it. */
+function withNeutralR(signer: cast.Identity, message: Uint8Array): Uint8Array {
+  const half = sha512(signer.secret).slice(0, 32);
+  const clamped = half.map((byte, i) => (i === 0 ? byte & 248 : i === 31 ? (byte & 63) | 64 : byte));
+  const k = little(sha512(NEUTRAL, signer.publicKey, message)) % L;
+  return concat(NEUTRAL, scalar((k * little(clamped)) % L));
+}
 
 function signatures(): Vector[] {
   const bytes = payload();
@@ -33,36 +54,51 @@ function signatures(): Vector[] {
   const right = ed25519Sign(secret, signedRecord(bytes));
   const flip = (of: Uint8Array, at: number, bit: number): Uint8Array =>
     of.map((byte, i) => (i === at ? byte ^ (1 << bit) : byte));
-  const s = readUnsigned(right.slice(32).toReversed());
-  const shifted = concat(right.slice(0, 32), unsigned(s + L, 32).toReversed());
+  const shifted = concat(right.slice(0, 32), scalar(little(right.slice(32)) + L));
+  const weak = ['weak-signature'] as const;
   const of = (
     id: string,
     note: string,
     flags: readonly Flag[],
     signature: Uint8Array,
-    signed = bytes,
-  ): Vector =>
-    envelopeCase(
-      { id: `signature/${id}`, note, req: ['CF-007~1'], flags },
-      concat(lengthField(1, signed), lengthField(2, signature)),
-    );
+    { signed = bytes, reader = ADA }: { readonly signed?: Uint8Array; readonly reader?: Reader } = {},
+  ): Vector => {
+    const req = flags.includes('weak-signature') ? 'CF-008~1' : 'CF-007~1';
+    const whole = concat(lengthField(1, signed), lengthField(2, signature));
+    return envelopeCase({ id: `signature/${id}`, note, req: [req], flags, reader }, whole);
+  };
+  const forged = concat(NEUTRAL, zeros(32));
+  const neutral = (publicKey: Uint8Array): { readonly reader: Reader } => ({
+    reader: { ...ADA, identity: publicKey },
+  });
   return [
     of('right', 'The envelope that the others change.', ['known-answer'], right),
     of('r-flipped', 'A bit of R is flipped.', ['bit-flip'], flip(right, 3, 2)),
     of('s-flipped', 'A bit of S is flipped.', ['bit-flip'], flip(right, 40, 2)),
+    of('s-plus-l', 'S and the order of the group: a second writing of the same signature.', weak, shifted),
     of(
-      's-plus-l',
-      'S and the order of the group: a second writing of the same signature.',
-      ['range'],
-      shifted,
+      'neutral-r',
+      'The neutral element as R, with an S that fits.',
+      weak,
+      withNeutralR(identity(0), signedRecord(bytes)),
     ),
     of(
-      'payload-flipped',
-      'A bit of an access key in the payload is flipped.',
-      ['bit-flip'],
-      right,
-      flip(bytes, bytes.length - 60, 0),
+      'neutral-key',
+      'The neutral element as identity key and as R: every message fits.',
+      weak,
+      forged,
+      neutral(NEUTRAL),
     ),
+    of(
+      'neutral-key-long',
+      'The same key in a writing that is not canonical.',
+      weak,
+      forged,
+      neutral(NEUTRAL_LONG),
+    ),
+    of('payload-flipped', 'A bit of an access key in the payload is flipped.', ['bit-flip'], right, {
+      signed: flip(bytes, bytes.length - 60, 0),
+    }),
     of('zeros', 'A signature of zeros.', ['wrong-key'], zeros(64)),
     of(
       'other-key',
