@@ -1,6 +1,5 @@
 /** The commands of `clawchat`, the client's program. Chapters: spec/08-devices.md, spec/11-chat.md. */
 import { setMaxListeners } from 'node:events';
-import { createInterface } from 'node:readline';
 import { ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { FILE_BYTES_MAX } from '../../gen/constants.ts';
@@ -34,14 +33,11 @@ import {
 import { EXIT_OK } from './exit-code.ts';
 import { inspectText } from './inspect.ts';
 import { hex, jsonLine, line, messageJson, messageText } from './output.ts';
+import { sendMessages } from './send.ts';
 
 const TIMEOUT = { value: 'TIME', help: 'give up after this, such as 30s (default: 60s)' };
 const TIMEOUT_MS = 60_000;
 const BUNDLE_BYTES_MAX = FILE_BYTES_MAX + 4096;
-const INPUT_BYTES_MAX = 1024 * 1024;
-/** Lines of `send -` that are on their way at once. */
-const SENDS_MAX = 256;
-const MESSAGE_ID_BYTES = 16;
 
 /** Work with the owner of the call's directory; `--timeout`, where there is one, bounds it. */
 async function reach<T>(call: Call, work: (link: OwnerLink, signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -130,40 +126,8 @@ async function readInput(bytesMax: number): Promise<Uint8Array> {
 }
 
 async function send(call: Call): Promise<number> {
-  const [text = '-'] = call.words;
-  const room = call.text('room') ?? '';
-  const sendOne = async (link: OwnerLink, signal: AbortSignal, line: string): Promise<void> => {
-    const messageId = native.randomBytes(MESSAGE_ID_BYTES);
-    const value = { messageId, room, text: line, sentAtMs: BigInt(Date.now()) };
-    const sent = expectAnswer(await link.call({ case: 'send', value }, signal), 'sent');
-    if (call.on('json')) jsonLine({ sent: true, cursor: sent.cursor, id: messageId });
-  };
-  await reach(call, async (link, signal) => {
-    if (text !== '-') return sendOne(link, signal, text);
-    return sendLines(signal, line => sendOne(link, signal, line));
-  });
+  await sendMessages(call, work => reach(call, work));
   return EXIT_OK;
-}
-
-/** Send each line of standard input; some are on their way at once, in order. */
-async function sendLines(signal: AbortSignal, sendOne: (line: string) => Promise<void>): Promise<void> {
-  const underWay = new Set<Promise<void>>();
-  let failed: unknown;
-  const input = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY });
-  for await (const text of input) {
-    if (failed !== undefined || signal.aborted) break;
-    if (text === '') continue;
-    if (Buffer.byteLength(text) > INPUT_BYTES_MAX) throw usage('a line is too long');
-    const sending: Promise<void> = sendOne(text)
-      .catch((error: unknown) => {
-        failed ??= error;
-      })
-      .finally(() => underWay.delete(sending));
-    underWay.add(sending);
-    while (underWay.size >= SENDS_MAX) await Promise.race(underWay);
-  }
-  await Promise.all(underWay);
-  if (failed !== undefined) throw failed;
 }
 
 async function listen(call: Call): Promise<number> {
@@ -297,7 +261,19 @@ const COMMANDS: readonly Command[] = [
     words: '[TEXT|-]',
     count: [0, 1],
     summary: 'send a message, or each line of standard input; ends when the host has stored it',
-    options: { room: { value: 'ROOM', help: 'which room (default: lobby)' }, timeout: TIMEOUT },
+    details: [
+      'With -, each line of standard input is a message; with --multiline all of it is one. With --json each line is',
+      '{"text": "...", "room": "...", "id": "..."}, of which only text has to be there, and each answer is a line too.',
+    ],
+    options: {
+      room: { value: 'ROOM', help: 'which room (default: lobby)' },
+      multiline: { help: 'standard input is one message, line breaks and all' },
+      id: {
+        value: 'HEX',
+        help: 'the id of the message, 32 hexadecimal digits: sent again with the same id and text, it is stored once',
+      },
+      timeout: TIMEOUT,
+    },
     run: send,
   },
   {

@@ -7,7 +7,7 @@ import { type Fault, fault } from '../../wire/fault.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { hex, sameBytes } from './bytes.ts';
 import * as storage from './client-storage.ts';
-import { type Content, checkContent, encodeContent, ID_BYTES } from './content.ts';
+import { type Content, checkContent, encodeContent, encodeIntent, ID_BYTES } from './content.ts';
 import { type Outbox, type OutboxItem, partStored } from './outbox.ts';
 import type { PostOutcome, StoredEntry } from './reply.ts';
 
@@ -22,7 +22,7 @@ export interface Enqueued {
 
 /** A message that callers wait for. */
 interface Waiting {
-  readonly hash: Uint8Array;
+  readonly intent: Uint8Array;
   readonly enqueued: Deferred<Enqueued | Fault>;
   readonly result: Deferred<SendResult>;
 }
@@ -57,8 +57,8 @@ export class ClientOutbox {
     this.#failed = options.failed;
     this.#outbox = outbox;
     this.#serial = serial;
-    for (const { messageId, hash } of outbox.items) {
-      const { enqueued, result } = this.#wait(messageId, hash);
+    for (const { messageId, intent } of outbox.items) {
+      const { enqueued, result } = this.#wait(messageId, intent);
       enqueued.resolve({ result: result.promise });
     }
   }
@@ -83,7 +83,8 @@ export class ClientOutbox {
    * Put a message into the outbox and resolve when it is durable there. The order of the calls is the order of the
    * numbers. A message whose id is known already is not put in again: its result is that of the first.
    *
-   * Faults: MESSAGE_MALFORMED, MESSAGE_TOO_LARGE; OUTBOX_FULL; USAGE when the id belongs to another content.
+   * Faults: MESSAGE_MALFORMED, MESSAGE_TOO_LARGE; OUTBOX_FULL; USAGE when the id belongs to another content, whenever
+   * that was written.
    * @impl CH-020~1 @impl CH-026~1 @impl CH-027~1
    */
   async enqueue(content: Content): Promise<Enqueued | Fault> {
@@ -92,13 +93,14 @@ export class ClientOutbox {
     if (wrong !== undefined) return fault('self', wrong, 'this is no message that a host stores');
     const bytes = encodeContent(content);
     const hash = this.#hash(bytes);
+    const intent = this.#hash(encodeIntent(content));
     const messageId = hex(content.messageId);
     const known = this.#waiting.get(messageId);
-    if (known !== undefined) return sameBytes(known.hash, hash) ? known.enqueued.promise : otherContent();
+    if (known !== undefined) return sameBytes(known.intent, intent) ? known.enqueued.promise : otherContent();
     if (this.#admitting >= OUTBOX_UNACKNOWLEDGED_MAX) return full();
-    const waiting = this.#wait(messageId, hash);
+    const waiting = this.#wait(messageId, intent);
     this.#admitting += 1;
-    const item: OutboxItem = { messageId, hash, content: bytes, durable: false };
+    const item: OutboxItem = { messageId, hash, intent, content: bytes, durable: false };
     this.#admissions = this.#admissions
       .then(() => this.#admit(item, waiting))
       .catch(this.#fail)
@@ -110,13 +112,13 @@ export class ClientOutbox {
 
   /** Give the message its number unless it was answered before. Everything behind the first await is one step. */
   async #admit(item: OutboxItem, { enqueued, result }: Waiting): Promise<void> {
-    const { messageId, hash } = item;
+    const { messageId, intent } = item;
     const sent = await storage.readSent(this.#database, messageId);
     if (this.#stopped !== undefined) return;
     if (sent !== undefined) {
       this.#waiting.delete(messageId);
       result.resolve(resultOf(sent));
-      enqueued.resolve(sameBytes(sent.hash, hash) ? { result: result.promise } : otherContent());
+      enqueued.resolve(sameBytes(sent.hash, intent) ? { result: result.promise } : otherContent());
       return;
     }
     const { acknowledged, items } = this.#outbox;
@@ -184,17 +186,17 @@ export class ClientOutbox {
     return labelledHash(this.#suite, 'content', content);
   }
 
-  #wait(messageId: string, hash: Uint8Array): Waiting {
+  #wait(messageId: string, intent: Uint8Array): Waiting {
     const known = this.#waiting.get(messageId);
     if (known !== undefined) return known;
-    const waiting: Waiting = { hash, enqueued: deferred(), result: deferred() };
+    const waiting: Waiting = { intent, enqueued: deferred(), result: deferred() };
     this.#waiting.set(messageId, waiting);
     return waiting;
   }
 
-  #record({ messageId, hash }: OutboxItem, outcome: PostOutcome): readonly DatabaseOperation[] {
+  #record({ messageId, intent }: OutboxItem, outcome: PostOutcome): readonly DatabaseOperation[] {
     this.#serial += 1;
-    return storage.putSent(this.#serial, messageId, { hash, ...outcome });
+    return storage.putSent(this.#serial, messageId, { hash: intent, ...outcome });
   }
 
   #answer({ messageId }: OutboxItem, outcome: PostOutcome): void {

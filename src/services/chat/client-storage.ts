@@ -4,7 +4,7 @@ import { StoredClientOutboxSchema, StoredSentSchema } from '../../gen/clawchat/v
 import type { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { hex, KEY_END, numberKey, parseHex } from './bytes.ts';
-import { isCode, parseContent } from './content.ts';
+import { encodeIntent, isCode, parseContent } from './content.ts';
 import type { Outbox, OutboxItem } from './outbox.ts';
 import type { KeptPost } from './posting.ts';
 
@@ -27,7 +27,8 @@ export async function readOutbox(
   const items = posts.map(({ value: content }): OutboxItem => {
     const parsed = parseContent(content);
     const messageId = isCode(parsed) ? '' : hex(parsed.messageId);
-    return { messageId, hash: hash(content), content, durable: true };
+    const intent = hash(isCode(parsed) ? content : encodeIntent(parsed));
+    return { messageId, hash: hash(content), intent, content, durable: true };
   });
   return { id: outboxId, acknowledged: Number(acknowledged), acknowledgedHash, items };
 }

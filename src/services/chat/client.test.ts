@@ -162,6 +162,8 @@ describe('the outbox', () => {
     const [first, second] = await Promise.all([enqueued(client, content(1)), enqueued(client, content(1))]);
     expect(client.unacknowledged).toBe(1);
     expect(await client.enqueue(content(1, 'something else'))).toMatchObject({ code: ErrorCode.USAGE });
+    // The same message at another time is the same message.
+    expect(await enqueued(client, { ...content(1), sentAtMs: 99 })).toBe(first);
     client = await openClient();
     const third = await enqueued(client, content(1));
     expect(client.unacknowledged).toBe(1);
@@ -172,7 +174,7 @@ describe('the outbox', () => {
     host.result(post?.requestId ?? 0, 1, 0, ErrorCode.ROOM_UNKNOWN);
     expect(said(await third.result)).toBe('ROOM_UNKNOWN');
     const fourth = await enqueued(client, content(1));
-    const fifth = await enqueued(await openClient(), content(1));
+    const fifth = await enqueued(await openClient(), { ...content(1), sentAtMs: 98 });
     expect(said(await fourth.result)).toBe('ROOM_UNKNOWN');
     expect(said(await fifth.result)).toBe('ROOM_UNKNOWN');
     expect(await client.enqueue(content(1, 'something else'))).toMatchObject({ code: ErrorCode.USAGE });

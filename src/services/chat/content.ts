@@ -50,6 +50,11 @@ export function encodeContent({ messageId, room, text, sentAtMs }: Content): Uin
   );
 }
 
+/** Write what a person meant to say, whenever it was written: the same for every repetition of a message. */
+export function encodeIntent(content: Content): Uint8Array {
+  return encodeContent({ ...content, sentAtMs: 0 });
+}
+
 /** Tell an error code from the content that stands beside it in a union. */
 export function isCode(value: Content | ErrorCode): value is ErrorCode {
   return typeof value === 'number';

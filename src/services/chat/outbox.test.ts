@@ -8,6 +8,7 @@ const hash = (value: number): Uint8Array => bytes(value, 32);
 const item = (value: number): Outbox['items'][number] => ({
   messageId: String(value),
   hash: hash(value),
+  intent: hash(value),
   content: bytes(value, 8),
   durable: true,
 });

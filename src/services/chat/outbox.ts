@@ -8,6 +8,8 @@ export interface OutboxItem {
   readonly messageId: string;
   /** Labelled hash of the content. */
   readonly hash: Uint8Array;
+  /** The same hash without the time of writing: who repeats a message may not remember when it was. */
+  readonly intent: Uint8Array;
   /** The exact bytes of a ChatContent, which every repetition sends. @impl CH-008~1 */
   readonly content: Uint8Array;
   /** True once it is on the disk; before that it is not sent. */

@@ -166,7 +166,7 @@ export const StoredClientOutboxSchema: GenMessage<StoredClientOutbox> = /*@__PUR
  */
 export type StoredSent = Message<"clawchat.v1.StoredSent"> & {
   /**
-   * Labelled hash of its content, 32 bytes.
+   * Labelled hash of its content as it would be with a `sent_at_ms` of 0, 32 bytes.
    *
    * @generated from field: bytes hash = 1;
    */

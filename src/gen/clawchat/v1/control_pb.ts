@@ -1117,8 +1117,8 @@ export const ControlStoppingSchema: GenMessage<ControlStopping> = /*@__PURE__*/
  */
 export type ControlSendRequest = Message<"clawchat.v1.ControlSendRequest"> & {
   /**
-   * 16 random bytes chosen by the attacher, the same when it repeats the request.
-   * They become the message's id.
+   * 16 random bytes chosen by the attacher, the same when it repeats the request,
+   * which may be with another `sent_at_ms`. They become the message's id.
    *
    * @generated from field: bytes message_id = 1;
    */
