@@ -58,7 +58,6 @@ export const FLAGS = {
   fence: 'An older path or an older attach is let in after a newer one.',
   retransmission:
     'After an attach frames are lost, repeated with new numbers, or sent again although they arrived.',
-  'early-ack': 'Something is acknowledged that was not taken in order.',
   credit: 'Credit is counted differently, or not at all.',
   'late-frame': 'A frame that may come late, or twice over two paths, is refused or delivered twice.',
   'unknown-code': 'An error code from a later version is refused.',
