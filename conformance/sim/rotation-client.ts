@@ -116,6 +116,7 @@ export class Client {
   }
 
   wake(sleptMs: number): void {
+    if (this.isAwake) return;
     this.isAwake = true;
     if (this.path !== undefined && (sleptMs > PATH_DEAD_MS || !this.#isAlive(this.path)))
       this.endPath(this.path);
@@ -151,12 +152,10 @@ export class Client {
     }
   }
 
-  /** Nothing is heard on a path that is over: in the end a device that is awake sees it. */
+  /** Nothing is heard on a path that is over: a device that is awake sees it in the end, any other when it wakes. */
   #notice(path: Path): void {
     this.world.after(PATH_DEAD_MS, () => {
-      if (this.path !== path) return;
-      if (this.isAwake) this.endPath(path);
-      else this.#notice(path);
+      if (this.path === path && this.isAwake) this.endPath(path);
     });
   }
 

@@ -197,7 +197,7 @@ class Run {
       this.#watch(house);
     }
     const { rotations } = this.#scenario;
-    const limit = rotations * 3 * this.#intervalMs + DAY;
+    const limit = rotations * 1.7 * this.#intervalMs + 6 * HOUR;
     while (world.now < limit && this.#houses.some(({ host }) => host.rotations < rotations)) {
       world.run(world.now + 10 * MINUTE);
     }
@@ -448,12 +448,12 @@ class Run {
       if (host.state === undefined) {
         host.wake();
         host.start();
-      } else if (!this.#calm) world.after(MINUTE, restart);
+      } else if (host.dieAfter !== undefined) world.after(MINUTE, restart);
     };
     const forMs = isLong
       ? world.chance(0.1)
         ? DAY + world.between(0, DAY)
-        : world.between(5, 180) * MINUTE
+        : world.between(5, 60) * MINUTE
       : world.between(100, 60_000);
     if (forMs > DAY) this.#sometimes('a host was down for a day');
     world.after(forMs, restart);
@@ -464,7 +464,7 @@ class Run {
     const { host } = house;
     if (host.isAsleep || host.state === undefined) return;
     const interval = host.config.intervalMs;
-    const forMs = world.chance(0.15)
+    const forMs = world.chance(0.08)
       ? world.between(3 * interval, 4 * interval)
       : world.between(1000, 20 * MINUTE);
     if (forMs >= 3 * interval) this.#sometimes('a host sleeps through three rotations');
@@ -542,7 +542,7 @@ class Run {
     for (const store of house.stores) store.become('honest');
     for (const client of house.clients) {
       client.hasNetwork = true;
-      if (!client.isAwake) client.wake(DAY);
+      client.wake(DAY);
     }
   }
 
