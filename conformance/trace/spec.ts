@@ -19,6 +19,7 @@ export const AREAS: Readonly<Record<string, string>> = {
   LI: 'limits',
   CH: 'chat',
   CT: 'control',
+  BE: 'bench',
 };
 
 export type Level = 'must' | 'should' | 'may';

@@ -366,6 +366,12 @@ export const OUTBOX_HASHES_MAX: number = 1024;
 /** messages: that a client names to a host whose outbox state differs from its own. */
 export const OUTBOX_SUSPECTS_MAX: number = 1024;
 
+/** bytes: one message of a bench stream. */
+export const BENCH_MESSAGE_BYTES_MAX: number = 65_536;
+
+/** messages: that a client has sent on a bench stream and not got an answer to. */
+export const BENCH_UNANSWERED_MAX: number = 64;
+
 /** bytes: a longer path of control.sock is replaced by a hashed name in the runtime directory (macOS takes no more). */
 export const SOCKET_PATH_BYTES_MAX: number = 103;
 

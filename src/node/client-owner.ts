@@ -10,6 +10,7 @@ import { deviceId } from '../protocol/keys.ts';
 import { decodeMember, encodeMember, MEMBER_KEY } from '../protocol/storage.ts';
 import { ChatClient } from '../services/chat/client.ts';
 import { CHAT_SERVICE } from '../services/chat/host.ts';
+import { runBench } from './client/bench-run.ts';
 import { ClientDriver, type LinkState } from './client/driver.ts';
 import { controlItem, fitting, ListenQueue } from './client/listen-queue.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
@@ -104,6 +105,8 @@ export class ClientOwner implements Owner {
         return this.#ping(signal);
       case 'status':
         return Promise.resolve(this.#status());
+      case 'bench':
+        return this.#bench(request.value, signal);
       case 'inspect':
         return this.#inspect(request.value.connectionFile);
       default:
@@ -188,6 +191,16 @@ export class ClientOwner implements Owner {
     const asked = this.#chat.rooms();
     const answer = await this.wait(asked.answer, signal, () => asked.cancel());
     if (isFault(answer)) throw new ClawChatError(answer);
+  }
+
+  /** Only a session that is there can be measured: one round trip first. */
+  async *#bench(
+    value: (RequestBody & { case: 'bench' })['value'],
+    signal: AbortSignal,
+  ): AsyncGenerator<ResponseInit> {
+    this.#connect();
+    await this.#roundTrip(signal);
+    yield* runBench(this.driver, value, signal);
   }
 
   #status(): ResponseInit {

@@ -144,6 +144,8 @@ const REPEATABLE: Readonly<Record<RequestInit['case'], boolean>> = {
   history: true,
   ping: true,
   inspect: true,
+  // It begins again.
+  bench: true,
   // One that was lost may have begun; asking again begins another.
   rotate: false,
   emergency: false,

@@ -6,12 +6,13 @@ import { FILE_BYTES_MAX } from '../../gen/constants.ts';
 import { fault } from '../../protocol/fault.ts';
 import { joinHost } from '../client/join-host.ts';
 import { openClientOwner } from '../client-owner.ts';
+import { printFindings } from '../doctor/check.ts';
+import { examineClient } from '../doctor/client-doctor.ts';
 import { failure } from '../failure.ts';
 import { readFileCapped } from '../files.ts';
-import { native } from '../native.ts';
 import type { OwnerLink } from '../owner.ts';
 import { VERSION } from '../version.ts';
-import { describeStatus } from './client-status.ts';
+import { describeBench, describeStatus } from './client-status.ts';
 import {
   type Call,
   type Command,
@@ -30,7 +31,7 @@ import {
   SHARED_OPTIONS,
   withOwner,
 } from './directory.ts';
-import { EXIT_OK } from './exit-code.ts';
+import { EXIT_HOST, EXIT_OK } from './exit-code.ts';
 import { inspectText } from './inspect.ts';
 import { hex, jsonLine, line, messageJson, messageText } from './output.ts';
 import { sendMessages } from './send.ts';
@@ -40,19 +41,24 @@ const TIMEOUT_MS = 60_000;
 const BUNDLE_BYTES_MAX = FILE_BYTES_MAX + 4096;
 
 /** Work with the owner of the call's directory; `--timeout`, where there is one, bounds it. */
-async function reach<T>(call: Call, work: (link: OwnerLink, signal: AbortSignal) => Promise<T>): Promise<T> {
+async function reach<T>(
+  call: Call,
+  work: (link: OwnerLink, signal: AbortSignal) => Promise<T>,
+  standardMs = TIMEOUT_MS,
+): Promise<T> {
   const directory = dataDirectory(call, 'clawchat');
   const log = callLog(call);
   const stop = new AbortController();
   // Every line of `send -` that is on its way listens to it.
   setMaxListeners(0, stop.signal);
   const timeout = call.text('timeout');
-  const ms = timeout === undefined ? TIMEOUT_MS : duration(timeout, '--timeout');
+  const ms = timeout === undefined ? standardMs : duration(timeout, '--timeout');
   let late = false;
-  const timer = setTimeout(() => {
+  const expire = (): void => {
     late = true;
     stop.abort();
-  }, ms);
+  };
+  const timer = Number.isFinite(ms) ? setTimeout(expire, ms) : undefined;
   const interrupted = (): void => stop.abort();
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
@@ -231,6 +237,20 @@ async function status(call: Call): Promise<number> {
   return EXIT_OK;
 }
 
+async function benchStream(call: Call): Promise<number> {
+  const bytes = wholeNumber(call.text('bytes') ?? '67108864', '--bytes', 1, Number.MAX_SAFE_INTEGER);
+  const bytesPerSecond = wholeNumber(call.text('rate') ?? '0', '--rate', 0, 2 ** 32 - 1);
+  const value = { bytes: BigInt(bytes), bytesPerSecond };
+  const ask = (): { case: 'bench'; value: typeof value } => ({ case: 'bench', value });
+  const run = async (link: OwnerLink, signal: AbortSignal): Promise<void> => {
+    for await (const answer of link.stream(ask(), ask, signal)) {
+      describeBench(expectAnswer(answer, 'bench'), call.on('json'));
+    }
+  };
+  await reach(call, run, Number.POSITIVE_INFINITY);
+  return EXIT_OK;
+}
+
 async function inspect(call: Call): Promise<number> {
   const [file = ''] = call.words;
   const bytes = await readFileCapped(file, FILE_BYTES_MAX);
@@ -241,6 +261,21 @@ async function inspect(call: Call): Promise<number> {
     inspectText(found.envelope, { json: call.on('json'), showSecrets: call.on('show-secrets') });
   });
   return EXIT_OK;
+}
+
+async function doctor(call: Call): Promise<number> {
+  const directory = dataDirectory(call, 'clawchat');
+  const good = await reach(call, async (link, signal) => {
+    const findings = await examineClient({
+      directory,
+      timeServer: call.text('time-server'),
+      status: async () =>
+        expectAnswer(await link.call({ case: 'status', value: {} }, signal), 'clientStatus'),
+      ping: async () => expectAnswer(await link.call({ case: 'ping', value: {} }, signal), 'pong'),
+    });
+    return printFindings(findings, call.on('json'));
+  });
+  return good ? EXIT_OK : EXIT_HOST;
 }
 
 const COMMANDS: readonly Command[] = [
@@ -320,6 +355,33 @@ const COMMANDS: readonly Command[] = [
     summary: 'show how this device stands',
     options: { timeout: TIMEOUT },
     run: status,
+  },
+  {
+    name: 'bench-stream',
+    words: '',
+    count: [0, 0],
+    summary: 'send a bulk stream to a host that runs with --bench, and measure',
+    details: ['The host throws it away and says what came; every answer is checked. A move does not end it.'],
+    options: {
+      bytes: { value: 'N', help: 'how much to send (default: 64 MiB)' },
+      rate: { value: 'N', help: 'bytes a second at most (default: as much as goes)' },
+      timeout: { value: 'TIME', help: 'give up after this (default: never)' },
+    },
+    run: benchStream,
+  },
+  {
+    name: 'doctor',
+    words: '',
+    count: [0, 0],
+    summary: 'check what stands between this device and its host, and say what to do',
+    options: {
+      'time-server': {
+        value: 'SERVER',
+        help: 'ask this server for the time: HOST, HOST:PORT (SNTP) or an https URL',
+      },
+      timeout: TIMEOUT,
+    },
+    run: doctor,
   },
   {
     name: 'inspect',

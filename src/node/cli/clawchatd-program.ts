@@ -41,6 +41,7 @@ const SERVE_OPTIONS = {
     value: 'SERVER',
     help: 'ask this server for the time, hourly: HOST, HOST:PORT (SNTP) or an https URL',
   },
+  bench: { help: 'let devices measure: take bulk streams and throw them away (clawchat bench-stream)' },
   interval: { value: 'TIME', help: 'from one move to the next, 15m to 24h (default: 1h)' },
 };
 
@@ -71,6 +72,7 @@ function hostOptions(call: Call): HostOptions {
     port: port === undefined ? undefined : wholeNumber(port, '--port', 1, 65_535),
     advertise,
     storePath: store,
+    bench: call.on('bench'),
   };
 }
 

@@ -1,5 +1,9 @@
-/** Prints how a client stands. */
-import { type ControlClientStatus, ControlLinkState } from '../../gen/clawchat/v1/control_pb.ts';
+/** Prints how a client stands, and what it measures. */
+import {
+  type ControlBench,
+  type ControlClientStatus,
+  ControlLinkState,
+} from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
 import { fromNow, hex, jsonLine, line } from './output.ts';
@@ -45,4 +49,20 @@ export function describeStatus(status: ControlClientStatus, json: boolean): void
   line(`waiting    ${status.unacknowledged} messages for the host's word`);
   if (error !== null) line(`last error ${error}`);
   for (const warning of status.warnings) line(`warning    ${warning}`);
+}
+
+/** Print how a bulk stream goes, or as one JSON value a line whose names are part of the interface. */
+export function describeBench(bench: ControlBench, json: boolean): void {
+  const { messages, bytes, elapsedMs, worstUs, done, digest } = bench;
+  if (json) {
+    const shown = done ? { digest } : {};
+    jsonLine({ done, messages, bytes, elapsed_ms: elapsedMs, worst_delay_us: worstUs, ...shown });
+    return;
+  }
+  const mebibytes = Number(bytes) / 2 ** 20;
+  const rate = (mebibytes / Math.max(elapsedMs, 1)) * 1000;
+  const delay = `longest wait for an answer ${(worstUs / 1000).toFixed(1)} ms`;
+  line(
+    `${mebibytes.toFixed(1)} MiB, ${rate.toFixed(1)} MiB/s, ${delay}${done ? '; all there, once and in order' : ''}`,
+  );
 }

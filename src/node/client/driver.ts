@@ -136,6 +136,16 @@ export class ClientDriver {
     this.step({ kind: 'start' });
   }
 
+  /** Open a stream of the session that is there; false while there is none. */
+  open(service: string, handler: (stream: ServiceStream) => StreamHandler): boolean {
+    const session = this.#session;
+    const id = session === undefined ? undefined : this.client.open(session, service);
+    if (id === undefined) return false;
+    this.#streams?.bind(id, handler);
+    this.#schedule();
+    return true;
+  }
+
   /** Resolve when every member that was decided is durable. */
   get settled(): Promise<void> {
     return this.#persisted;

@@ -24,6 +24,8 @@ import { DEVICE_PREFIX, INVITE_PREFIX, loadRegistry, registryOperations } from '
 import { words } from '../../protocol/words.ts';
 import { prefixRange } from '../../runtime/database.ts';
 import type { StreamAcceptor } from '../../runtime/streams.ts';
+import { BENCH_SERVICE } from '../../services/bench/answer.ts';
+import { BenchHost } from '../../services/bench/host.ts';
 import { CHAT_SERVICE, ChatHost } from '../../services/chat/host.ts';
 import { failure } from '../failure.ts';
 import type { Log } from '../log.ts';
@@ -52,6 +54,8 @@ export interface HostOptions {
   readonly intervalMs: number;
   /** Where the connection file is published; in the data directory when undefined. */
   readonly storePath: string | undefined;
+  /** Offer the bench service. */
+  readonly bench: boolean;
 }
 
 const STORE_NAME = 'connection.clawchat';
@@ -271,8 +275,10 @@ export class HostCore {
     return this.#persisting;
   }
 
+  /** @impl BE-001~1 */
   #acceptor(device: string): StreamAcceptor {
     return (service, stream) => {
+      if (service === BENCH_SERVICE && this.options.bench) return new BenchHost(native, stream);
       if (service !== CHAT_SERVICE) return undefined;
       const name = this.driver.server.registry.devices.get(device)?.name ?? device.slice(0, 8);
       return this.#chat.serve(stream, { deviceId: Buffer.from(device, 'hex'), name });
