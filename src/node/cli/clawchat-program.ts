@@ -263,19 +263,21 @@ async function inspect(call: Call): Promise<number> {
   return EXIT_OK;
 }
 
+/** Each question opens the directory by itself: one that is not there is not made. */
 async function doctor(call: Call): Promise<number> {
-  const directory = dataDirectory(call, 'clawchat');
-  const good = await reach(call, async (link, signal) => {
-    const findings = await examineClient({
-      directory,
-      timeServer: call.text('time-server'),
-      status: async () =>
+  const findings = await examineClient({
+    directory: dataDirectory(call, 'clawchat'),
+    timeServer: call.text('time-server'),
+    status: () =>
+      reach(call, async (link, signal) =>
         expectAnswer(await link.call({ case: 'status', value: {} }, signal), 'clientStatus'),
-      ping: async () => expectAnswer(await link.call({ case: 'ping', value: {} }, signal), 'pong'),
-    });
-    return printFindings(findings, call.on('json'));
+      ),
+    ping: () =>
+      reach(call, async (link, signal) =>
+        expectAnswer(await link.call({ case: 'ping', value: {} }, signal), 'pong'),
+      ),
   });
-  return good ? EXIT_OK : EXIT_HOST;
+  return printFindings(findings, call.on('json')) ? EXIT_OK : EXIT_HOST;
 }
 
 const COMMANDS: readonly Command[] = [

@@ -1,10 +1,16 @@
 /** The commands of `clawchatd`, the host's program. Chapters: spec/08-devices.md, spec/12-control.md. */
 import { isIP } from 'node:net';
-import { type ControlDevice, ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
+import {
+  type ControlDevice,
+  type ControlHostStatus,
+  ControlProgram,
+} from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { INVITE_LIFE_MS, INVITE_LIFE_MS_MAX } from '../../gen/constants.ts';
 import { parseInterval } from '../../protocol/rotation-interval.ts';
 import type { RequestInit } from '../control.ts';
+import { printFindings } from '../doctor/check.ts';
+import { examineHost } from '../doctor/host-doctor.ts';
 import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
 import { exportNextIdentity, type HostOptions, openHostOwner, serveHost } from '../host-owner.ts';
@@ -20,7 +26,7 @@ import {
   SHARED_OPTIONS,
   withOwner,
 } from './directory.ts';
-import { EXIT_OK } from './exit-code.ts';
+import { EXIT_LOCAL, EXIT_OK } from './exit-code.ts';
 import { describeHost } from './host-status.ts';
 import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
 import { harmlessLine } from './terminal-text.ts';
@@ -208,6 +214,15 @@ async function identity(call: Call): Promise<number> {
   return EXIT_OK;
 }
 
+async function doctor(call: Call): Promise<number> {
+  const options = hostOptions(call);
+  const { directory, listen, timeServer } = options;
+  const status = (): Promise<ControlHostStatus> =>
+    reach(call, async link => expectAnswer(await link.call({ case: 'status', value: {} }), 'hostStatus'));
+  const found = await examineHost({ directory, listen, timeServer, status });
+  return printFindings(found, call.on('json')) ? EXIT_OK : EXIT_LOCAL;
+}
+
 async function move(call: Call, body: RequestInit): Promise<number> {
   await reach(
     call,
@@ -257,6 +272,14 @@ const COMMANDS: readonly Command[] = [
     summary: 'remove a device, by its id, the beginning of its id, or its name',
     options: {},
     run: revoke,
+  },
+  {
+    name: 'doctor',
+    words: '',
+    count: [0, 0],
+    summary: 'check clock, ports, stores, modes and what else a host needs, and say what to do',
+    options: { listen: SERVE_OPTIONS.listen, 'time-server': SERVE_OPTIONS['time-server'] },
+    run: doctor,
   },
   {
     name: 'rotate',

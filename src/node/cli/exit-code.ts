@@ -5,19 +5,37 @@ import { ErrorCode as E } from '../../gen/clawchat/v1/error_pb.ts';
 export const EXIT_OK = 0;
 /** A fault of this program. */
 export const EXIT_INTERNAL = 1;
+/** Host, store or network. */
+export const EXIT_HOST = 4;
+/** Something on this machine: its disk, locks, permissions, ports. */
+export const EXIT_LOCAL = 6;
 /** `--timeout` ran out. */
 export const EXIT_TIMEOUT = 124;
 /** Ended by a signal from the keyboard. */
 export const EXIT_INTERRUPTED = 130;
 
 const GROUPS: readonly (readonly [exit: number, codes: readonly E[]])[] = [
-  [2, [E.USAGE, E.NOT_JOINED, E.ALREADY_JOINED, E.DEVICE_UNKNOWN, E.MESSAGE_TOO_LARGE, E.ROOM_UNKNOWN]],
+  [
+    2,
+    [
+      E.USAGE,
+      E.NOT_JOINED,
+      E.ALREADY_JOINED,
+      E.DEVICE_UNKNOWN,
+      E.MESSAGE_TOO_LARGE,
+      E.ROOM_UNKNOWN,
+      E.ROOM_EXISTS,
+      E.ROOM_FORBIDDEN,
+      E.MESSAGE_UNKNOWN,
+      E.ROOM_LIMIT,
+    ],
+  ],
   [
     3,
     [E.INVITE_MALFORMED, E.INVITE_CHECKSUM, E.INVITE_EXPIRED, E.INVITE_USED, E.ENROL_INVALID, E.DEVICE_LIMIT],
   ],
   [
-    4,
+    EXIT_HOST,
     [
       E.FILE_TOO_LARGE,
       E.FILE_MALFORMED,
@@ -58,7 +76,7 @@ const GROUPS: readonly (readonly [exit: number, codes: readonly E[]])[] = [
     ],
   ],
   [
-    6,
+    EXIT_LOCAL,
     [
       E.DIRECTORY_LOCKED,
       E.SCHEMA_NEWER,
@@ -80,5 +98,5 @@ const EXITS: ReadonlyMap<E, number> = new Map(
 
 /** The exit code of a program that ends with this error; 4 for what a path or a session ended with. */
 export function exitCode(code: E): number {
-  return EXITS.get(code) ?? 4;
+  return EXITS.get(code) ?? EXIT_HOST;
 }

@@ -1,0 +1,47 @@
+/** One thing that `doctor` looks at, and how it prints what it found. */
+import { jsonLine, line } from '../cli/output.ts';
+
+/** `ok`; `warn` when it works and could be better; `fail` when it does not work. */
+export type Grade = 'ok' | 'warn' | 'fail';
+
+/** What was found. */
+export interface Finding {
+  readonly what: string;
+  readonly grade: Grade;
+  readonly detail: string;
+  /** What to do about it; for everything but `ok`. */
+  readonly advice?: string;
+}
+
+/** Make a finding. */
+export function finding(what: string, grade: Grade, detail: string, advice?: string): Finding {
+  return advice === undefined ? { what, grade, detail } : { what, grade, detail, advice };
+}
+
+/** Run one check; what it throws is what it found. */
+export async function check(
+  what: string,
+  look: () => Promise<Finding | readonly Finding[]>,
+): Promise<readonly Finding[]> {
+  try {
+    const found = await look();
+    return 'what' in found ? [found] : found;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    return [finding(what, 'fail', text, 'do what the message says')];
+  }
+}
+
+const MARKS: Readonly<Record<Grade, string>> = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' };
+
+/** Print findings; gives whether nothing fails. */
+export function printFindings(findings: readonly Finding[], json: boolean): boolean {
+  for (const { what, grade, detail, advice } of findings) {
+    if (json) jsonLine({ what, grade, detail, advice: advice ?? null });
+    else {
+      line(`${MARKS[grade]}  ${what}: ${detail}`);
+      if (advice !== undefined) line(`      ${advice}`);
+    }
+  }
+  return findings.every(({ grade }) => grade !== 'fail');
+}
