@@ -118,7 +118,7 @@ class Race {
     });
   }
 
-  /** @impl HS-002~1 */
+  /** @impl HS-002~1, HS-023~1 */
   #isHost(tls: TLSSocket): boolean {
     const { tlsPins } = this.#options;
     if (tlsPins.length === 0) return true;
@@ -138,6 +138,7 @@ class Race {
     this.#tryNext();
   }
 
+  /** @impl HS-024~1 */
   #win(tls: TLSSocket, host: string, port: number): void {
     if (this.#over || this.#winner !== undefined) {
       tls.destroy();

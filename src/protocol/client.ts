@@ -316,7 +316,7 @@ export class Client {
     this.dirty ||= due !== undefined && due <= now.mono;
   }
 
-  /** The host has let this device in. @impl EN-010~1 */
+  /** The host has let this device in. @impl EN-010~2 */
   private heard(now: Now): void {
     if (this.members.durable?.stage === 'granted') {
       this.perform(this.members.step({ kind: 'heard' }, now.wall), now);

@@ -162,7 +162,7 @@ function attempt(server: Host, client: Client, invite: Invite): void {
   }
 }
 
-describe('enrolment with a death at every commit (EN-001~1, EN-002~1, EN-008~1 to EN-010~1)', () => {
+describe('enrolment with a death at every commit (EN-001~1, EN-002~1, EN-008~1 to EN-010~2)', () => {
   /** Run until the client is a device, restarting whoever dies; give how often somebody died. */
   function run(
     hostDies: Disk['dies'],
@@ -224,7 +224,7 @@ describe('enrolment with a death at every commit (EN-001~1, EN-002~1, EN-008~1 t
   });
 });
 
-describe('a client (EN-006~1, EN-010~1, EN-012~1, EN-013~1, IN-006~1)', () => {
+describe('a client (EN-006~1, EN-010~2, EN-012~1, EN-013~1, IN-006~1)', () => {
   const server = new Host();
   const invite = server.invite();
   const other = server.invite();
@@ -323,7 +323,7 @@ device | heard |  | device
     );
   });
 
-  it('erases the invite when it is a device (EN-010~1)', () => {
+  it('erases the invite when it is a device (EN-010~2)', () => {
     const stored = Buffer.from(device().disk.values.get(MEMBER_KEY) ?? []);
     expect(stored.includes(Buffer.from(invite.secret))).toBe(false);
     expect(

@@ -195,7 +195,7 @@ function takeReply(
   ];
 }
 
-/** @impl EN-010~1 */
+/** @impl EN-010~2 */
 function heard(member: Member | undefined): Step {
   if (member?.stage !== 'granted') return [member, []];
   const { devicePrivateKey, deviceSecret, name, held } = member;

@@ -364,7 +364,7 @@ function clients(): Vector[] {
       {
         note: 'From the reply to the first frame on a path of the device.',
         flags: ['known-answer'],
-        req: ['EN-008~1', 'EN-010~1', 'EN-013~1'],
+        req: ['EN-008~1', 'EN-010~2', 'EN-013~1'],
       },
       [hears(granted()), hears(hello, 'device'), hears(hello, 'device')],
     ),

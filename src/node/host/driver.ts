@@ -248,6 +248,7 @@ export class HostDriver implements Doorkeeper {
     }
   }
 
+  /** @impl HS-025~1 */
   #send(path: number, { socket, early }: Connection, bytes: Uint8Array): void {
     if (socket === undefined) {
       early.push(bytes);
