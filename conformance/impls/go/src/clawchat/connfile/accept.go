@@ -128,8 +128,3 @@ func ChannelKey(record msg.Record, nowMs uint64) ([]byte, bool) {
 	}
 	return nil, false
 }
-
-func verify(key, signed, signature []byte) bool {
-	return len(key) == ed25519.PublicKeySize && len(signature) == ed25519.SignatureSize &&
-		ed25519.Verify(key, signed, signature)
-}

@@ -68,9 +68,8 @@ func (s *Session) handle(l *link, f msg.Frame) error {
 	case msg.BodyPing: // SE-072
 		l.frame(msg.Frame{Body: msg.BodyPong, Pong: f.Ping})
 	case msg.BodyPong:
-		if !l.pingSent.IsZero() {
-			s.config.Note("pong", nil)
-			l.pingSent = time.Time{}
+		if l.pong != nil {
+			l.pong(f.Pong)
 		}
 	case msg.BodyRotationNotice:
 		s.config.Notice(f.Notice)

@@ -25,20 +25,20 @@ const (
 // link is a path with what the session knows of it. All but the two goroutines at its
 // end belongs to the loop.
 type link struct {
-	path     *path.Path
-	state    int
-	through  uint64        // what our Attach said
-	control  [][]byte      // frames without numbers, sent ahead of Data
-	out      chan packet   // to the writer
-	ended    chan struct{} // the writer has come to its end
-	busy     bool          // the writer has something
-	gone     bool          // nothing more is taken from it or sent on it
-	heard    time.Time
-	pinged   time.Time
-	since    time.Time // attached since
-	worn     bool
-	pingID   uint64
-	pingSent time.Time
+	path    *path.Path
+	state   int
+	through uint64        // what our Attach said
+	control [][]byte      // frames without numbers, sent ahead of Data
+	out     chan packet   // to the writer
+	ended   chan struct{} // the writer has come to its end
+	busy    bool          // the writer has something
+	gone    bool          // nothing more is taken from it or sent on it
+	heard   time.Time
+	pinged  time.Time
+	since   time.Time // attached since
+	worn    bool
+	pingID  uint64
+	pong    func(id uint64) // who asked for a Pong
 }
 
 // packet is what the writer is told: frames for one record, or the end of the path.

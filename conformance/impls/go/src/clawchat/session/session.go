@@ -189,15 +189,24 @@ func (s *Session) Drop() {
 	}
 }
 
-// Ping asks the host for a Pong; the answer is noted (SE-072).
-func (s *Session) Ping() bool {
-	if s.current == nil {
+// Ping asks the host for a Pong (SE-072); it says whether there is a path to ask on.
+func (s *Session) Ping(answered func(time.Duration)) bool {
+	l := s.current
+	if l == nil {
 		return false
 	}
-	s.ping(s.current, time.Now())
-	s.current.pingSent = time.Now()
+	s.ping(l, time.Now())
+	id, since := l.pingID, time.Now()
+	l.pong = func(got uint64) {
+		if got == id {
+			answered(time.Since(since))
+		}
+	}
 	return true
 }
+
+// Quit ends the session.
+func (s *Session) Quit() { s.stop() }
 
 // State says for a person how the session stands.
 func (s *Session) State() (generation, given, taken uint64, attached bool) {
@@ -222,3 +231,6 @@ func (s *Session) giveUp(reason error, stop bool) {
 		s.stop()
 	}
 }
+
+// Ready says whether the session is there, with or without a path.
+func (s *Session) Ready() bool { return s.confirmed }
