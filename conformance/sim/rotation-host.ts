@@ -383,9 +383,9 @@ export class Host {
       // RT-111~1: of the last RECENT_PORTS_MAX closed ports and those in use, these are the last drawn for certain.
       this.#mustHold(
         !this.#drawn.slice(3 - RECENT_PORTS_MAX).includes(port),
-        `RT-111: port ${port} again so soon`,
+        `RT-111~1: port ${port} again so soon`,
       );
-      this.#mustHold(port < 50_000 || port > 50_099, `RT-111: port ${port} is reserved`);
+      this.#mustHold(port < 50_000 || port > 50_099, `RT-111~1: port ${port} is reserved`);
       this.#drawn = [...this.#drawn, port].slice(-RECENT_PORTS_MAX);
     }
     // What this commit lets go belongs to the emergency before it.
@@ -419,7 +419,7 @@ export class Host {
     }
     const leftMs = promise.untilWall - this.now.wall;
     throw new Violation(
-      `RT-100: port ${port} closed while sequence ${promise.sequence} lists it for ${leftMs} ms`,
+      `RT-100~1: port ${port} closed while sequence ${promise.sequence} lists it for ${leftMs} ms`,
     );
   }
 
@@ -428,9 +428,9 @@ export class Host {
     const flight = this.#leaving.get(port);
     if (flight === undefined || flight.isHard) return;
     const isInTime = flight.life !== this.life || this.now.mono >= flight.endsMono;
-    this.#mustHold(isInTime, `RT-141: port ${port} closed before the end of a soft emergency`);
+    this.#mustHold(isInTime, `RT-141~1: port ${port} closed before the end of a soft emergency`);
     const isVerified = this.#verifiedEpoch >= flight.epoch;
-    this.#mustHold(isVerified, `RT-141: port ${port} closed before a store was verified`);
+    this.#mustHold(isVerified, `RT-141~1: port ${port} closed before a store was verified`);
   }
 
   /** RT-121~1: every port of an unexpired record is bound again. */
@@ -438,16 +438,16 @@ export class Host {
     if (this.durable?.emergency !== undefined) return;
     const isVoid = this.#promises.every(other => other.port !== port || other.epoch < this.#voidBelow);
     const isBound = this.state?.ports.some(other => other.port === port) === true;
-    this.#mustHold(isVoid || isBound, `RT-121: port ${port} is not bound again`);
+    this.#mustHold(isVoid || isBound, `RT-121~1: port ${port} is not bound again`);
   }
 
   /** RT-141~1: behind an emergency nothing earlier answers. */
   #mustBeAlone(): void {
     if (this.state?.emergency !== undefined) return;
     const isClosed = [...this.listeners.values()].every(epoch => epoch >= this.#voidBelow);
-    this.#mustHold(isClosed, 'RT-141: a listener outlives an emergency');
+    this.#mustHold(isClosed, 'RT-141~1: a listener outlives an emergency');
     const isAlone = [...this.accepted].every(epoch => epoch >= this.#voidBelow);
-    this.#mustHold(isAlone, 'RT-141: an access key outlives an emergency');
+    this.#mustHold(isAlone, 'RT-141~1: an access key outlives an emergency');
   }
 
   #mustHold(isTrue: boolean, what: string): void {

@@ -556,7 +556,7 @@ class Run {
         throw new Violation(`client ${i}: ${client.pushed} pushed, ${client.through} received`);
       if (this.#scenario.faults.length === 0 && client.failedDials > 0)
         throw new Violation(
-          `RT-155: client ${i}, ${client.skewMs} ms off, failed ${client.failedDials} dials`,
+          `RT-155~1: client ${i}, ${client.skewMs} ms off, failed ${client.failedDials} dials`,
         );
     });
   }

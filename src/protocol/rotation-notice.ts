@@ -10,7 +10,7 @@ const NOTICE_ENDS_MS_MAX = 90_000_000;
 /**
  * Say what a session is to be told that is attached on a path of this port and epoch; undefined for nothing.
  *
- * For whoever comes while a move is under way: nobody who attaches late is left behind. @impl RT-104~1, RT-151~1
+ * For whoever comes while a move is under way: nobody who attaches late is left behind. @impl RT-126~1
  */
 export function noticeFor(
   state: Rotation,

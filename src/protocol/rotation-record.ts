@@ -1,4 +1,4 @@
-/** What a record lists and promises, and the one way by which anything becomes durable (spec/06-rotation.md, 6.3, 6.5). */
+/** What a record lists and promises, and the one way by which anything becomes durable (spec/06-rotation.md, 6.1, 6.5). */
 import { ACCESS_KEYS_MAX, RECENT_PORTS_MAX } from '../gen/constants.ts';
 import type { Now } from './now.ts';
 import type {
