@@ -31,6 +31,20 @@ export interface Dialled {
   readonly port: number;
 }
 
+/** What the system says when it was the network, or the end of the process at the other end. */
+const NETWORK_CODES: ReadonlySet<string> = new Set([
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETRESET',
+  'ENETUNREACH',
+  'EPIPE',
+  'ETIMEDOUT',
+]);
+
 /** How long an endpoint has before the next one is tried beside it. */
 const STAGGER_MS = 250;
 
@@ -108,9 +122,10 @@ class Race {
     });
     tls.on('error', error => {
       const detail = `${host} port ${port}: ${systemCode(error) ?? error.message}`;
-      why ??= connected
-        ? fault('peer', ErrorCode.TLS_FAILED, detail)
-        : fault('network', ErrorCode.HOST_UNREACHABLE, detail);
+      why ??=
+        connected && !isNetwork(error)
+          ? fault('peer', ErrorCode.TLS_FAILED, detail)
+          : fault('network', ErrorCode.HOST_UNREACHABLE, detail);
     });
     tls.once('close', () => {
       this.#sockets.delete(tls);
@@ -130,7 +145,7 @@ class Race {
   #lost(tls: TLSSocket, why: Fault): void {
     if (this.#over) return;
     if (this.#winner === tls) {
-      this.#end(fault('peer', ErrorCode.GATE_REFUSED, why.detail));
+      this.#end(why);
       return;
     }
     // That somebody else answers there says more than that nobody does.
@@ -163,7 +178,11 @@ class Race {
     socket.binaryType = 'nodebuffer';
     const refuse = (detail: string): void =>
       this.#end(fault('peer', ErrorCode.GATE_REFUSED, `${endpoint} ${detail}`));
-    socket.on('error', () => refuse('does not let this device in'));
+    // A host says no with an answer; who dies before it has said nothing.
+    socket.on('error', error => {
+      if (!isNetwork(error)) refuse('does not let this device in');
+      else this.#end(fault('network', ErrorCode.HOST_UNREACHABLE, `${endpoint} hung up (${error.message})`));
+    });
     socket.once('unexpected-response', (request, response) => {
       request.destroy();
       refuse(`answers ${response.statusCode}: it does not let this device in, or is not the host`);
@@ -190,4 +209,8 @@ class Race {
     clearTimeout(this.#stagger);
     this.#options.signal.removeEventListener('abort', this.#aborted);
   }
+}
+
+function isNetwork(error: Error): boolean {
+  return NETWORK_CODES.has(systemCode(error) ?? '');
 }

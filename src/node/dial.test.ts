@@ -1,0 +1,98 @@
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { afterEach, expect, test } from 'vitest';
+import { codeName } from '../protocol/fault.ts';
+import { makeCertificate } from './certificate.ts';
+import { dial } from './dial.ts';
+import { native } from './native.ts';
+
+const certificate = makeCertificate(native, Date.now());
+const closing: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closing.splice(0)) close();
+});
+
+async function listening(server: Server): Promise<number> {
+  closing.push(() => server.close());
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+/** What a client with the pin of `certificate` makes of servers on these ports. */
+async function outcome(...ports: readonly number[]): Promise<string> {
+  const result = await dial({
+    endpoints: ports.map(port => ({ host: '127.0.0.1', port })),
+    tlsPins: [certificate.spkiSha256],
+    token: 'token',
+    timeoutMs: 10_000,
+    signal: new AbortController().signal,
+  });
+  if (result.kind === 'fault') return codeName(result.code);
+  result.socket.terminate();
+  return 'dialled';
+}
+
+function tcp(serve: (socket: Socket) => void): Promise<number> {
+  return listening(
+    createServer(socket => {
+      socket.on('error', () => {});
+      serve(socket);
+    }),
+  );
+}
+
+/** A TLS server that waits for a request; `raw` is the connection beneath. */
+function tls(
+  serve: (socket: TLSSocket, raw: Socket | undefined) => void,
+  shown: ReturnType<typeof makeCertificate> = certificate,
+): Promise<number> {
+  let raw: Socket | undefined;
+  const server = createTlsServer({ key: shown.key, cert: shown.cert, minVersion: 'TLSv1.3' }, socket => {
+    socket.on('error', () => {});
+    socket.once('data', () => serve(socket, raw));
+  });
+  server.on('connection', socket => {
+    raw = socket;
+  });
+  return listening(server);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listening(server);
+  await new Promise(resolve => server.close(resolve));
+  return port;
+}
+
+test('a network that fails before TLS is through is a host that cannot be reached', async () => {
+  expect(await outcome(await freePort())).toBe('HOST_UNREACHABLE');
+  expect(await outcome(await tcp(socket => socket.once('data', () => socket.resetAndDestroy())))).toBe(
+    'HOST_UNREACHABLE',
+  );
+  expect(await outcome(await tcp(socket => socket.once('data', () => socket.end())))).toBe(
+    'HOST_UNREACHABLE',
+  );
+});
+
+test('a network that fails before the answer to the token refuses nobody', async () => {
+  expect(await outcome(await tls(socket => socket.destroy()))).toBe('HOST_UNREACHABLE');
+  expect(await outcome(await tls(socket => socket.end()))).toBe('HOST_UNREACHABLE');
+  expect(await outcome(await tls((_, raw) => raw?.resetAndDestroy()))).toBe('HOST_UNREACHABLE');
+});
+
+test('any answer but 101 is a refusal (HS-004)', async () => {
+  expect(await outcome(await tls(socket => socket.end('HTTP/1.1 404 Not Found\r\n\r\n')))).toBe(
+    'GATE_REFUSED',
+  );
+  expect(await outcome(await tls(socket => socket.end('hello')))).toBe('GATE_REFUSED');
+});
+
+test('another certificate, or no TLS, is somebody else (HS-002)', async () => {
+  const other = makeCertificate(native, Date.now());
+  const foreign = await tls(() => {}, other);
+  expect(await outcome(foreign)).toBe('TLS_FAILED');
+  expect(await outcome(foreign, await freePort())).toBe('TLS_FAILED');
+  expect(await outcome(await tcp(socket => socket.once('data', () => socket.end('220 mail\r\n'))))).toBe(
+    'TLS_FAILED',
+  );
+});
