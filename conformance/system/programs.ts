@@ -8,6 +8,12 @@ import { createInterface } from 'node:readline';
 /** The programs that a person has after the build. */
 export type ProgramName = 'clawchat' | 'clawchatd';
 
+/** A program in a file of its own, with its environment beside that of the test. */
+export interface ProgramFile {
+  readonly file: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** How a finished program ended. */
 export interface Ended {
   readonly code: number | null;
@@ -43,13 +49,14 @@ export class Place {
   }
 
   /** Start a program; `input` is its standard input, empty unless given. */
-  start(name: ProgramName, args: readonly string[], input?: string | 'pipe'): Running {
-    const file = join(process.cwd(), 'dist', `${name}.js`);
+  start(name: ProgramName | ProgramFile, args: readonly string[], input?: string | 'pipe'): Running {
+    const { file, env } =
+      typeof name === 'string' ? { file: join(process.cwd(), 'dist', `${name}.js`), env: {} } : name;
     if (!existsSync(file)) throw new Error(`${file} is missing: npm run build`);
     const child = spawn(process.execPath, [file, ...args], {
       cwd: this.root,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, NO_COLOR: '1', HOME: this.root, XDG_RUNTIME_DIR: this.root },
+      env: { ...process.env, NO_COLOR: '1', HOME: this.root, XDG_RUNTIME_DIR: this.root, ...env },
     });
     if (input !== 'pipe') child.stdin?.end(input ?? '');
     child.stdin?.on('error', () => {});
@@ -60,7 +67,7 @@ export class Place {
   }
 
   /** Run a program to its end. */
-  async run(name: ProgramName, args: readonly string[], input?: string): Promise<Ended> {
+  async run(name: ProgramName | ProgramFile, args: readonly string[], input?: string): Promise<Ended> {
     const running = this.start(name, args, input);
     const timer = setTimeout(() => running.child.kill('SIGKILL'), PATIENCE_MS);
     const ended = await running.ended;
@@ -78,8 +85,12 @@ export class Place {
   }
 
   /** Start a host that is ready when this resolves. */
-  async host(data: string, args: readonly string[] = []): Promise<Running> {
-    const host = this.start('clawchatd', ['--data', data, '--listen', '127.0.0.1', ...args]);
+  async host(
+    data: string,
+    args: readonly string[] = [],
+    program: ProgramName | ProgramFile = 'clawchatd',
+  ): Promise<Running> {
+    const host = this.start(program, ['--data', data, '--listen', '127.0.0.1', ...args]);
     await host.line(line => line.includes(' is ready'));
     return host;
   }
