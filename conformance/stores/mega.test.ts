@@ -16,6 +16,7 @@ import {
 } from '../../src/node/stores/mega.ts';
 import { megaError, workOf } from '../../src/node/stores/mega-api.ts';
 import { loadMegajs } from '../../src/node/stores/megajs.ts';
+import { checkMega } from '../../src/node/stores/open.ts';
 import { emulateMega, type MegaEmulator, type MegaFault } from '../emulators/mega.ts';
 import { type StoreLab, storeBehaviour } from './behaviour.ts';
 import { relayTo } from './relay.ts';
@@ -343,6 +344,21 @@ describe('Mega', () => {
       home = await moveIn(emulator);
     });
 
+    test('the check of an operator looks at session and folder, and writes nothing', async () => {
+      const { gateway = '', trust } = reachTo(emulator);
+      const within = { environment: {}, mega: { gateway, trust }, limitMs: LIMIT_MS };
+      const megaSessions = { load: async (): Promise<Uint8Array> => home.session };
+      expect(await checkMega(home.link.text, { ...within, megaSessions }, live)).toEqual({
+        account: undefined,
+        reading: { kind: 'absent' },
+      });
+      expect(emulator.seen).toEqual(['f', 'f']);
+      expect(await checkMega(home.link.text, within, live)).toMatchObject({
+        account: { trouble: 'expired' },
+      });
+      expect(await checkMega('https://mega.nz/x', within, live)).toMatchObject({ kind: 'fault' });
+    });
+
     test('an account without the folder of the link is refused', async () => {
       const other = parseFolderLink('https://mega.nz/folder/AAAAAAAA#0123456789012345678901');
       if (other === undefined) throw new Error('not a link');
@@ -494,6 +510,23 @@ describe('Mega', () => {
     );
     console.log(`Mega, changed answers: ${JSON.stringify(counts)}`);
     for (const [what, count] of Object.entries(counts)) expect(count, what).toBeGreaterThan(0);
+  });
+
+  test('a file under a file, or under itself, does not end the process (DI-001~1)', async () => {
+    await writer().publish(sealed(1), live);
+    await plant(emulator, home, sealed(2));
+    for (const parent of [0, 1]) {
+      const change = (answer: unknown): unknown => {
+        const { f, ...rest } = answer as {
+          readonly f: readonly { readonly h: string; readonly t: number }[];
+        };
+        const files = f.filter(({ t }) => t === 0);
+        return { ...rest, f: f.map(node => (node.t === 0 ? { ...node, p: files[parent]?.h } : node)) };
+      };
+      set('f', { kind: 'change', change }, 2);
+      expect(await reader().read(live)).toEqual({ kind: 'absent' });
+      expect(await writer().publish(sealed(3), live)).toEqual({ kind: 'published' });
+    }
   });
 
   test('what others share with the account does not disturb (DI-001~1)', async () => {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { isFault } from '../../wire/fault.ts';
 import { parseStoreConfigs, type StoreConfig } from './config.ts';
-import { openHostStore, openReader, storeKey } from './open.ts';
+import { expiryWarning, openHostStore, openReader, storeKey } from './open.ts';
 
 const PIN = 'ab'.repeat(32);
 const FOLDER = 'https://mega.nz/folder/AbCdEf12#0123456789012345678901';
@@ -99,4 +99,18 @@ test('stores that differ in anything have different keys', () => {
     storeKey({ kind: 'mega', folderLink: FOLDER }),
   ];
   expect(new Set(keys).size).toBe(keys.length);
+});
+
+test('warns two days before a right to write ends, and after', async () => {
+  const until = Date.UTC(2026, 10, 23, 10, 0, 0);
+  const write = 'https://s/x?X-Amz-Date=20261123T090000Z&X-Amz-Expires=3600&X-Amz-Signature=secret';
+  const store = openHostStore({ kind: 'https', read: 'https://s/x', write }, DIRECT);
+  if (isFault(store)) throw new Error(store.detail);
+  const days = 86_400_000;
+  expect(await expiryWarning(store, until - 2 * days - 1)).toBeUndefined();
+  expect(await expiryWarning(store, until - 2 * days)).toContain('ends at 2026-11-23T10:00:00.000Z');
+  expect(await expiryWarning(store, until)).toContain('ended at');
+  expect(await expiryWarning(store, until)).not.toContain('secret');
+  const local = openHostStore({ kind: 'local', path: '/a' }, DIRECT);
+  expect(isFault(local) ? local : await expiryWarning(local, until)).toBeUndefined();
 });

@@ -55,6 +55,5 @@ export async function readBody(answer: IncomingMessage, bytesMax: number): Promi
   }
   answer.destroy();
   if (tooLong) throw new StoreError('oversized', `what lies there is longer than ${bytesMax} bytes`);
-  if (!answer.complete) throw new StoreError('unreachable', 'the file was cut off');
   return Uint8Array.from(Buffer.concat(parts, length));
 }

@@ -99,7 +99,6 @@ function cleanNode(node: Fields): Fields | undefined {
   if (!isHandle(h) || !isCount(t) || t > MOUNT_MAX) return undefined;
   // Keys of other lengths are wrapped with RSA: somebody else's share, which a saved session cannot open.
   const keys = isText(k) ? k.split('/').filter(part => isKeyPart(part, t === FOLDER ? 16 : 32)) : [];
-  if (t <= FOLDER && keys.length === 0) return undefined;
   return {
     h,
     t,

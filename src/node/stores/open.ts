@@ -1,5 +1,11 @@
 /** From what a record or an operator says about a store to something that reads and writes (spec/07-discovery.md). */
-import type { StoreReader, StoreWriter } from '../../discovery/store.ts';
+import type {
+  StopSignal,
+  StoreAnswer,
+  StoreFailure,
+  StoreReader,
+  StoreWriter,
+} from '../../discovery/store.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { Store } from '../../protocol/connection-record.ts';
 import { type Fault, fault, isFault } from '../../wire/fault.ts';
@@ -22,6 +28,8 @@ export interface StoreEnvironment {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Where a host keeps its Mega session; without it there is none. */
   readonly megaSessions?: MegaSessions;
+  /** Another gateway and whom to trust there, for tests. */
+  readonly mega?: Pick<MegaReach, 'gateway' | 'trust'>;
   readonly limitMs?: number;
 }
 
@@ -103,7 +111,8 @@ export function openHostStore(config: StoreConfig, within: StoreEnvironment = PR
 export function megaReach(within: StoreEnvironment): MegaReach {
   const { limitMs } = within;
   const proxy = proxyFor(new URL(MEGA_GATEWAY), within.environment);
-  return { trust: { kind: 'system' }, proxy, ...(limitMs === undefined ? {} : { limitMs }) };
+  const limit = limitMs === undefined ? {} : { limitMs };
+  return { trust: { kind: 'system' }, proxy, ...limit, ...within.mega };
 }
 
 function openHostHttps(config: HttpsConfig, within: StoreEnvironment): HostStore | Fault {
@@ -145,6 +154,32 @@ function options(url: URL, trust: Trust, proxy: string | undefined, within: Stor
     proxy === undefined ? proxyFor(url, within.environment) : proxy === 'none' ? undefined : new URL(proxy);
   const { limitMs } = within;
   return { trust, proxy: chosen, ...(limitMs === undefined ? {} : { limitMs }) };
+}
+
+/** How long before its end a right to write is warned of: two days. */
+const WARN_MS = 2 * 86_400_000;
+
+/** Say, for `status`, that the right to write to a store ends soon or has ended; undefined when there is nothing to say. */
+export async function expiryWarning(store: HostStore, nowMs: number): Promise<string | undefined> {
+  const until = await store.writableUntil();
+  if (until === undefined || until - nowMs > WARN_MS) return undefined;
+  const when = new Date(until).toISOString();
+  return until <= nowMs
+    ? `${store.writer.name}: the address to write to ended at ${when}; renew it (docs/stores.md)`
+    : `${store.writer.name}: the address to write to ends at ${when}; renew it (docs/stores.md)`;
+}
+
+/** Look at a Mega store from both sides without writing: what is wrong with the session, and what readers get. */
+export async function checkMega(
+  folder: string,
+  within: StoreEnvironment,
+  stop: StopSignal,
+): Promise<{ readonly account: StoreFailure | undefined; readonly reading: StoreAnswer } | Fault> {
+  const link = parseFolderLink(folder);
+  if (link === undefined) return unusable('that is not the link of a Mega folder');
+  const reach = megaReach(within);
+  const account = await new MegaWriter(link, within.megaSessions ?? { load: forEver }, reach).check(stop);
+  return { account, reading: await new MegaReader(link, reach).read(stop) };
 }
 
 async function forEver(): Promise<undefined> {
