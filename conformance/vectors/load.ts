@@ -44,9 +44,10 @@ export function loadFamily(name: string): Family {
 /** Take bytes: hexadecimal, or a stream that the README defines. */
 export function bytes(value: Json | undefined): Uint8Array {
   if (typeof value === 'string') return Uint8Array.from(Buffer.from(value, 'hex'));
-  const { prefix = '', stream, length, ...rest } = fields(value);
+  const { prefix = '', stream, length, zeros = 0, suffix = '', ...rest } = fields(value);
   if (Object.keys(rest).length > 0) throw new Error(`not bytes: ${JSON.stringify(value).slice(0, 100)}`);
-  return Uint8Array.from([...bytes(prefix), ...expand(text(stream), number(length))]);
+  const middle = expand(text(stream), number(length));
+  return Uint8Array.from([...bytes(prefix), ...middle, ...new Uint8Array(number(zeros)), ...bytes(suffix)]);
 }
 
 /** Take several: a list of them, or keys that each come from a stream. */

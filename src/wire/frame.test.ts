@@ -161,6 +161,9 @@ const cut = fc.tuple(small, fc.nat()).map(([bytes, at]) => bytes.subarray(0, at 
 const glued = fc.tuple(small, small).map(([a, b]) => Uint8Array.from([...a, ...b]));
 const mutated = fc.oneof(built, flipped, cut, glued, small, fc.uint8Array({ maxLength: 40 }));
 
+const octets = (...bytes: readonly number[]): Uint8Array => Uint8Array.from(bytes);
+const zeros = (length: number): readonly number[] => Array.from({ length }, () => 0);
+
 describe('SE-003: ranges', () => {
   const bad: readonly (readonly [string, Uint8Array])[] = [
     ['a sequence number of 0', encodeFrame({ ...sample, sequence: 0 })],
@@ -183,6 +186,13 @@ describe('SE-003: ranges', () => {
     ['software of 65 bytes', hello({ software: `${'é'.repeat(32)}x` })],
     ['a cut-off message', Uint8Array.of(0x22, 9, 1)],
     ['text that is no UTF-8', Uint8Array.of(0x0a, 5, 0x08, 1, 0x1a, 1, 0xff)],
+    // protobuf-es alone would take both for the value that the schema declares.
+    ['a session id as a number', octets(0x12, 22, 0x08, 16, 0x7a, 14, ...zeros(14), 0x10, 1, 0x20, 1)],
+    [
+      'a sequence number as four bytes',
+      octets(0x22, 128, 1, 0x0d, 1, 0x10, 1, 0x1a, 0x7a, 121, ...zeros(121)),
+    ],
+    ['a name beyond its message', octets(0x22, 15, 8, 1, 16, 1, 0x2a, 2, 0x0a, 7, ...ascii('echo.v1'))],
     ['more bytes than a frame may have', new Uint8Array(FRAME_BYTES_MAX + 1)],
   ];
   it.each(bad)('%s is FRAME_MALFORMED', (_, bytes) => {

@@ -1,5 +1,5 @@
 /** Frames: what a record carries, and how one is read from its bytes and written to them (spec/05-session.md). */
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import type { Enrol, Enrolled } from '../gen/clawchat/v1/enrolment_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { type Frame as FrameMessage, FrameSchema } from '../gen/clawchat/v1/frame_pb.ts';
@@ -9,6 +9,7 @@ import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX, SERVICE_BYTES_MAX } from '../gen/co
 import { utf8Length } from './bytes.ts';
 import { type Fault, fault, isFault } from './fault.ts';
 import { decodeHot } from './hot.ts';
+import { tryParse } from './parse.ts';
 
 /** Content of a stream. `open` names the service in a stream's first frame, `end` the reason in its last. */
 export interface DataFrame {
@@ -93,12 +94,8 @@ export function decodeFrame(bytes: Uint8Array): Frame | Fault {
 
 /** Read one frame with the general decoder: the meaning of `decodeFrame`, without its shortcut. */
 export function decodeFull(bytes: Uint8Array): Frame | Fault {
-  let message: FrameMessage;
-  try {
-    message = fromBinary(FrameSchema, bytes, { readUnknownFields: false });
-  } catch {
-    return malformed('a frame does not parse');
-  }
+  const message = tryParse(FrameSchema, bytes);
+  if (message === undefined) return malformed('a frame does not parse');
   const frame = fromMessage(message);
   return isFault(frame) ? frame : checkFrame(frame);
 }

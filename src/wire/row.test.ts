@@ -93,8 +93,11 @@ describe('RC-010, RC-011: a row of frames', () => {
     ['a length beyond the record', row(112), 1],
     ['a length that is not the shortest', row(0x84, 0x00, 0x2a, 2, 8, 1), 1],
     ['an end mark that is not the shortest', row(0x80, 0x00), 1],
-    ['padding that is not zero', row(4, 0x2a, 2, 8, 1, 0, 0, 1), 2],
+    // A malformed row gives none of its frames; a malformed frame leaves the ones before it.
+    ['padding that is not zero', row(4, 0x2a, 2, 8, 1, 0, 0, 1), 1],
+    ['a length beyond the record behind a good frame', row(4, 0x2a, 2, 8, 1, 112), 1],
     ['a bad frame behind a good one', row(4, 0x2a, 2, 8, 1, 1, 0x22), 2],
+    ['a bad frame in a malformed row', row(4, 0x2a, 2, 8, 1, 1, 0x22, 112), 1],
     ['a record of no wire class', new Uint8Array(113), 1],
     ['a record without a byte', new Uint8Array(0), 1],
     ['a length of more than 3 bytes', row(0xff, 0xff, 0xff, 0x7f), 1],

@@ -25,53 +25,66 @@ export function paddedBytes(plaintextBytes: number): number {
 /**
  * Reads the frames of one record's plaintext, one by one. Payloads are views of `plaintext`, which from here on
  * belongs to whoever holds a frame.
- * Faults: FRAME_MALFORMED; after one there is nothing more to read. Source: RC-010, RC-011, RC-013.
+ * Faults: FRAME_MALFORMED; after one there is nothing more to read. A row that is malformed itself gives no frame, a
+ * malformed frame leaves what stands before it. Source: RC-010, RC-011, RC-013, SE-005.
  */
 export class RowReader {
   private readonly plaintext: Uint8Array;
   private readonly cursor: Cursor = { at: 0 };
-  private ended = false;
+  private wrong: Fault | undefined;
+  // Where the last frame ends; 0 when there is nothing more to read.
+  private end = 0;
 
   constructor(plaintext: Uint8Array) {
     this.plaintext = plaintext;
+    const end = rowEnd(plaintext);
+    if (typeof end === 'number') this.end = end;
+    else this.wrong = end;
   }
 
   /** Read the next frame; undefined at the end of the row. */
   next(): Frame | Fault | undefined {
-    const { plaintext, cursor } = this;
-    if (this.ended) return undefined;
-    const start = cursor.at;
-    // @impl RC-013~1
-    if (start === 0 && paddedBytes(plaintext.length) !== plaintext.length) {
-      return this.fail('a record has the length of no wire class');
-    }
-    if (start === plaintext.length) return this.finish(start);
-    const length = readVarint(plaintext, plaintext.length, cursor);
-    // @impl RC-010~1
-    if (length === 0) return this.finish(start);
-    if (length < 0 || cursor.at - start !== varintBytes(length)) return this.fail('a length is malformed');
-    if (length > FRAME_BYTES_MAX) return this.fail('a frame is too long');
-    if (length > plaintext.length - cursor.at) return this.fail('a frame is cut off');
+    const { plaintext, cursor, wrong } = this;
+    this.wrong = undefined;
+    if (wrong !== undefined) return wrong;
+    if (cursor.at >= this.end) return undefined;
+    const length = readVarint(plaintext, this.end, cursor);
     const from = cursor.at;
     cursor.at += length;
     const frame = decodeFrame(plaintext.subarray(from, cursor.at));
-    this.ended = frame.kind === 'fault';
+    if (frame.kind === 'fault') this.end = 0;
     return frame;
   }
+}
 
-  /** Check that all is zero from the end mark on. @impl RC-011~1 */
-  private finish(start: number): Fault | undefined {
-    for (let at = start; at < this.plaintext.length; at += 1) {
-      if (this.plaintext[at] !== 0) return this.fail('padding is not zero');
-    }
-    this.ended = true;
-    return undefined;
+/** Find where the last frame of a row ends, and prove that every length up to there can be read. */
+function rowEnd(plaintext: Uint8Array): number | Fault {
+  // @impl RC-013~1
+  if (paddedBytes(plaintext.length) !== plaintext.length) {
+    return malformed('a record has the length of no wire class');
   }
+  const cursor: Cursor = { at: 0 };
+  while (cursor.at < plaintext.length) {
+    const start = cursor.at;
+    const length = readVarint(plaintext, plaintext.length, cursor);
+    // @impl RC-010~1
+    if (length < 0 || cursor.at - start !== varintBytes(length)) return malformed('a length is malformed');
+    if (length === 0) return isPadding(plaintext, start) ? start : malformed('padding is not zero');
+    if (length > FRAME_BYTES_MAX) return malformed('a frame is too long');
+    if (length > plaintext.length - cursor.at) return malformed('a frame is cut off');
+    cursor.at += length;
+  }
+  return cursor.at;
+}
 
-  private fail(detail: string): Fault {
-    this.ended = true;
-    return fault('peer', ErrorCode.FRAME_MALFORMED, detail);
-  }
+/** Whether all is zero from the end mark on. @impl RC-011~1 */
+function isPadding(plaintext: Uint8Array, start: number): boolean {
+  for (let at = start; at < plaintext.length; at += 1) if (plaintext[at] !== 0) return false;
+  return true;
+}
+
+function malformed(detail: string): Fault {
+  return fault('peer', ErrorCode.FRAME_MALFORMED, detail);
 }
 
 /** Fills one record after the other with as many frames as fit, in a buffer that it owns. */

@@ -301,6 +301,30 @@ function encodings(): Vector[] {
       unhex('6c'),
       'SE-003~1',
     ),
+    of(
+      'number-for-bytes',
+      'A session id with the wire type of a number: whether it is unknown or an error, the sixteen bytes behind it are no id.',
+      ['wire-type'],
+      lengthField(
+        2,
+        concat(varintField(1, 16), lengthField(15, zeros(14)), varintField(2, 1), varintField(4, 1)),
+      ),
+      'SE-003~1',
+    ),
+    of(
+      'four-bytes-for-number',
+      'A sequence number with the wire type of four bytes, which would make a good frame if they were read as numbers.',
+      ['wire-type'],
+      lengthField(4, concat(unhex('0d0110011a'), lengthField(15, zeros(121)))),
+      'SE-003~1',
+    ),
+    of(
+      'beyond-its-message',
+      'The name of a service that reaches beyond the end of the message it stands in.',
+      ['length', 'truncation'],
+      lengthField(4, concat(varintField(1, 1), varintField(2, 1), unhex('2a020a07'), utf8('echo.v1'))),
+      'SE-003~1',
+    ),
   ];
 }
 
