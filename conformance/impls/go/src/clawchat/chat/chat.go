@@ -46,6 +46,7 @@ type Result struct {
 type Client struct {
 	keeper  Keeper
 	note    func(event string, err error)
+	earlier func(Result) // posts of an earlier run
 	session *session.Session
 	stream  *session.Stream
 	state   int
@@ -56,6 +57,9 @@ type Client struct {
 	again   []request // asked and not answered when the stream ended
 	reopen  time.Duration
 	feed    *feed
+
+	box       *state.Outbox // as it is now; the keeper has it as it is on disk
+	unsettled []func(error) // wait for the end of the turn
 }
 
 // request is one that waits for its answer.
@@ -72,8 +76,8 @@ type sent struct {
 }
 
 // New makes a client of the service.
-func New(keeper Keeper, note func(string, error)) *Client {
-	return &Client{keeper: keeper, note: note, asked: map[uint32]request{}, waiting: map[string]func(Result){}}
+func New(keeper Keeper, note func(string, error), earlier func(Result)) *Client {
+	return &Client{keeper: keeper, note: note, earlier: earlier, box: keeper.Outbox().Copy(), asked: map[uint32]request{}, waiting: map[string]func(Result){}}
 }
 
 // Opened opens the stream in a session, and asks again what had no answer (11.1).
@@ -89,7 +93,7 @@ func (c *Client) Opened(s *session.Session) {
 	}
 	c.stream, c.state = stream, opening
 	c.asked, c.posts = map[uint32]request{}, nil
-	c.ask(msg.AskOutboxOpen, msg.OutboxID(c.keeper.Outbox().ID), c.outboxOpened) // CH-025
+	c.ask(msg.AskOutboxOpen, msg.OutboxID(c.box.ID), c.outboxOpened) // CH-025
 	again := c.again
 	c.again = nil
 	for _, r := range again {
@@ -100,6 +104,7 @@ func (c *Client) Opened(s *session.Session) {
 
 // Ended is the end of the stream or of its session.
 func (c *Client) Ended(reason code.Code) {
+	c.stream.End()
 	c.stream, c.state = nil, closed
 	for _, r := range c.asked {
 		if r.kind == msg.AskHistory || r.kind == msg.AskRooms {
@@ -129,7 +134,7 @@ func (c *Client) Ended(reason code.Code) {
 func (c *Client) abort(reason code.Code, why string) {
 	c.note("stream aborted", code.New(reason, "%s", why))
 	if c.stream != nil {
-		c.stream.Abort(reason)
+		c.stream.Abort(reason) // calls Ended
 	}
 }
 

@@ -31,31 +31,53 @@ func (c *Client) Post(room, text string, sentAtMs uint64, done func(Result)) {
 		done(Result{Err: code.New(code.MessageMalformed, "room or text has another length than is allowed")})
 		return
 	}
-	before := c.keeper.Outbox()
-	if len(before.Posts) >= unacknowledged {
+	if len(c.box.Posts) >= unacknowledged {
 		done(Result{Err: code.New(code.OutboxFull, "wait until the host has answered some")})
 		return
 	}
-	after := *before
-	after.Posts = append(append([]state.Post{}, before.Posts...), state.Post{Content: content.Bytes()})
-	if err := c.keeper.KeepOutbox(&after); err != nil {
-		done(Result{Err: err})
-		return
+	c.box.Posts = append(c.box.Posts, state.Post{Content: content.Bytes()})
+	key := hex.EncodeToString(id)
+	c.waiting[key] = done
+	c.durable(func(err error) {
+		if err != nil {
+			delete(c.waiting, key)
+			done(Result{Err: err})
+		}
+	})
+	if c.state == ready { // nothing is sent before the turn is settled
+		c.send(c.box.Given(), c.box.Posts[len(c.box.Posts)-1].Content)
 	}
-	c.waiting[hex.EncodeToString(id)] = done
-	if c.state == ready {
-		c.send(after.Given(), after.Posts[len(after.Posts)-1].Content)
+}
+
+// durable calls f when everything that the outbox is now has become durable, at the end
+// of the turn, or could not.
+func (c *Client) durable(f func(error)) { c.unsettled = append(c.unsettled, f) }
+
+// Settle makes the outbox durable, once for all that a turn has changed, before anything
+// of the turn is sent or reported (CH-020, CH-024, CH-023).
+func (c *Client) Settle() {
+	for len(c.unsettled) > 0 {
+		after := c.unsettled
+		c.unsettled = nil
+		err := c.keeper.KeepOutbox(c.box.Copy())
+		if err != nil {
+			c.box = c.keeper.Outbox().Copy()
+			c.abort(code.Of(err), "the outbox cannot be kept")
+		}
+		for _, f := range after {
+			f(err)
+		}
 	}
 }
 
 func (c *Client) send(number uint64, content []byte) {
-	id := c.ask(msg.AskPost, msg.Post(c.keeper.Outbox().ID, number, content), c.posted)
+	id := c.ask(msg.AskPost, msg.Post(c.box.ID, number, content), c.posted)
 	c.posts = append(c.posts, sent{id, number})
 }
 
 // posted takes a PostResult: durable first, then reported (CH-024).
 func (c *Client) posted(r msg.ChatReply) {
-	o := c.keeper.Outbox()
+	o := c.box
 	if len(c.posts) == 0 || c.posts[0].id != r.RequestID || c.posts[0].number != r.Result.Number ||
 		r.Result.Number != o.Answered+1 || len(o.Posts) == 0 {
 		c.abort(code.MessageMalformed, "a result out of order")
@@ -63,15 +85,15 @@ func (c *Client) posted(r msg.ChatReply) {
 	}
 	c.posts = c.posts[1:]
 	content := o.Posts[0].Content
-	after := *o
-	after.Answered++
-	after.AnsweredHash = kdf.ContentHash(content)
-	after.Posts = append([]state.Post{}, o.Posts[1:]...)
-	if err := c.keeper.KeepOutbox(&after); err != nil {
-		c.abort(code.Of(err), "the outbox cannot be kept")
-		return
-	}
-	c.report(content, Result{Number: r.Result.Number, Cursor: r.Result.Cursor, Code: code.Known(r.Result.Code)})
+	o.Answered++
+	o.AnsweredHash = kdf.ContentHash(content)
+	o.Posts = o.Posts[1:]
+	result := Result{Number: r.Result.Number, Cursor: r.Result.Cursor, Code: code.Known(r.Result.Code)}
+	c.durable(func(err error) {
+		if err == nil {
+			c.report(content, result)
+		}
+	})
 }
 
 // report tells whoever waits for a message.
@@ -83,7 +105,7 @@ func (c *Client) report(content []byte, r Result) {
 		done(r)
 		return
 	}
-	c.note("posted from an earlier run", nil)
+	c.earlier(r)
 }
 
 // outboxOpened judges the host's state of the outbox (CH-019).
@@ -92,7 +114,7 @@ func (c *Client) outboxOpened(r msg.ChatReply) {
 		c.become()
 		return
 	}
-	o := c.keeper.Outbox()
+	o := c.box
 	text := "the outbox is replaced"
 	if bytes.Equal(r.Outbox.ID, o.ID) && r.Outbox.Highest < o.Answered { // CH-029
 		text = "the outbox is replaced; the host has lost messages"
@@ -107,7 +129,7 @@ func (c *Client) outboxOpened(r msg.ChatReply) {
 }
 
 func (c *Client) agrees(s msg.OutboxState) bool {
-	o := c.keeper.Outbox()
+	o := c.box
 	if !bytes.Equal(s.ID, o.ID) || s.Highest < o.Answered || s.Highest > o.Given() {
 		return false
 	}
@@ -134,7 +156,7 @@ func (c *Client) outboxCompared(r msg.ChatReply) {
 		result  Result
 	}
 	var found []stored
-	o := c.keeper.Outbox()
+	o := c.box
 	for i, p := range o.Posts {
 		if cursor, ok := cursors[string(kdf.ContentHash(p.Content))]; ok {
 			found = append(found, stored{p.Content, Result{Number: o.Answered + 1 + uint64(i), Cursor: cursor}})
@@ -142,13 +164,14 @@ func (c *Client) outboxCompared(r msg.ChatReply) {
 			next.Posts = append(next.Posts, p)
 		}
 	}
-	if err := c.keeper.KeepOutbox(next); err != nil {
-		c.abort(code.Of(err), "the outbox cannot be kept")
-		return
-	}
-	for _, s := range found {
-		c.report(s.content, s.result)
-	}
+	c.box = next
+	c.durable(func(err error) {
+		for _, s := range found {
+			if err == nil {
+				c.report(s.content, s.result)
+			}
+		}
+	})
 	c.state = replacing
 	c.ask(msg.AskOutboxReplace, msg.OutboxID(next.ID), func(r msg.ChatReply) {
 		if !bytes.Equal(r.Outbox.ID, next.ID) || r.Outbox.Highest != 0 {
@@ -163,7 +186,7 @@ func (c *Client) outboxCompared(r msg.ChatReply) {
 func (c *Client) become() {
 	c.state, c.reopen = ready, 0
 	c.note("outbox ready", nil)
-	o := c.keeper.Outbox()
+	o := c.box
 	for i, p := range o.Posts {
 		c.send(o.Answered+1+uint64(i), p.Content)
 	}

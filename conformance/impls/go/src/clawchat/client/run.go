@@ -73,12 +73,15 @@ func (c *Client) Run(ctx context.Context, name string, in io.Reader, out *Printe
 			return err
 		}
 	}
-	client := chat.New(c, out.Event)
-	s := session.Run(ctx, session.Config{
-		Dial: c.Dial, Heard: c.Heard, Opened: client.Opened, Notice: c.Notice,
+	do := &commands{out: out}
+	do.chat = chat.New(c, out.Event, do.posted)
+	do.session = session.Run(ctx, session.Config{
+		Dial: c.Dial, Heard: c.Heard, Opened: do.chat.Opened, Settle: do.chat.Settle, Notice: c.Notice,
 		Note: out.Event, Software: software,
+		Accept: func(*session.Stream, string) (session.Reader, int) { return nil, 0 }, // hosts offer nothing yet
 	})
-	go serve(in, &commands{session: s, chat: client, out: out})
+	s := do.session
+	go serve(in, do)
 	<-s.Done()
 	return s.Err()
 }

@@ -30,7 +30,7 @@ func (s *Session) record(l *link, frames [][]byte, err error, worn bool) {
 		s.fault(l, err)
 		return
 	}
-	l.heard = time.Now()
+	l.heard = s.config.Now()
 	l.pinged = l.heard
 	for _, b := range frames { // SE-005
 		f, err := transport.Judge(b)
@@ -55,7 +55,7 @@ func (s *Session) handle(l *link, f msg.Frame) error {
 	}
 	switch f.Body {
 	case msg.BodyHello: // HS-021: the lower of both versions is 1
-		l.state = attaching
+		l.greeted = true
 		return s.config.Heard()
 	case msg.BodyAttached:
 		return s.attachedOn(l, f.Attached)
@@ -94,10 +94,10 @@ func (s *Session) data(d msg.Data) error {
 	s.taken = d.Sequence
 	s.ackPending += len(d.Payload) + dataCost
 	if s.ackDue.IsZero() {
-		s.ackDue = time.Now().Add(ackDelay)
+		s.ackDue = s.config.Now().Add(ackDelay)
 	}
 	if s.ackPending >= ackBytes {
-		s.ackDue = time.Now()
+		s.ackDue = s.config.Now()
 	}
 	if err := st.take(d); err != nil {
 		return err
@@ -106,8 +106,8 @@ func (s *Session) data(d msg.Data) error {
 	return nil
 }
 
-// streamOf finds the stream of a frame. This client offers no service, so a stream that
-// the host opens is ended with SERVICE_UNKNOWN (5.5, SE-040, SE-042).
+// streamOf finds the stream of a frame, or opens it. A stream of a service that is not
+// known is ended with SERVICE_UNKNOWN (5.5, SE-040, SE-042).
 func (s *Session) streamOf(d msg.Data) (*Stream, error) {
 	st := s.streams[d.Stream]
 	if st != nil && (d.Open == nil) {
@@ -121,8 +121,12 @@ func (s *Session) streamOf(d msg.Data) (*Stream, error) {
 	}
 	s.nextHost += 2
 	st = s.stream(d.Stream)
-	st.reader, st.opened = nobody{}, true
-	st.Abort(code.ServiceUnknown)
+	st.opened = true
+	st.reader, st.largest = s.config.Accept(st, *d.Open)
+	if st.reader == nil {
+		st.reader = nobody{}
+		st.Abort(code.ServiceUnknown)
+	}
 	return st, nil
 }
 
@@ -213,13 +217,13 @@ func (s *Session) flushLink(l *link) {
 	}
 	if len(r.frames) > 0 {
 		l.busy = true
-		l.out <- packet{frames: r.frames}
+		l.record(r.frames)
 	}
 }
 
 // addAck adds an Ack that is due (SE-033, SE-034).
 func (s *Session) addAck(r *row) {
-	if s.taken > s.ackSaid && !s.ackDue.After(time.Now()) {
+	if s.taken > s.ackSaid && !s.ackDue.After(s.config.Now()) {
 		s.sayAck(r)
 	}
 }

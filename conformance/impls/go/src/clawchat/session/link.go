@@ -5,7 +5,6 @@ import (
 
 	"clawchat/code"
 	"clawchat/msg"
-	"clawchat/path"
 	"clawchat/transport"
 )
 
@@ -15,85 +14,52 @@ const (
 	pathDead = 45 * time.Second
 )
 
-// States of a path as the table of 5.2 has them.
+// States of a path as the table of 5.2 has them, once the host has said Hello.
 const (
-	awaitHello = iota
+	unattached = iota
 	attaching
 	attached
 )
 
-// link is a path with what the session knows of it. All but the two goroutines at its
-// end belongs to the loop.
+// carrier takes to a path what the loop wants on it, and does not wait.
+type carrier interface {
+	record(frames [][]byte)          // one record; written is called when it is out
+	end(c code.Code, resumable bool) // Close, and the end of the path
+	leave()                          // the end of a path that the host has closed
+	cut()                            // the end without a word
+	over() <-chan struct{}           // closed when the writer has come to its end
+}
+
+// link is a path with what the session knows of it. All of it belongs to the loop.
 type link struct {
-	path    *path.Path
+	carrier
+	greeted bool // the host has said Hello
 	state   int
-	through uint64        // what our Attach said
-	control [][]byte      // frames without numbers, sent ahead of Data
-	out     chan packet   // to the writer
-	ended   chan struct{} // the writer has come to its end
-	busy    bool          // the writer has something
-	gone    bool          // nothing more is taken from it or sent on it
-	heard   time.Time
-	pinged  time.Time
+	through uint64    // what our Attach said
+	control [][]byte  // frames without numbers, sent ahead of Data
+	busy    bool      // the writer has something
+	gone    bool      // nothing more is taken from it or sent on it
+	worn    bool      // its records have reached their soft bound (RC-004)
+	heard   time.Time // the last record that opened
+	pinged  time.Time // the last Ping, or record
 	since   time.Time // attached since
-	worn    bool
 	pingID  uint64
 	pong    func(id uint64) // who asked for a Pong
 }
 
-// packet is what the writer is told: frames for one record, or the end of the path.
-type packet struct {
-	frames    [][]byte
-	end       bool
-	code      code.Code
-	resumable bool
-}
-
-func (s *Session) newLink(p *path.Path) *link {
-	now := time.Now()
-	l := &link{path: p, out: make(chan packet, 2), ended: make(chan struct{}), heard: now, pinged: now}
-	go s.read(l)
-	go s.write(l)
-	return l
-}
-
-func (s *Session) read(l *link) {
-	for {
-		frames, err := l.path.Read()
-		worn := l.path.WornReceive()
-		if !s.post(func() { s.record(l, frames, err, worn) }) || err != nil {
-			return // the loop, or the end of the path, cuts the connection
-		}
-	}
-}
-
-func (s *Session) write(l *link) {
-	defer close(l.ended)
-	for p := range l.out {
-		if p.end {
-			l.path.End(p.code, p.resumable)
-			return
-		}
-		err := l.path.Write(p.frames)
-		worn := l.path.WornSend()
-		s.post(func() {
-			l.busy = false
-			l.worn = l.worn || worn
-			if err != nil {
-				s.pathEnded(l, err)
-			}
-		})
-	}
+func (s *Session) newLink(c carrier) *link {
+	now := s.config.Now()
+	return &link{carrier: c, heard: now, pinged: now}
 }
 
 // frame queues one frame without a number.
 func (l *link) frame(f msg.Frame) { l.control = append(l.control, f.Bytes()) }
 
-// end sends Close as the last frame (SE-080, ER-004).
-func (l *link) end(c code.Code, resumable bool) {
+// close sends Close as the last frame (SE-080, ER-004).
+func (l *link) close(c code.Code, resumable bool) {
 	if !l.gone {
 		l.gone = true
-		l.out <- packet{end: true, code: c, resumable: resumable}
+		l.end(c, resumable)
 	}
 }
 
@@ -101,23 +67,30 @@ func (l *link) end(c code.Code, resumable bool) {
 func (l *link) drop() {
 	if !l.gone {
 		l.gone = true
-		close(l.out)
+		l.cut()
 	}
-	l.path.Cut()
 }
 
-// leave ends the path after the host's Close: nothing more is sent (SE-080).
-func (l *link) leave() {
+// quit ends the path after the host's Close: nothing more is sent (SE-080).
+func (l *link) quit() {
 	if !l.gone {
 		l.gone = true
-		close(l.out)
+		l.leave()
 	}
-	go l.path.Leave()
+}
+
+// written is told by the carrier when a record is out.
+func (s *Session) written(l *link, worn bool, err error) {
+	l.busy = false
+	l.worn = l.worn || worn
+	if err != nil {
+		s.pathEnded(l, err)
+	}
 }
 
 // allowed is the table of 5.2 for a device's path on the client's side (SE-004, HS-020).
 func (l *link) allowed(body int) bool {
-	if l.state == awaitHello {
+	if !l.greeted {
 		return body == msg.BodyHello
 	}
 	switch body {

@@ -43,7 +43,7 @@ func min64(a, b time.Duration) time.Duration {
 
 // dial opens a path in the background, after the wait that is due, and attaches.
 func (s *Session) dial() {
-	if s.dialer.under || s.candidate != nil || s.ctx.Err() != nil {
+	if s.config.Dial == nil || s.dialer.under || s.candidate != nil || s.ctx.Err() != nil {
 		return
 	}
 	s.dialer.under = true
@@ -66,20 +66,30 @@ func (s *Session) dial() {
 				s.dial()
 				return
 			}
-			s.attach(s.newLink(p))
+			l := s.carry(p)
+			s.hello(l)
+			s.attach(l)
 		}) && p != nil {
 			p.Cut()
 		}
 	}()
 }
 
-// attach sends Hello and Attach on a new path (HS-020, SE-010, SE-011). Until Attached
-// comes, the older path is kept (SE-016).
+// hello is the first frame on a path (HS-020).
+func (s *Session) hello(l *link) {
+	l.frame(msg.Frame{Body: msg.BodyHello, Hello: msg.Hello{ProtocolVersion: 1, Software: s.config.Software}})
+}
+
+// attach sends Attach on a new path (SE-010, SE-011). Until Attached comes, the older
+// path is kept (SE-016).
 func (s *Session) attach(l *link) {
+	if s.generation == 0 {
+		s.id = s.config.NewID()
+	}
 	s.candidate = l
+	l.state = attaching
 	s.generation++
 	l.through = s.taken
-	l.frame(msg.Frame{Body: msg.BodyHello, Hello: msg.Hello{ProtocolVersion: 1, Software: s.config.Software}})
 	l.frame(msg.Frame{Body: msg.BodyAttach, Attach: msg.Attach{
 		SessionID: s.id, Generation: s.generation, ReceivedThrough: s.taken, Open: !s.confirmed,
 	}})
@@ -99,15 +109,15 @@ func (s *Session) attachedOn(l *link, a msg.Attached) error {
 	fresh := !s.confirmed
 	s.confirmed = true
 	if old := s.current; old != nil {
-		old.end(code.Unspecified, true)
+		old.close(code.Unspecified, true)
 	}
 	s.current, s.candidate = l, nil
-	l.state, l.since = attached, time.Now()
+	l.state, l.since = attached, s.config.Now()
 	s.acknowledged(a.ReceivedThrough)
 	s.resend = 0
 	s.ackSaid, s.ackDue = l.through, time.Time{}
 	if s.taken > l.through {
-		s.ackDue = time.Now()
+		s.ackDue = s.config.Now()
 	}
 	for _, st := range s.turn {
 		if st.granted > streamCredit && !st.endTaken {
@@ -150,7 +160,7 @@ func (s *Session) forget(l *link) bool {
 // again dials because a path has ended. One that was not attached for long counts as a
 // failed dial; the back-off begins anew after one that was (SE-082).
 func (s *Session) again(l *link) {
-	if !l.since.IsZero() && time.Since(l.since) >= backoffMax {
+	if !l.since.IsZero() && s.config.Now().Sub(l.since) >= backoffMax {
 		s.dialer.failures, s.dialer.lost = 0, false
 	} else {
 		s.dialer.failures++
@@ -164,7 +174,7 @@ func (s *Session) again(l *link) {
 func (s *Session) closed(l *link, c msg.Close) {
 	reason := code.Known(c.Code)
 	was := l == s.current
-	l.leave()
+	l.quit()
 	if !s.forget(l) {
 		return
 	}
@@ -196,7 +206,7 @@ func (s *Session) fault(l *link, err error) {
 		return
 	}
 	resumable := c == code.TransportExhausted
-	l.end(c, resumable)
+	l.close(c, resumable)
 	if !s.forget(l) {
 		return
 	}

@@ -17,6 +17,9 @@ import (
 type Config struct {
 	// Dial opens a path as the device. failures counts the dials before it that failed.
 	Dial func(ctx context.Context, failures int) (*path.Path, error)
+	// Accept takes a stream that the host opens, and says how long a message may be;
+	// nil refuses it.
+	Accept func(st *Stream, service string) (Reader, int)
 	// Heard is called for the Hello of each path, the first frame of the host.
 	Heard func() error
 	// Opened is called when a new session is there and streams can be opened.
@@ -24,8 +27,12 @@ type Config struct {
 	// Notice is called for a notice of the host's moves.
 	Notice func(msg.RotationNotice)
 	// Note is told what happens, for a person.
-	Note     func(event string, err error)
+	Note func(event string, err error)
+	// Settle is called at the end of each turn, before anything of it is sent.
+	Settle   func()
 	Software string
+	Now      func() time.Time // nil for the system's clock
+	NewID    func() []byte    // nil for a random id
 }
 
 // Session is a session and its successors: when the host has lost it, another one is
@@ -39,7 +46,7 @@ type Session struct {
 	over   chan struct{} // and Close was sent
 	result error
 
-	id         []byte
+	id         []byte // drawn with the first Attach
 	generation uint64
 	confirmed  bool // an Attached was received for this id
 	streams    map[uint32]*Stream
@@ -70,11 +77,31 @@ type retained struct {
 	cost   int
 }
 
+// fresh makes a session that nothing drives yet.
+func fresh(config Config) *Session {
+	s := &Session{config: config, events: make(chan func(), 64), done: make(chan struct{}), over: make(chan struct{})}
+	if s.config.Now == nil {
+		s.config.Now = time.Now
+	}
+	if s.config.NewID == nil {
+		s.config.NewID = randomID
+	}
+	s.reset()
+	return s
+}
+
+func randomID() []byte {
+	id := make([]byte, 16)
+	if _, err := rand.Read(id); err != nil {
+		panic(err)
+	}
+	return id
+}
+
 // Run keeps the session until the context ends, or a code says that the client stops.
 func Run(ctx context.Context, config Config) *Session {
-	s := &Session{config: config, events: make(chan func(), 64), done: make(chan struct{}), over: make(chan struct{})}
+	s := fresh(config)
 	s.ctx, s.stop = context.WithCancel(ctx)
-	s.reset()
 	go s.loop()
 	return s
 }
@@ -99,10 +126,6 @@ func (s *Session) post(f func()) bool {
 
 // reset begins a new session (SE-010).
 func (s *Session) reset() {
-	s.id = make([]byte, 16)
-	if _, err := rand.Read(s.id); err != nil {
-		panic(err)
-	}
 	s.generation, s.confirmed = 0, false
 	s.streams, s.turn, s.nextStream, s.nextHost = map[uint32]*Stream{}, nil, 1, 2
 	s.given, s.acked, s.retained, s.retainedBytes, s.resend = 0, 0, nil, 0, 0
@@ -113,6 +136,7 @@ func (s *Session) loop() {
 	timer := time.NewTimer(time.Hour)
 	s.dial()
 	for {
+		s.config.Settle()
 		s.flush()
 		timer.Reset(time.Until(s.deadline()))
 		select {
@@ -137,7 +161,7 @@ func (s *Session) loop() {
 			default:
 			}
 		}
-		s.clocks(time.Now())
+		s.clocks(s.config.Now())
 	}
 }
 
@@ -145,8 +169,11 @@ func (s *Session) finish() {
 	close(s.done)
 	for _, l := range []*link{s.current, s.candidate} {
 		if l != nil {
-			l.end(code.Unspecified, false)
-			<-l.ended
+			l.close(code.Unspecified, false)
+			select {
+			case <-l.over():
+			case <-time.After(2 * time.Second):
+			}
 		}
 	}
 	close(s.over)
@@ -206,7 +233,11 @@ func (s *Session) Ping(answered func(time.Duration)) bool {
 }
 
 // Quit ends the session.
-func (s *Session) Quit() { s.stop() }
+func (s *Session) Quit() {
+	if s.stop != nil {
+		s.stop()
+	}
+}
 
 // State says for a person how the session stands.
 func (s *Session) State() (generation, given, taken uint64, attached bool) {
@@ -219,7 +250,7 @@ func (s *Session) giveUp(reason error, stop bool) {
 	s.reset()
 	for _, l := range []*link{s.current, s.candidate} {
 		if l != nil {
-			l.end(code.Unspecified, false)
+			l.close(code.Unspecified, false)
 		}
 	}
 	s.current, s.candidate = nil, nil
@@ -228,7 +259,7 @@ func (s *Session) giveUp(reason error, stop bool) {
 	}
 	if stop {
 		s.result = reason
-		s.stop()
+		s.Quit()
 	}
 }
 

@@ -55,6 +55,16 @@ func (s *Stream) Send(message []byte) {
 	}
 }
 
+// End ends this direction behind what is queued.
+func (s *Stream) End() {
+	if s.end == nil {
+		s.end = new(code.Code)
+	}
+}
+
+// ID is the number of the stream.
+func (s *Stream) ID() uint32 { return s.id }
+
 // Abort ends the stream with a code: what is queued and what is still to come is dropped.
 func (s *Stream) Abort(c code.Code) {
 	if s.end != nil {
@@ -101,6 +111,10 @@ func (s *Stream) next(room int) (msg.Data, int, bool) {
 	} else {
 		d.Payload = rest
 		s.queue, s.offset = s.queue[1:], 0
+		if len(s.queue) == 0 && s.end != nil { // the end rides on the last piece
+			v := uint32(*s.end)
+			d.End, s.endSent = &v, true
+		}
 	}
 	s.opened = true
 	cost := len(d.Payload) + dataCost
@@ -144,15 +158,15 @@ func (s *Stream) gather(d msg.Data) {
 	}
 }
 
-// ended is the other side's StreamEnd (SE-043, SE-044). This client has no use for a
-// direction of its own that goes on, so it ends too.
+// ended is the other side's StreamEnd. With a code, this direction ends at once
+// (SE-043); without, the reader ends it when it likes (SE-044).
 func (s *Stream) ended(c code.Code) {
 	s.endTaken = true
-	if s.end == nil {
+	if s.end == nil && c != code.Unspecified {
 		s.end = &c
-		if c != code.Unspecified {
-			s.queue, s.offset = nil, 0
-		}
+	}
+	if c != code.Unspecified {
+		s.queue, s.offset = nil, 0
 	}
 	s.tell(c)
 }

@@ -65,6 +65,13 @@ type Post struct {
 // Given is the highest number that was given.
 func (o *Outbox) Given() uint64 { return o.Answered + uint64(len(o.Posts)) }
 
+// Copy is an outbox of its own with the same posts.
+func (o *Outbox) Copy() *Outbox {
+	c := *o
+	c.Posts = append([]Post{}, o.Posts...)
+	return &c
+}
+
 // Join makes the data of a device that holds an invite and a new device key (EN-001).
 func Join(encoded []byte, invite msg.Invite) (Data, error) {
 	secret := make([]byte, 32)

@@ -36,6 +36,7 @@ var families = []struct {
 	{"connection-file", connectionFile},
 	{"records", records},
 	{"enrolment", enrolment},
+	{"session", sessionFamily},
 }
 
 // errSkipped is the answer to a vector for a part that this program does not have.
