@@ -16,6 +16,7 @@ import { type HistoryNote, Moving } from './host/moving.ts';
 import { native } from './native.ts';
 import { attachOrOwn, type Owner } from './owner.ts';
 import { SCHEMA_VERSION } from './store.ts';
+import { expiryWarning } from './stores/open.ts';
 import { VERSION } from './version.ts';
 
 export type { HostOptions } from './host/core.ts';
@@ -82,6 +83,7 @@ class HostOwner implements Owner {
     const { registry } = core.driver.server;
     const exported = await isNextIdentityExported(core.options.directory);
     const { stores } = core.publisher.state;
+    const expiring = await Promise.all(core.stores.map(store => expiryWarning(store, Date.now())));
     return {
       case: 'hostStatus',
       value: {
@@ -97,8 +99,8 @@ class HostOwner implements Owner {
         devices: registry.devices.size,
         connected: core.driver.connected.size,
         invites: registry.invites.size,
-        stores: core.storePlaces.map((place, index) => ({
-          name: place.kind === 'local' ? place.path : place.kind,
+        stores: core.stores.map(({ reader }, index) => ({
+          name: reader.name,
           code: stores[index]?.failure?.code ?? ErrorCode.UNSPECIFIED,
           verifiedSequence: BigInt(stores[index]?.verified?.sequence ?? 0),
           verifiedAtMs: BigInt(stores[index]?.verified?.at ?? 0),
@@ -109,6 +111,7 @@ class HostOwner implements Owner {
         history: this.#serving?.history.map(historyNote) ?? [],
         warnings: [
           ...core.alarms,
+          ...expiring.flatMap(text => (text === undefined ? [] : [text])),
           ...(exported
             ? []
             : ['the next identity key lies on this machine: clawchatd export-next-identity FILE']),

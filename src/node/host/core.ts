@@ -1,5 +1,4 @@
 /** Everything that a host is, with or without a network: database, members, chat, publishing. Chapter: spec/01-architecture.md. */
-import { join, resolve } from 'node:path';
 import type { Opened } from '../../discovery/verdict.ts';
 import { opener } from '../../discovery/verdict.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
@@ -31,11 +30,12 @@ import { failure } from '../failure.ts';
 import type { Log } from '../log.ts';
 import { native } from '../native.ts';
 import { openStore, type Store } from '../store.ts';
-import { LocalStore } from '../stores/local.ts';
+import type { HostStore } from '../stores/open.ts';
 import { VERSION } from '../version.ts';
 import { HostDriver } from './driver.ts';
 import { makeIdentity, readIdentity } from './identity.ts';
-import { Publisher, type PublisherStore } from './publisher.ts';
+import { Publisher } from './publisher.ts';
+import { openStores } from './stores.ts';
 
 /** What a host is started with. */
 export interface HostOptions {
@@ -58,7 +58,6 @@ export interface HostOptions {
   readonly bench: boolean;
 }
 
-const STORE_NAME = 'connection.clawchat';
 const EMPTY = new Uint8Array(0);
 
 /** An invite that was just made. */
@@ -78,6 +77,7 @@ export class HostCore {
   readonly identity: HostIdentity;
   readonly driver: HostDriver;
   readonly publisher: Publisher;
+  readonly stores: readonly HostStore[];
   /** Resolves once nothing can be promised any more: the database refused a write. */
   readonly broken: Promise<unknown>;
   readonly alarms: string[] = [];
@@ -103,6 +103,7 @@ export class HostCore {
     const { database, identity, rotation, record, server, chat } = loaded;
     this.options = options;
     this.identity = identity;
+    this.stores = loaded.stores;
     this.rotation = rotation;
     this.record = record;
     this.#database = database;
@@ -125,7 +126,7 @@ export class HostCore {
       options.log,
     );
     this.publisher = new Publisher({
-      stores: this.#stores(),
+      stores: loaded.stores,
       readAgainMs: options.constants.STORE_READ_AGAIN_MS,
       open: bytes => this.#open(bytes),
       verified: record => this.#verified(record),
@@ -139,19 +140,16 @@ export class HostCore {
   static async open(options: HostOptions): Promise<HostCore> {
     const database = await openStore({ directory: options.directory, program: 'host', suite: native });
     try {
-      return new HostCore(options, await load(database, options.directory));
+      return new HostCore(options, await load(database, options));
     } catch (error) {
       await database.close();
       throw error;
     }
   }
 
-  /** Where the host publishes. */
+  /** Where the host publishes, as the record says it. */
   get storePlaces(): readonly StorePlace[] {
-    const { storePath, directory } = this.options;
-    const known = this.record?.record.stores;
-    if (storePath === undefined && known !== undefined && known.length > 0) return known;
-    return [{ kind: 'local', path: resolve(storePath ?? join(directory, STORE_NAME)) }];
+    return this.stores.map(({ store }) => store);
   }
 
   /** Make journal, keys and record durable in one step, and only then let the machine and the world see them. */
@@ -317,18 +315,11 @@ export class HostCore {
     }
     return last;
   }
-
-  #stores(): readonly PublisherStore[] {
-    return this.storePlaces.flatMap(place =>
-      place.kind === 'local'
-        ? [{ writer: new LocalStore(place.path), reader: new LocalStore(place.path), remote: false }]
-        : [],
-    );
-  }
 }
 
 interface Loaded {
   readonly database: Store;
+  readonly stores: readonly HostStore[];
   readonly identity: HostIdentity;
   readonly rotation: RotationState | undefined;
   readonly record: HostRecord | undefined;
@@ -340,7 +331,8 @@ interface Loaded {
   };
 }
 
-async function load(database: Store, directory: string): Promise<Loaded> {
+async function load(database: Store, { directory, storePath }: HostOptions): Promise<Loaded> {
+  const stores = await openStores(directory, storePath, database);
   const identity = (await readIdentity(database)) ?? (await makeIdentity(database, directory));
   const stored = await database.get(ROTATION_KEY);
   const rotation = stored === undefined ? undefined : decodeRotation(native, identity, stored);
@@ -380,5 +372,5 @@ async function load(database: Store, directory: string): Promise<Loaded> {
     witness: undefined,
     software: `clawchatd ${VERSION}`,
   });
-  return { database, identity, rotation, record, server, chat: Object.assign(hooks, { host }) };
+  return { database, stores, identity, rotation, record, server, chat: Object.assign(hooks, { host }) };
 }

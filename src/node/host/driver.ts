@@ -1,4 +1,5 @@
 /** Performs what the host's machine decides: sockets, commits, sessions' streams. Chapter: spec/01-architecture.md. */
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
@@ -12,6 +13,7 @@ import {
 } from '../../gen/constants.ts';
 import { addressLimits, admitAddress, noteAuthenticated } from '../../protocol/buckets.ts';
 import { codeName } from '../../protocol/fault.ts';
+import type { Now } from '../../protocol/now.ts';
 import type { RegistryChange } from '../../protocol/registry.ts';
 import type { Server } from '../../protocol/server.ts';
 import type { ServerInput, ServerOutput } from '../../protocol/server-io.ts';
@@ -20,6 +22,7 @@ import type { Admitted, Doorkeeper } from '../listen.ts';
 import type { Log } from '../log.ts';
 import { native } from '../native.ts';
 import { Alarm, readNow } from '../now.ts';
+import { serverMessage } from '../server-message.ts';
 
 /** The epoch that a token names. It was admitted, so it is one. */
 function tokenEpoch(token: string): number {
@@ -29,6 +32,8 @@ function tokenEpoch(token: string): number {
 /** How long the other side has to answer a WebSocket close. */
 const CLOSE_MS = 2000;
 const OFFER_ENTROPY_BYTES = 64;
+/** The machine hears of what has left in portions of this: fewer than what it lets wait on a path. */
+const TOLD_BYTES = 65_536;
 
 /** What the driver asks of the host around it. */
 export interface DriverPort {
@@ -53,9 +58,13 @@ interface Connection {
   /** Of the token. */
   readonly epoch: number;
   socket: WebSocket | undefined;
+  /** What `socket` is on. */
+  stream: Duplex | undefined;
   authenticated: (() => void) | undefined;
   /** What is to be sent before the WebSocket is there. */
   early: Uint8Array[];
+  /** Bytes sent of which nobody waits to hear that they have left. */
+  untold: number;
 }
 
 /** Drives one host's machine. */
@@ -91,7 +100,8 @@ export class HostDriver implements Doorkeeper {
 
   /** Give the machine one input and do what it says. */
   step(input: ServerInput): void {
-    for (const output of this.server.step(input, readNow())) this.#perform(output);
+    const now = readNow();
+    for (const output of this.server.step(input, now)) this.#perform(output, now);
     this.#schedule();
   }
 
@@ -137,8 +147,10 @@ export class HostDriver implements Doorkeeper {
       port,
       epoch: token === '' ? 0 : tokenEpoch(token),
       socket: undefined,
+      stream: undefined,
       authenticated: undefined,
       early: [],
+      untold: 0,
     };
     this.#connections.set(path, connection);
     const entropy = native.randomBytes(OFFER_ENTROPY_BYTES);
@@ -146,18 +158,19 @@ export class HostDriver implements Doorkeeper {
     return this.#connections.has(path) ? path : undefined;
   }
 
-  admitted(path: number, { socket, authenticated }: Admitted): void {
+  admitted(path: number, { socket, stream, authenticated }: Admitted): void {
     const connection = this.#connections.get(path);
     if (connection === undefined) {
       socket.terminate();
       return;
     }
     connection.socket = socket;
+    connection.stream = stream;
     connection.authenticated = authenticated;
     socket.on('message', (data: Buffer, isBinary: boolean) => this.#message(path, data, isBinary));
     socket.on('error', () => {});
     socket.on('close', () => this.#gone(path));
-    for (const bytes of connection.early) this.#send(path, connection, bytes);
+    for (const bytes of connection.early) this.#send(path, connection, bytes, 0);
     connection.early = [];
   }
 
@@ -190,14 +203,14 @@ export class HostDriver implements Doorkeeper {
 
   // ---- outputs ----
 
-  #perform(output: ServerOutput): void {
+  #perform(output: ServerOutput, now: Now): void {
     switch (output.kind) {
       case 'deliver':
-        this.#streams.get(output.session)?.take(output.event, Date.now());
+        this.#streams.get(output.session)?.take(output.event, now.wall);
         break;
       case 'send': {
         const connection = this.#connections.get(output.path);
-        if (connection !== undefined) this.#send(output.path, connection, output.bytes);
+        if (connection !== undefined) this.#send(output.path, connection, output.bytes, output.room);
         break;
       }
       case 'close':
@@ -249,13 +262,23 @@ export class HostDriver implements Doorkeeper {
   }
 
   /** @impl HS-025~1 */
-  #send(path: number, { socket, early }: Connection, bytes: Uint8Array): void {
-    if (socket === undefined) {
+  #send(path: number, connection: Connection, bytes: Uint8Array, room: number): void {
+    const { socket, stream, early } = connection;
+    if (socket === undefined || stream === undefined) {
       early.push(bytes);
       return;
     }
-    socket.send(bytes, error => {
-      if (error === undefined || error === null) this.step({ kind: 'written', path, bytes: bytes.length });
+    if (socket.readyState !== socket.OPEN) return;
+    const message = serverMessage(bytes, room);
+    connection.untold += bytes.length;
+    if (connection.untold < TOLD_BYTES) {
+      stream.write(message);
+      return;
+    }
+    const written = connection.untold;
+    connection.untold = 0;
+    stream.write(message, error => {
+      if (error === undefined || error === null) this.step({ kind: 'written', path, bytes: written });
     });
   }
 
