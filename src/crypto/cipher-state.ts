@@ -40,9 +40,9 @@ export class CipherState {
     this.#n += 1;
   }
 
-  /** EncryptWithAd. */
-  encryptWithAd(ad: Uint8Array, plaintext: Uint8Array): Uint8Array {
-    const ciphertext = this.#live().seal(this.#nextNonce(), ad, plaintext);
+  /** EncryptWithAd, with `room` bytes before the result as in `Aead.seal`. */
+  encryptWithAd(ad: Uint8Array, plaintext: Uint8Array, room = 0): Uint8Array {
+    const ciphertext = this.#live().seal(this.#nextNonce(), ad, plaintext, room);
     this.#n += 1;
     return ciphertext;
   }

@@ -116,7 +116,13 @@ function aead(key: Uint8Array): Aead {
     return gcm(own, nonce, ad);
   };
   return {
-    seal: (nonce, ad, plaintext) => cipher(nonce, ad).encrypt(plaintext),
+    seal: (nonce, ad, plaintext, room = 0) => {
+      const sealed = cipher(nonce, ad).encrypt(plaintext);
+      if (room === 0) return sealed;
+      const out = new Uint8Array(room + sealed.length);
+      out.set(sealed, room);
+      return out.subarray(room);
+    },
     sealInto: (out, offset, nonce, ad, plaintext) => {
       requireRoom(out, offset, plaintext);
       out.set(cipher(nonce, ad).encrypt(plaintext), offset);

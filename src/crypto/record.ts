@@ -10,6 +10,9 @@ import type { CipherState } from './cipher-state.ts';
 import type { Split } from './noise.ts';
 import { TAG_BYTES } from './suite.ts';
 
+/** What is free before a sealed record in its buffer: as much as the header of a server's WebSocket message needs. */
+export const RECORD_ROOM_BYTES = 4;
+
 const EMPTY = new Uint8Array(0);
 
 /** Why a path's records ended: a length that no record has, a tag that is wrong, or the last nonce used. */
@@ -21,7 +24,7 @@ export interface RecordFault {
   readonly code: RecordFaultCode;
 }
 
-/** A record for the wire. `renew`: one direction has carried so many that it is time for a new path. */
+/** A record for the wire, with RECORD_ROOM_BYTES before it. `renew`: one direction has carried so many that it is time for a new path. */
 export interface Sealed {
   readonly kind: 'sealed';
   readonly record: Uint8Array;
@@ -69,7 +72,7 @@ export class Records {
       throw new UsageError(`a record cannot carry ${plaintext.length} bytes`);
     }
     if (this.#send.n >= WIRE_RECORDS_HARD_MAX) return this.#fail('records_exhausted');
-    const record = this.#send.encryptWithAd(EMPTY, plaintext);
+    const record = this.#send.encryptWithAd(EMPTY, plaintext, RECORD_ROOM_BYTES);
     return { kind: 'sealed', record, renew: this.#renew() };
   }
 

@@ -74,8 +74,11 @@ export interface X25519Key {
 
 /** An AES-256-GCM key. A sealed message is the ciphertext followed by the tag of 16 bytes. */
 export interface Aead {
-  /** Seal under a nonce of 12 bytes that is never used again with this key. */
-  seal(nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  /**
+   * Seal under a nonce of 12 bytes that is never used again with this key. The `room` bytes before the result, in the
+   * buffer that it is a view of, are the caller's too.
+   */
+  seal(nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array, room?: number): Uint8Array;
   /** Seal into `out` from `offset` on, where `plaintext.length + 16` bytes must fit; `plaintext` may not overlap. */
   sealInto(out: Uint8Array, offset: number, nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array): void;
   /** Open, or give undefined if any bit of nonce, associated data or ciphertext is not the sealed one. */

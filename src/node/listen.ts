@@ -26,6 +26,8 @@ export interface TlsIdentity {
 /** One connection that was let through the gate. */
 export interface Admitted {
   readonly socket: WebSocket;
+  /** What the WebSocket is on: whole messages may be written to it directly. */
+  readonly stream: Duplex;
   /** Call once when message 3 is accepted: the limits of strangers end here. */
   authenticated(): void;
 }
@@ -223,6 +225,7 @@ export class Listener {
     websocket.binaryType = 'nodebuffer';
     this.#door.admitted(path, {
       socket: websocket,
+      stream: socket,
       authenticated: () => {
         known = true;
         socket.off('data', count);

@@ -278,9 +278,10 @@ function aead(keyBytes: Uint8Array): Aead {
     out.set(cipher.getAuthTag(), offset + plaintext.length);
   };
   return {
-    seal: (nonce, ad, plaintext) => {
+    seal: (nonce, ad, plaintext, room = 0) => {
       // Neither zeroed first nor a backing store of its own while small: that costs as much as the cipher.
-      const out = plain(Buffer.allocUnsafe(plaintext.length + TAG_BYTES));
+      const { buffer, byteOffset, length } = Buffer.allocUnsafe(room + plaintext.length + TAG_BYTES);
+      const out = new Uint8Array(buffer, byteOffset + room, length - room);
       sealInto(out, 0, nonce, ad, plaintext);
       return out;
     },

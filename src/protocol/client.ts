@@ -254,7 +254,7 @@ export class Client {
     }
     const { split, message3, witness } = finished;
     this.asked = false;
-    this.outputs.push({ kind: 'send', path: path.id, bytes: message3 });
+    this.outputs.push({ kind: 'send', path: path.id, bytes: message3, room: 0 });
     this.outputs.push({ kind: 'connected', path: path.id, witness });
     path.path = new Path(path.id, split, this.software, now);
     path.endsAt = now + ANSWER_MS_MAX;

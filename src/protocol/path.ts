@@ -1,7 +1,7 @@
 /** One path behind its handshake: records, what is due to be sent, whether the other side is there (spec/05-session.md). */
 import { create } from '@bufbuild/protobuf';
 import type { Split } from '../crypto/noise.ts';
-import { Records } from '../crypto/record.ts';
+import { RECORD_ROOM_BYTES, Records } from '../crypto/record.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { HelloSchema } from '../gen/clawchat/v1/handshake_pb.ts';
 import { PATH_DEAD_MS, PING_IDLE_MS, PROBE_MS_MAX, WIRE_RECORDS_HARD_MAX } from '../gen/constants.ts';
@@ -14,8 +14,11 @@ import type { Session } from './session.ts';
 
 /** What a path makes its driver do, in order. */
 export type PathOutput =
-  /** Send one binary WebSocket message, and say with `written` when it has left. */
-  | { readonly kind: 'send'; readonly path: number; readonly bytes: Uint8Array }
+  /**
+   * Send one binary WebSocket message, and say with `written` when it has left. The `room` bytes before it in its
+   * buffer are free, for a header.
+   */
+  | { readonly kind: 'send'; readonly path: number; readonly bytes: Uint8Array; readonly room: number }
   /** Close the connection: by WebSocket close code 1000, or at once when it is to be cut. `detail` is for the log. */
   | {
       readonly kind: 'close';
@@ -217,7 +220,7 @@ export class Path {
     if (sealed.kind === 'fault') return recordFault(sealed.code);
     this.wantsRenewal ||= sealed.renew;
     this.unwritten += sealed.record.length;
-    out.push({ kind: 'send', path: this.id, bytes: sealed.record });
+    out.push({ kind: 'send', path: this.id, bytes: sealed.record, room: RECORD_ROOM_BYTES });
     return undefined;
   }
 }

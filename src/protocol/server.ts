@@ -221,7 +221,7 @@ export class Server {
     this.paths.set(id, path);
     this.watchAt = Math.min(this.watchAt, path.endsAt);
     this.outputs.push({ kind: 'accept', path: id, id: recipient.id });
-    this.outputs.push({ kind: 'send', path: id, bytes: handshake.message2 });
+    this.outputs.push({ kind: 'send', path: id, bytes: handshake.message2, room: 0 });
   }
 
   private refuse(

@@ -308,7 +308,7 @@ export class Session {
     for (let stream = this.ready[this.readyHead]; stream !== undefined; stream = this.ready[this.readyHead]) {
       if (stream.sendable) {
         // @impl SE-030~1, SE-061~1
-        const frame = stream.nextFrame(retention.sealed + 1);
+        const frame = stream.nextFrame(retention.sealed + 1, writer.room);
         if (retention.bytes + retainedCost(frame) > SESSION_RETAINED_BYTES_MAX) return false;
         if (retention.sealed >= SEQUENCE_MAX) return false;
         if (!writer.hot(frame)) return true;

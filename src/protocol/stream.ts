@@ -11,6 +11,10 @@ interface Item {
 }
 
 const EMPTY: Uint8Array = new Uint8Array(0);
+/** What a Data frame and its length take besides the payload, at most, but for the name of a service. */
+const FRAMING_BYTES_MAX = 48;
+/** A message is cut to fill up a record only if the piece is at least this long: each piece costs a frame. */
+const PIECE_BYTES_MIN = 4096;
 
 /** One stream. The session that owns it changes it. */
 export class Stream {
@@ -84,16 +88,21 @@ export class Stream {
     return this.opening !== undefined || this.ending !== undefined;
   }
 
-  /** Make the next frame of a sendable stream, with as much payload as credit allows; it counts only once sealed. */
-  nextFrame(sequence: number): DataFrame {
+  /**
+   * Make the next frame of a sendable stream, with as much payload as credit allows; it counts only once sealed. A long
+   * message is cut where a record ends that has `room` bytes left, so that bulk fills its records.
+   */
+  nextFrame(sequence: number, room: number): DataFrame {
     const { id: stream, opening: open } = this;
     const item = this.queue[this.head];
     if (item === undefined) {
       return { kind: 'data', sequence, stream, payload: EMPTY, more: false, open, end: this.ending };
     }
     const rest = item.payload.length - this.offset;
-    const room = this.sendLimit - this.sent - DATA_COST_BYTES;
-    const length = Math.min(rest, room, PAYLOAD_BYTES_MAX);
+    const fitting = room - FRAMING_BYTES_MAX;
+    const wanted = Math.min(rest, this.sendLimit - this.sent - DATA_COST_BYTES, PAYLOAD_BYTES_MAX);
+    const isCut = wanted > fitting && fitting >= PIECE_BYTES_MIN && open === undefined;
+    const length = isCut ? fitting : wanted;
     const whole = this.offset === 0 && length === rest;
     const payload = whole ? item.payload : item.payload.subarray(this.offset, this.offset + length);
     const more = length < rest || item.more;
