@@ -1,7 +1,7 @@
 /**
  * Measures ClawChat beside what it is built on and what people use instead, and prints ratios (bench/README.md).
  *
- * `npm run bench [-- --rounds N] [-- --only network,memory,fan-out,sessions,strangers,primitives,peers] [-- --profile DIR]`
+ * `npm run bench [-- --rounds N] [-- --only network,connections,fan-out,sessions,memory,primitives,peers] [-- --match TEXT] [-- --flags='--cpu-prof --cpu-prof-dir=DIR']`
  */
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
@@ -23,6 +23,8 @@ export interface Settings {
   readonly built: string;
   readonly rounds: number;
   readonly groups: ReadonlySet<string>;
+  /** Only exchanges whose name contains this. */
+  readonly match: string;
   readonly hasPeers: boolean;
   /** Flags of Node for the measured host. */
   readonly hostFlags: readonly string[];
@@ -32,16 +34,18 @@ function settings(): Settings {
   const { values } = parseArgs({
     options: {
       rounds: { type: 'string', default: '7' },
-      only: { type: 'string', default: 'network,strangers,fan-out,sessions,memory,primitives,peers' },
-      profile: { type: 'string' },
+      only: { type: 'string', default: 'network,connections,fan-out,sessions,memory,primitives,peers' },
+      match: { type: 'string', default: '' },
+      flags: { type: 'string', default: '' },
     },
   });
   return {
     built,
     rounds: Math.max(1, Number.parseInt(values.rounds, 10)),
     groups: new Set(values.only.split(',')),
+    match: values.match,
     hasPeers: existsSync(`${root}/bench/node_modules/socket.io`),
-    hostFlags: values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`],
+    hostFlags: values.flags.split(' ').filter(flag => flag !== ''),
   };
 }
 

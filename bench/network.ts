@@ -7,7 +7,9 @@ import type { Exchanged } from './load.ts';
 import type { Settings } from './main.ts';
 import type { Aim, Measured } from './stats.ts';
 
-const DEVICES = 4096;
+/** Of a host of a few people, and of the largest. */
+const FEW_DEVICES = 64;
+const MANY_DEVICES = 4096;
 /** What a server still does when the last message is there: acks, timers. */
 const SETTLE_MS = 80;
 
@@ -26,8 +28,9 @@ class Contestant {
     this.#loads = [0, 1].map(() => new Child(`${built}/load.js`, `load of ${kind}`));
   }
 
-  async start(): Promise<void> {
-    this.#place = await this.#server.ask<Place>('start', DEVICES);
+  /** `devices`: how many the host knows. */
+  async start(devices: number): Promise<void> {
+    this.#place = await this.#server.ask<Place>('start', devices);
   }
 
   usage(): Promise<Usage> {
@@ -92,6 +95,16 @@ class Contestant {
     if (answers.join() !== expected) throw new Error(`${this.kind} answered strangers: ${answers.join()}`);
     await sleep(SETTLE_MS);
     const after = await this.usage();
+    return (after.cpuUs - before.cpuUs) / count;
+  }
+
+  /** Let members come and go; microseconds of the server's CPU for each that comes. */
+  async members(count: number): Promise<number> {
+    const before = await this.usage();
+    await this.open(0, count);
+    await sleep(SETTLE_MS);
+    const after = await this.usage();
+    await this.close();
     return (after.cpuUs - before.cpuUs) / count;
   }
 
@@ -226,51 +239,74 @@ async function measureShape(
   return rows;
 }
 
+/** Start contestants, measure, and end them. */
+async function among(
+  asked: Settings,
+  kinds: readonly Kind[],
+  devices: number,
+  measure: (contestants: readonly Contestant[]) => Promise<void>,
+): Promise<void> {
+  const contestants = kinds.map(kind => new Contestant(kind, asked));
+  try {
+    for (const each of contestants) await each.start(devices);
+    await measure(contestants);
+  } finally {
+    await Promise.all(contestants.map(each => each.end()));
+  }
+}
+
+/** How connections begin: of strangers, and of members. */
+async function measureConnections(
+  contestants: readonly Contestant[],
+  rounds: number,
+): Promise<readonly Measured[]> {
+  const about = { group: 'Connections', unit: 'us' };
+  const refused = await inTurns(contestants, rounds, 1, each => each.strangers(48, false));
+  const silent = await inTurns(contestants, rounds, 1, each => each.strangers(48, true));
+  const member = await inTurns(contestants, rounds, 1, each => each.members(48));
+  return [
+    ...versus({ ...about, name: 'a stranger: TLS, a token of nobody, refusal' }, refused),
+    ...versus({ ...about, name: 'a stranger that leaves behind TLS' }, silent),
+    ...versus({ ...about, name: 'a member: TLS, upgrade, handshake, attach' }, member),
+  ];
+}
+
+async function measureFanOut(
+  contestants: readonly Contestant[],
+  rounds: number,
+): Promise<readonly Measured[]> {
+  await Promise.all(contestants.map(each => each.open(0, FAN_OUT_SESSIONS)));
+  const one = await inTurns(contestants, rounds, 1, each => each.fanOut(256, 3, SETTLE_MS));
+  await Promise.all(contestants.map(each => each.close()));
+  const name = `one message to ${FAN_OUT_SESSIONS} sessions: CPU for each`;
+  return versus({ group: 'Sessions at once', unit: 'us', name, aim: { max: 1.2, of: 'ratio' } }, one);
+}
+
 /** Measure everything that goes over the network but memory. */
 export async function measureNetwork(
   asked: Settings,
   show: (measured: readonly Measured[]) => void,
 ): Promise<void> {
-  const { groups, rounds, hasPeers } = asked;
-  if (!['network', 'strangers', 'fan-out', 'sessions'].some(group => groups.has(group))) return;
-  const kinds: readonly Kind[] = [
-    'clawchat',
-    'ws',
-    'ws-corked',
-    ...(hasPeers ? (['socket.io'] as const) : []),
-  ];
-  const all = kinds.map(kind => new Contestant(kind, asked));
-  const raw = all.filter(({ kind }) => kind === 'clawchat' || kind === 'ws');
-  try {
-    for (const each of all) await each.start();
-    if (groups.has('network')) for (const shape of SHAPES) show(await measureShape(shape, all, rounds));
-    if (groups.has('strangers')) {
-      const about = { group: 'Connections', unit: 'us' };
-      const refused = await inTurns(raw, rounds, 1, each => each.strangers(48, false));
-      show(versus({ ...about, name: 'a stranger: TLS, a token of nobody, refusal' }, refused));
-      const silent = await inTurns(raw, rounds, 1, each => each.strangers(48, true));
-      show(versus({ ...about, name: 'a stranger that leaves behind TLS' }, silent));
-      const member = await inTurns(raw, rounds, 1, async each => {
-        const before = await each.usage();
-        await each.open(0, 48);
-        await sleep(SETTLE_MS);
-        const after = await each.usage();
-        await each.close();
-        return (after.cpuUs - before.cpuUs) / 48;
-      });
-      show(versus({ ...about, name: 'a member: TLS, upgrade, handshake, attach' }, member));
-    }
-    if (groups.has('fan-out')) {
-      await Promise.all(raw.map(each => each.open(0, FAN_OUT_SESSIONS)));
-      const about = { group: 'Sessions at once', unit: 'us' };
-      const one = await inTurns(raw, rounds, 1, each => each.fanOut(256, 3, SETTLE_MS));
-      const name = `one message to ${FAN_OUT_SESSIONS} sessions: CPU for each`;
-      show(versus({ ...about, name, aim: { max: 1.2, of: 'ratio' } }, one));
-      await Promise.all(raw.map(each => each.close()));
-    }
-    if (groups.has('sessions')) for (const shape of MANY) show(await measureShape(shape, raw, rounds));
-  } finally {
-    await Promise.all(all.map(each => each.end()));
+  const { groups, match, rounds, hasPeers } = asked;
+  const chosen = (shapes: readonly Shape[]): readonly Shape[] =>
+    shapes.filter(({ name }) => name.includes(match));
+  const raw: readonly Kind[] = ['clawchat', 'ws'];
+  if (groups.has('network')) {
+    const kinds: readonly Kind[] = [...raw, 'ws-corked', ...(hasPeers ? (['socket.io'] as const) : [])];
+    await among(asked, kinds, FEW_DEVICES, async all => {
+      for (const shape of chosen(SHAPES)) show(await measureShape(shape, all, rounds));
+    });
+  }
+  if (groups.has('connections')) {
+    await among(asked, raw, FEW_DEVICES, async all => show(await measureConnections(all, rounds)));
+  }
+  if (groups.has('fan-out')) {
+    await among(asked, raw, MANY_DEVICES, async all => show(await measureFanOut(all, rounds)));
+  }
+  if (groups.has('sessions')) {
+    await among(asked, raw, MANY_DEVICES, async all => {
+      for (const shape of chosen(MANY)) show(await measureShape(shape, all, rounds));
+    });
   }
 }
 
@@ -286,7 +322,7 @@ export async function measureMemory(asked: Settings): Promise<readonly Measured[
     for (const [kind, values] of kibs) {
       const contestant = new Contestant(kind, asked, ['--expose-gc']);
       try {
-        await contestant.start();
+        await contestant.start(1024);
         await contestant.open(0, 100);
         await sleep(200);
         const before = await contestant.usage();
