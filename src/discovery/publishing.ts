@@ -184,6 +184,7 @@ class Draft {
     this.#now = now;
   }
 
+  /** Begin at once with every store that asked for no patience, whatever it was doing before. @impl DI-027~1 */
   publish(publication: Publication): void {
     this.state = { ...this.state, current: publication, serial: this.state.serial + 1 };
     this.state.stores.forEach((store, index) => {

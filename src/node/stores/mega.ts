@@ -82,7 +82,9 @@ class Mega {
   ): Promise<T | StoreFailure> {
     return await runAttempt({ name: this.name, stop, limitMs }, async signal => {
       const fetch = megaFetch({ connector: this.#connector, gateway: this.#gateway, signal });
-      const mega = await loadMegajs();
+      const mega = await loadMegajs().catch(() => {
+        throw new StoreError('refused', 'this installation lacks the package megajs');
+      });
       try {
         return await run(mega, { gateway: this.#gateway, fetch, keepalive: false, userAgent: null });
       } catch (error) {
