@@ -4,6 +4,8 @@ package client
 
 import (
 	"context"
+	"math/rand"
+	"sync"
 	"time"
 
 	"clawchat/code"
@@ -16,28 +18,35 @@ import (
 	"clawchat/store"
 )
 
-const (
-	readBeforeDial = 120000 // READ_BEFORE_DIAL_MS
-	software       = "clawchat-go 1"
-)
+const software = "clawchat-go 1"
 
 // Client is a device with its state file.
 type Client struct {
-	file *state.File
-	note func(event string, err error)
+	mu     sync.Mutex // guards file: dials run beside the session's loop
+	file   *state.File
+	preset Preset
+	note   func(event string, err error)
 }
 
-// Software names this program in Hello.
-const Software = software
+// Preset is the part of constants.md that differs between presets and matters here.
+type Preset struct {
+	ReadBeforeDialMs, MigrateLeadMs, MigrateLagMs, StoreReadAgainMs uint64
+}
+
+// Presets by their names.
+var Presets = map[string]Preset{
+	"standard": {120000, 90000, 150000, 60000},
+	"minimal":  {400, 300, 500, 200},
+}
 
 // Open opens the state file. With an invite it joins, unless the file holds that invite
 // already (EN-012).
-func Open(path, inviteText string, note func(string, error)) (*Client, error) {
+func Open(path, inviteText string, preset Preset, note func(string, error)) (*Client, error) {
 	file, fresh, err := state.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{file: file, note: note}
+	c := &Client{file: file, preset: preset, note: note}
 	if inviteText == "" {
 		if fresh {
 			return nil, code.New(code.NotJoined, "no state file: give --invite")
@@ -64,9 +73,6 @@ func Open(path, inviteText string, note func(string, error)) (*Client, error) {
 	return c, file.Save() // EN-001
 }
 
-// Data is what the device holds.
-func (c *Client) Data() *state.Data { return &c.file.Data }
-
 func now() uint64 { return uint64(time.Now().UnixMilli()) }
 
 // record is the highest accepted record; false when there is none.
@@ -78,18 +84,52 @@ func (c *Client) record() (msg.Record, bool) {
 	return r, err == nil
 }
 
-// Dial opens a path as what the device is (DI-030, DI-031, DI-033, DI-034). after is how
-// many dials before it failed: then the stores are read in any case (DI-032).
+// Dial opens a path as what the device is. after is how many dials before it failed:
+// then the stores are read in any case (DI-030, DI-032, DI-033, DI-034).
 func (c *Client) Dial(ctx context.Context, after int) (*path.Path, error) {
+	r, who, err := c.prepare(after > 0)
+	if err != nil {
+		return nil, err
+	}
+	p, err := path.Dial(ctx, r, who, now())
+	if err == nil && p.Witness.Sequence > r.Sequence {
+		c.behind(p.Witness.Sequence)
+	}
+	return p, err
+}
+
+// prepare finds the record to dial with, and what the device is.
+func (c *Client) prepare(read bool) (msg.Record, path.Credentials, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	r, ok := c.record()
-	if !ok || after > 0 || now()+readBeforeDial >= r.NextRotationMs {
+	if !ok || read || now()+c.preset.ReadBeforeDialMs >= r.NextRotationMs {
 		err := c.readStores()
 		if r, ok = c.record(); !ok {
-			return nil, err
+			return r, path.Credentials{}, err
 		}
 	}
 	static, keys := c.file.DialsAs()
-	return path.Dial(ctx, r, path.Credentials{StaticSecret: static, Keys: keys}, now())
+	return r, path.Credentials{StaticSecret: static, Keys: keys}, nil
+}
+
+// behind reads the stores because the host has seen a newer record in one of them, once
+// more a while later, and then says that they are stale (DI-036).
+func (c *Client) behind(sequence uint64) {
+	lower := func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.readStores()
+		r, ok := c.record()
+		return !ok || r.Sequence < sequence
+	}
+	if lower() {
+		time.AfterFunc(time.Duration(c.preset.StoreReadAgainMs)*time.Millisecond, func() {
+			if lower() {
+				c.note("stores are stale", code.New(code.RecordRollback, "the host has seen sequence %d", sequence))
+			}
+		})
+	}
 }
 
 // readStores reads the stores of the record, or of the invite while there is none
@@ -146,31 +186,53 @@ func (c *Client) accept(a *connfile.Accepted) error {
 	return c.file.Save()
 }
 
-// Notice takes over the record of a notice of the host's moves.
-func (c *Client) Notice(n msg.RotationNotice) {
+// Notice takes over the record of a notice of the host's moves, and says how long the
+// client waits before it moves too; false for not at all (chapter 6.4).
+func (c *Client) Notice(n msg.RotationNotice) (time.Duration, bool) {
 	if len(n.Envelope) == 0 {
-		return
+		return 0, false
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	a, err := connfile.ReadEnvelope(n.Envelope, c.file.Trust(), now())
 	if err == nil {
 		err = c.accept(a)
 	}
 	c.note("notice of a move", err)
+	if err != nil {
+		return 0, false
+	}
+	if n.Kind == msg.RotationEmergency {
+		return 0, true
+	}
+	wait := int64(n.RotatesInMs) - int64(c.preset.MigrateLeadMs) + rand.Int63n(int64(c.preset.MigrateLeadMs+c.preset.MigrateLagMs))
+	if wait < 0 {
+		wait = 0
+	}
+	return time.Duration(wait) * time.Millisecond, true
 }
 
 // Heard is the first frame on a path of the device (EN-010).
 func (c *Client) Heard() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.file.HeardAsDevice() {
 		return c.file.Save()
 	}
 	return nil
 }
 
-// Outbox is the outbox of the device.
-func (c *Client) Outbox() *state.Outbox { return c.file.Outbox }
+// Outbox is the outbox of the device, as it is on disk.
+func (c *Client) Outbox() *state.Outbox {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.file.Outbox
+}
 
 // KeepOutbox makes an outbox durable. When that fails the old one stays.
 func (c *Client) KeepOutbox(o *state.Outbox) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	before := c.file.Outbox
 	c.file.Outbox = o
 	err := c.file.Save()

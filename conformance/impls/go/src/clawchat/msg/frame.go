@@ -72,6 +72,13 @@ type Credit struct {
 	Limit  uint64
 }
 
+// Kinds of notices.
+const (
+	RotationMove = 1 + iota
+	RotationHold
+	RotationEmergency
+)
+
 // RotationNotice announces a move of the host.
 type RotationNotice struct {
 	Kind        uint32

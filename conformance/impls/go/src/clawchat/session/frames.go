@@ -72,7 +72,9 @@ func (s *Session) handle(l *link, f msg.Frame) error {
 			l.pong(f.Pong)
 		}
 	case msg.BodyRotationNotice:
-		s.config.Notice(f.Notice)
+		if wait, moves := s.config.Notice(f.Notice); moves {
+			time.AfterFunc(wait, func() { s.post(func() { s.move(l) }) })
+		}
 	case msg.BodyClose:
 		s.closed(l, f.Close)
 	}

@@ -63,7 +63,9 @@ func (s *Session) dial() {
 			if err != nil {
 				s.dialer.failures++
 				s.config.Note("dial failed", err)
-				s.dial()
+				if s.current == nil {
+					s.dial()
+				}
 				return
 			}
 			l := s.carry(p)
@@ -73,6 +75,15 @@ func (s *Session) dial() {
 			p.Cut()
 		}
 	}()
+}
+
+// move opens a new path beside the one that has the session, which it leaves only when
+// Attached has come (SE-016).
+func (s *Session) move(from *link) {
+	if s.current == from && s.candidate == nil && !s.dialer.under {
+		s.dialer.now = true
+		s.dial()
+	}
 }
 
 // hello is the first frame on a path (HS-020).

@@ -24,8 +24,9 @@ type Config struct {
 	Heard func() error
 	// Opened is called when a new session is there and streams can be opened.
 	Opened func(*Session)
-	// Notice is called for a notice of the host's moves.
-	Notice func(msg.RotationNotice)
+	// Notice is called for a notice of the host's moves. It says whether the session
+	// moves to a new path, and how long it waits before it does.
+	Notice func(msg.RotationNotice) (time.Duration, bool)
 	// Note is told what happens, for a person.
 	Note func(event string, err error)
 	// Settle is called at the end of each turn, before anything of it is sent.

@@ -1,6 +1,8 @@
 package vectors
 
 import (
+	"time"
+
 	"clawchat/code"
 	"clawchat/msg"
 	"clawchat/session"
@@ -39,7 +41,7 @@ func clientSteps(in object) answer {
 		Accept: r.accept,
 		Heard:  func() error { return nil },
 		Opened: func(*session.Session) {},
-		Notice: func(msg.RotationNotice) {},
+		Notice: func(msg.RotationNotice) (time.Duration, bool) { return 0, false },
 		Note:   func(string, error) {},
 	})
 	var steps []object

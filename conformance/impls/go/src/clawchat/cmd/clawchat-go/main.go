@@ -18,6 +18,7 @@ import (
 const usage = `usage:
   clawchat-go vectors DIR
   clawchat-go run [--invite TEXT | --invite-file FILE] --state FILE [--name NAME]
+                  [--preset standard|minimal]
 `
 
 func main() {
@@ -60,8 +61,13 @@ func run(args []string) error {
 	file := flags.String("invite-file", "", "a file that holds the text")
 	path := flags.String("state", "", "the file in which this device lives")
 	name := flags.String("name", "", "the name that the device asks for")
+	presetName := flags.String("preset", "standard", "the preset of the host")
 	if err := flags.Parse(args); err != nil || *path == "" || flags.NArg() > 0 {
 		return code.New(code.Usage, "%s", usage)
+	}
+	preset, ok := client.Presets[*presetName]
+	if !ok {
+		return code.New(code.Usage, "no preset is called %s", *presetName)
 	}
 	if *file != "" {
 		b, err := os.ReadFile(*file)
@@ -71,7 +77,7 @@ func run(args []string) error {
 		*text = strings.TrimSpace(string(b))
 	}
 	out := client.NewPrinter(os.Stdout)
-	c, err := client.Open(*path, *text, out.Event)
+	c, err := client.Open(*path, *text, preset, out.Event)
 	if err != nil {
 		return err
 	}
