@@ -112,7 +112,7 @@ export function loadHostRecord(suite: Suite, identity: HostIdentity, payload: Ui
   };
 }
 
-/** Whether a store shows that this host's database is older than what it has published. @impl RT-007~1 */
+/** Whether a store shows that this host's database is older than what it has published. @impl DI-028~1 */
 export function isDatabaseOld(suite: Suite, own: RecordName | undefined, seen: RecordName): boolean {
   if (own === undefined || seen.sequence !== own.sequence) return seen.sequence > (own?.sequence ?? 0);
   return !suite.equal(seen.hash, own.hash);

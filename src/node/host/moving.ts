@@ -347,7 +347,7 @@ function isSamePlace({ record }: HostRecord, place: HostPlace): boolean {
   );
 }
 
-/** A restored backup would speak with the voice of the past: it serves nobody. @impl RT-007~1 */
+/** A restored backup would speak with the voice of the past: it serves nobody. @impl DI-028~1 */
 async function refuseOldDatabase(core: HostCore): Promise<void> {
   const own = core.record?.name;
   for (const seen of await core.publisher.survey(SURVEY_MS)) {
