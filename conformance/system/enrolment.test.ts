@@ -132,7 +132,7 @@ describe('a death at every write', () => {
   };
 
   it.each<When>(['before', 'after'])(
-    'of the joiner, %s it, and the same command again: one device (EN-001, EN-008, EN-010)',
+    'of the joiner, %s it, and the same command again: one device (EN-001~1, EN-008~1, EN-010~2)',
     async when => {
       const ends: string[] = [];
       for (let at = 1; ; at += 1) {
@@ -194,7 +194,7 @@ describe('a death at every write', () => {
   }
 
   it.each<When>(['before', 'after'])(
-    'of the host, %s it, while the joiner goes on: one device (EN-003, EN-004, EN-009)',
+    'of the host, %s it, while the joiner goes on: one device (EN-002~1, EN-003~1, EN-009~1)',
     async when => {
       let deaths = 0;
       while (
@@ -212,7 +212,7 @@ describe('a death at every write', () => {
   );
 
   it.each<When>(['before', 'after'])(
-    'of the host, %s it, and of the joiner with it, and the same command again: one device (EN-003, EN-009)',
+    'of the host, %s it, and of the joiner with it, and the same command again: one device (EN-002~1, EN-003~1, EN-009~1)',
     async when => {
       let deaths = 0;
       const ends: string[] = [];
