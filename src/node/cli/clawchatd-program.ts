@@ -28,6 +28,7 @@ import {
 } from './directory.ts';
 import { EXIT_LOCAL, EXIT_OK } from './exit-code.ts';
 import { describeHost } from './host-status.ts';
+import { mega } from './mega.ts';
 import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
 import { harmlessLine } from './terminal-text.ts';
 
@@ -302,6 +303,14 @@ const COMMANDS: readonly Command[] = [
     run: call => move(call, { case: 'emergency', value: { hard: call.on('hard') } }),
   },
   { name: 'stop', words: '', count: [0, 0], summary: 'stop the running host', options: {}, run: stop },
+  {
+    name: 'mega',
+    words: 'login|check',
+    count: [1, 1],
+    summary: 'log in to a Mega account once, or look whether its folder works (while the host is stopped)',
+    options: {},
+    run: call => mega(call, dataDirectory(call, 'clawchatd')),
+  },
   {
     name: 'export-next-identity',
     words: 'FILE',

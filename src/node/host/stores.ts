@@ -31,14 +31,15 @@ export async function openStores(
   database: Database,
 ): Promise<readonly HostStore[]> {
   const within: StoreEnvironment = { environment: process.env, megaSessions: megaSessions(database) };
-  return (await readConfigs(directory, storePath)).map(config => {
+  return (await readStoreConfigs(directory, storePath)).map(config => {
     const store = openHostStore(config, within);
     if (isFault(store)) throw new ClawChatError({ ...store, code: ErrorCode.USAGE });
     return store;
   });
 }
 
-async function readConfigs(
+/** Read what the operator wrote down about stores. @throws ClawChatError `USAGE`, `PERMISSIONS_LOOSE`. */
+export async function readStoreConfigs(
   directory: string,
   storePath: string | undefined,
 ): Promise<readonly StoreConfig[]> {

@@ -1,0 +1,108 @@
+/** `clawchatd mega login` and `mega check`. Chapter: spec/07-discovery.md 7.6; docs/stores.md. */
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { ClawChatError, isFault } from '../../protocol/fault.ts';
+import { failure } from '../failure.ts';
+import { megaSessions, readStoreConfigs, storeConfigPath } from '../host/stores.ts';
+import { native } from '../native.ts';
+import { openStore, type Store } from '../store.ts';
+import { logInToMega } from '../stores/mega.ts';
+import { checkMega, megaReach, type StoreEnvironment } from '../stores/open.ts';
+import { type Call, usage } from './command-line.ts';
+import { EXIT_HOST, EXIT_OK } from './exit-code.ts';
+import { jsonLine, line } from './output.ts';
+
+const FOLDER_NAME = 'clawchat';
+const CHECK_MS = 60_000;
+const LOGIN_MS = 120_000;
+
+/** Run `mega login` or `mega check` on a host's directory. The host must not run: its database has one owner. */
+export async function mega(call: Call, directory: string): Promise<number> {
+  const [what] = call.words;
+  if (what !== 'login' && what !== 'check') throw usage('usage: clawchatd mega login|check');
+  const database = await openStore({ directory, program: 'host', suite: native });
+  try {
+    return what === 'login' ? await logIn(call, directory, database) : await check(call, directory, database);
+  } finally {
+    await database.close();
+  }
+}
+
+async function logIn(call: Call, directory: string, database: Store): Promise<number> {
+  const ask = new Asker();
+  try {
+    const email = await ask.question('Address of the account: ', true);
+    const password = await ask.question('Password (not shown, not kept): ', false);
+    const code = await ask.question('Code of the second factor (empty for none): ', true);
+    const second = code === '' ? {} : { secondFactorCode: code };
+    const login = { email, password, ...second, folderName: FOLDER_NAME };
+    const reach = megaReach({ environment: process.env });
+    const answer = await logInToMega(login, reach, AbortSignal.timeout(LOGIN_MS));
+    if (answer.kind === 'failed') throw failure(answer.code, answer.detail);
+    await megaSessions(database).save(answer.session);
+    const store = { kind: 'mega', folder: answer.folderLink };
+    if (call.on('json')) jsonLine(store);
+    else {
+      line(`Logged in. Put this into ${storeConfigPath(directory)}, beside a store of another kind:`);
+      line(JSON.stringify([store]));
+    }
+    return EXIT_OK;
+  } finally {
+    ask.close();
+  }
+}
+
+async function check(call: Call, directory: string, database: Store): Promise<number> {
+  const configs = await readStoreConfigs(directory, undefined);
+  const folders = configs.flatMap(config => (config.kind === 'mega' ? [config.folder] : []));
+  if (folders.length === 0) throw usage(`${storeConfigPath(directory)} names no mega store`);
+  const within: StoreEnvironment = { environment: process.env, megaSessions: megaSessions(database) };
+  let isGood = true;
+  for (const folder of folders) {
+    const found = await checkMega(folder, within, AbortSignal.timeout(CHECK_MS));
+    if (isFault(found)) throw new ClawChatError({ ...found, code: ErrorCode.USAGE });
+    const { account, reading } = found;
+    const read = reading.kind === 'failed' ? reading.detail : reading.kind;
+    isGood &&= account === undefined && reading.kind !== 'failed';
+    if (call.on('json')) jsonLine({ account: account?.detail ?? 'ok', reading: read });
+    else {
+      line(`account: ${account?.detail ?? 'the session works'}`);
+      line(`reading: ${read === 'file' ? 'a connection file lies there' : read}`);
+    }
+  }
+  return isGood ? EXIT_OK : EXIT_HOST;
+}
+
+/** Asks on standard error, line by line; what is secret is not echoed. */
+class Asker {
+  #muted = false;
+  readonly #lines: AsyncIterator<string>;
+  readonly #interface = createInterface({
+    input: process.stdin,
+    output: new Writable({
+      write: (piece, _encoding, done) => {
+        if (!this.#muted) process.stderr.write(piece);
+        done();
+      },
+    }),
+    terminal: process.stdin.isTTY === true,
+  });
+
+  constructor() {
+    this.#lines = this.#interface[Symbol.asyncIterator]();
+  }
+
+  async question(text: string, shown: boolean): Promise<string> {
+    process.stderr.write(text);
+    this.#muted = !shown;
+    const { value, done } = await this.#lines.next();
+    this.#muted = false;
+    if (!shown) process.stderr.write('\n');
+    return done === true ? '' : String(value).trim();
+  }
+
+  close(): void {
+    this.#interface.close();
+  }
+}
