@@ -39,8 +39,8 @@ var Presets = map[string]Preset{
 	"minimal":  {400, 300, 500, 200},
 }
 
-// Open opens the state file. With an invite it joins, unless the file holds that invite
-// already (EN-012).
+// Open opens the state file. With an invite it joins, unless it did so with that invite
+// before (EN-012).
 func Open(path, inviteText string, preset Preset, note func(string, error)) (*Client, error) {
 	file, fresh, err := state.Open(path)
 	if err != nil {
@@ -58,8 +58,11 @@ func Open(path, inviteText string, preset Preset, note func(string, error)) (*Cl
 		return nil, err
 	}
 	if !fresh {
-		if string(file.Invite) == string(encoded) || file.State == state.Device {
+		if file.Uses(encoded) {
 			return c, nil // the run goes on where it was
+		}
+		if err := file.MayJoin(); err != nil {
+			return nil, err
 		}
 	}
 	if invite.Expired(parsed, now()) { // IN-006

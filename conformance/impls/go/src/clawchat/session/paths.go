@@ -171,6 +171,9 @@ func (s *Session) forget(l *link) bool {
 // again dials because a path has ended. One that was not attached for long counts as a
 // failed dial; the back-off begins anew after one that was (SE-082).
 func (s *Session) again(l *link) {
+	if s.candidate != nil {
+		return // the session is moving anyway
+	}
 	if !l.since.IsZero() && s.config.Now().Sub(l.since) >= backoffMax {
 		s.dialer.failures, s.dialer.lost = 0, false
 	} else {

@@ -3,7 +3,9 @@
 package state
 
 import (
+	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 
@@ -35,6 +37,7 @@ const (
 type Data struct {
 	State        string  `json:"state"`
 	Invite       Hex     `json:"invite,omitempty"`     // the encoded Invite, until the state is DEVICE
+	JoinedWith   Hex     `json:"joined_with"`          // SHA-256 of the Invite, also when it is erased
 	EnrolSent    bool    `json:"enrol_sent,omitempty"` // IN-006
 	StaticSecret Hex     `json:"device_static_secret"`
 	Secret       Hex     `json:"device_secret,omitempty"`
@@ -79,9 +82,17 @@ func Join(encoded []byte, invite msg.Invite) (Data, error) {
 		return Data{}, err
 	}
 	return Data{
-		State: Keyed, Invite: encoded, StaticSecret: secret,
+		State: Keyed, Invite: encoded, JoinedWith: fingerprint(encoded), StaticSecret: secret,
 		ServerID: invite.ServerID, Identity: invite.Identity,
 	}, nil
+}
+
+// Uses says whether the device joins, or joined, with this invite.
+func (d *Data) Uses(encoded []byte) bool { return bytes.Equal(d.JoinedWith, fingerprint(encoded)) }
+
+func fingerprint(encoded []byte) []byte {
+	sum := sha256.Sum256(encoded)
+	return sum[:]
 }
 
 // Trust is what the device holds of its host.
