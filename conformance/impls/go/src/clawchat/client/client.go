@@ -4,7 +4,6 @@ package client
 
 import (
 	"context"
-	"math/rand"
 	"sync"
 	"time"
 
@@ -30,13 +29,13 @@ type Client struct {
 
 // Preset is the part of constants.md that differs between presets and matters here.
 type Preset struct {
-	ReadBeforeDialMs, MigrateLeadMs, MigrateLagMs, StoreReadAgainMs uint64
+	ReadBeforeDialMs, MigrateLeadMs, MigrateLagMs, GraceMs, StoreReadAgainMs int64
 }
 
 // Presets by their names.
 var Presets = map[string]Preset{
-	"standard": {120000, 90000, 150000, 60000},
-	"minimal":  {400, 300, 500, 200},
+	"standard": {120000, 90000, 150000, 300000, 60000},
+	"minimal":  {400, 300, 500, 1000, 200},
 }
 
 // Open opens the state file. With an invite it joins, unless it did so with that invite
@@ -106,7 +105,7 @@ func (c *Client) prepare(read bool) (msg.Record, path.Credentials, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r, ok := c.record()
-	if !ok || read || now()+c.preset.ReadBeforeDialMs >= r.NextRotationMs {
+	if !ok || read || now()+uint64(c.preset.ReadBeforeDialMs) >= r.NextRotationMs {
 		err := c.readStores()
 		if r, ok = c.record(); !ok {
 			return r, path.Credentials{}, err
@@ -187,32 +186,6 @@ func (c *Client) accept(a *connfile.Accepted) error {
 	}
 	c.file.Accept(a)
 	return c.file.Save()
-}
-
-// Notice takes over the record of a notice of the host's moves, and says how long the
-// client waits before it moves too; false for not at all (chapter 6.4).
-func (c *Client) Notice(n msg.RotationNotice) (time.Duration, bool) {
-	if len(n.Envelope) == 0 {
-		return 0, false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	a, err := connfile.ReadEnvelope(n.Envelope, c.file.Trust(), now())
-	if err == nil {
-		err = c.accept(a)
-	}
-	c.note("notice of a move", err)
-	if err != nil {
-		return 0, false
-	}
-	if n.Kind == msg.RotationEmergency {
-		return 0, true
-	}
-	wait := int64(n.RotatesInMs) - int64(c.preset.MigrateLeadMs) + rand.Int63n(int64(c.preset.MigrateLeadMs+c.preset.MigrateLagMs))
-	if wait < 0 {
-		wait = 0
-	}
-	return time.Duration(wait) * time.Millisecond, true
 }
 
 // Heard is the first frame on a path of the device (EN-010).

@@ -16,7 +16,8 @@ import (
 // one writes.
 type Path struct {
 	Witness handshake.Reply // what the host said that its stores hold
-	Began   time.Time
+	Port    uint32          // of the endpoint
+	Epoch   uint64          // that the token named
 	ws      *websocket.Conn
 	send    transport.Direction
 	receive transport.Direction

@@ -25,6 +25,7 @@ type packet struct {
 func (s *Session) carry(p *path.Path) *link {
 	c := &pathCarrier{session: s, path: p, out: make(chan packet, 2), ended: make(chan struct{})}
 	c.link = s.newLink(c)
+	c.link.port, c.link.epoch = p.Port, p.Epoch
 	go c.read()
 	go c.write()
 	return c.link

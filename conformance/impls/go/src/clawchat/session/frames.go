@@ -33,9 +33,12 @@ func (s *Session) record(l *link, frames [][]byte, err error, worn bool) {
 	l.heard = s.config.Now()
 	l.pinged = l.heard
 	for _, b := range frames { // SE-005
-		f, err := transport.Judge(b)
+		err := s.mark(l)
 		if err == nil {
-			err = s.handle(l, f)
+			var f msg.Frame
+			if f, err = transport.Judge(b); err == nil {
+				err = s.handle(l, f)
+			}
 		}
 		if err != nil {
 			s.fault(l, err)
@@ -44,6 +47,15 @@ func (s *Session) record(l *link, frames [][]byte, err error, worn bool) {
 			return
 		}
 	}
+}
+
+// mark tells the first frame of a path, whatever frame it is (EN-010).
+func (s *Session) mark(l *link) error {
+	if l.marked {
+		return nil
+	}
+	l.marked = true
+	return s.config.Heard()
 }
 
 func (s *Session) handle(l *link, f msg.Frame) error {
@@ -56,7 +68,6 @@ func (s *Session) handle(l *link, f msg.Frame) error {
 	switch f.Body {
 	case msg.BodyHello: // HS-021: the lower of both versions is 1
 		l.greeted = true
-		return s.config.Heard()
 	case msg.BodyAttached:
 		return s.attachedOn(l, f.Attached)
 	case msg.BodyData:
@@ -72,9 +83,7 @@ func (s *Session) handle(l *link, f msg.Frame) error {
 			l.pong(f.Pong)
 		}
 	case msg.BodyRotationNotice:
-		if wait, moves := s.config.Notice(f.Notice); moves {
-			time.AfterFunc(wait, func() { s.post(func() { s.move(l) }) })
-		}
+		s.plan(s.config.Notice(f.Notice, l.port, l.epoch))
 	case msg.BodyClose:
 		s.closed(l, f.Close)
 	}

@@ -33,6 +33,9 @@ type carrier interface {
 // link is a path with what the session knows of it. All of it belongs to the loop.
 type link struct {
 	carrier
+	port    uint32
+	epoch   uint64
+	marked  bool // a frame has come (EN-010)
 	greeted bool // the host has said Hello
 	state   int
 	through uint64    // what our Attach said

@@ -14,24 +14,36 @@ const (
 	backoffMax = 60 * time.Second
 )
 
-// dialer counts failures and knows whether a dial is under way.
+// dialer knows whether a dial is under way, and how long the next one waits.
 type dialer struct {
 	under    bool
-	failures int
-	now      bool // the next dial does not wait
-	lost     bool // the one dial after SESSION_LOST that does not wait (SE-082) is used up
+	failures int  // failed dials in a row, and what counts as one (SE-082)
+	lost     bool // the last path ended with SESSION_LOST
+	next     wait // what the end of the last path asks for
 }
 
-// wait is full jitter below a bound that doubles (DI-032, SE-082).
-func (d *dialer) wait() time.Duration {
-	if d.failures == 0 {
+type wait int
+
+const (
+	backOff wait = iota // as after a failed dial
+	briefly             // below DIAL_BACKOFF_MS_MIN
+	atOnce
+)
+
+// pause is the wait before a dial: full jitter below a bound (DI-032, SE-082).
+func (d *dialer) pause() time.Duration {
+	next := d.next
+	d.next = backOff
+	bound := backoffMin
+	switch {
+	case next == atOnce, next == backOff && d.failures == 0:
 		return 0
-	}
-	bound := backoffMax
-	if d.failures < 7 {
+	case next == backOff && d.failures >= 7:
+		bound = backoffMax
+	case next == backOff:
 		bound = min64(backoffMin<<uint(d.failures-1), backoffMax)
 	}
-	return time.Duration(rand.Int63n(int64(bound) + 1))
+	return time.Duration(rand.Int63n(int64(bound)))
 }
 
 func min64(a, b time.Duration) time.Duration {
@@ -47,10 +59,7 @@ func (s *Session) dial() {
 		return
 	}
 	s.dialer.under = true
-	wait, failures := s.dialer.wait(), s.dialer.failures
-	if s.dialer.now {
-		wait, s.dialer.now = 0, false
-	}
+	wait, failures := s.dialer.pause(), s.dialer.failures
 	go func() {
 		select {
 		case <-time.After(wait):
@@ -63,9 +72,7 @@ func (s *Session) dial() {
 			if err != nil {
 				s.dialer.failures++
 				s.config.Note("dial failed", err)
-				if s.current == nil {
-					s.dial()
-				}
+				s.dialMore()
 				return
 			}
 			l := s.carry(p)
@@ -77,11 +84,31 @@ func (s *Session) dial() {
 	}()
 }
 
-// move opens a new path beside the one that has the session, which it leaves only when
-// Attached has come (SE-016).
-func (s *Session) move(from *link) {
-	if s.current == from && s.candidate == nil && !s.dialer.under {
-		s.dialer.now = true
+// dialMore dials when the session has no path, or is to move (RT-152).
+func (s *Session) dialMore() {
+	if s.current == nil || s.moving {
+		s.dial()
+	}
+}
+
+// plan carries out what a notice leads to. The older path is left only when Attached has
+// come on the new one (RT-151, SE-016).
+func (s *Session) plan(p Plan) {
+	if !p.Moves && !p.Forgets {
+		return
+	}
+	s.moves++
+	s.moving = false
+	if p.Moves {
+		plan := s.moves
+		time.AfterFunc(p.Wait, func() { s.post(func() { s.move(plan) }) })
+	}
+}
+
+func (s *Session) move(plan int) {
+	if plan == s.moves && s.current != nil {
+		s.moving = true
+		s.dialer.next = atOnce
 		s.dial()
 	}
 }
@@ -111,11 +138,8 @@ func (s *Session) attachedOn(l *link, a msg.Attached) error {
 	if a.Generation != s.generation {
 		return code.New(code.FrameUnexpected, "Attached for generation %d instead of %d", a.Generation, s.generation)
 	}
-	if a.ReceivedThrough > s.given {
+	if a.ReceivedThrough > s.given { // one that is lower than before is no loss
 		return code.New(code.AckInvalid, "%d acknowledged, %d given", a.ReceivedThrough, s.given)
-	}
-	if a.ReceivedThrough < s.acked {
-		return code.New(code.SessionLost, "%d acknowledged after %d", a.ReceivedThrough, s.acked)
 	}
 	fresh := !s.confirmed
 	s.confirmed = true
@@ -123,6 +147,8 @@ func (s *Session) attachedOn(l *link, a msg.Attached) error {
 		old.close(code.Unspecified, true)
 	}
 	s.current, s.candidate = l, nil
+	s.moving, s.dialer.lost = false, false
+	s.moves++
 	l.state, l.since = attached, s.config.Now()
 	s.acknowledged(a.ReceivedThrough)
 	s.resend = 0
@@ -151,7 +177,7 @@ func (s *Session) pathEnded(l *link, err error) {
 	l.drop()
 	if s.forget(l) {
 		s.config.Note("path ended", err)
-		s.again(l)
+		s.again(l, false)
 	}
 }
 
@@ -168,20 +194,23 @@ func (s *Session) forget(l *link) bool {
 	return true
 }
 
-// again dials because a path has ended. One that was not attached for long counts as a
-// failed dial; the back-off begins anew after one that was (SE-082).
-func (s *Session) again(l *link) {
-	if s.candidate != nil {
-		return // the session is moving anyway
+// again dials because a path has ended, after the wait of SE-082: as after a failed dial
+// when the path is to blame, briefly when it did not stay attached for long.
+func (s *Session) again(l *link, blamed bool) {
+	wasAttached := !l.since.IsZero()
+	long := wasAttached && s.config.Now().Sub(l.since) >= backoffMax
+	if long {
+		s.dialer.failures = 0
 	}
-	if !l.since.IsZero() && s.config.Now().Sub(l.since) >= backoffMax {
-		s.dialer.failures, s.dialer.lost = 0, false
-	} else {
+	switch {
+	case blamed || !wasAttached && s.dialer.next != briefly:
 		s.dialer.failures++
+	case long:
+		s.dialer.next = atOnce
+	default:
+		s.dialer.next = briefly
 	}
-	if s.current == nil {
-		s.dial()
-	}
+	s.dialMore()
 }
 
 // closed is a Close of the host: the table of 5.9.
@@ -194,29 +223,49 @@ func (s *Session) closed(l *link, c msg.Close) {
 	}
 	err := code.New(reason, "the host ended the path")
 	s.config.Note("path ended", err)
+	blamed, lost := true, s.dialer.lost
+	s.dialer.lost = reason == code.SessionLost
 	switch reason {
 	case code.SessionReplaced, code.DeviceRevoked, code.VersionUnsupported:
 		s.giveUp(err, true)
+	case code.NotPermitted:
+		if was {
+			s.giveUp(err, true)
+		}
 	case code.SessionLost:
 		s.giveUp(err, false)
-		s.dialer.now, s.dialer.lost = !s.dialer.lost, true
-	case code.GenerationStale, code.NotPermitted:
+		if blamed = lost; !blamed {
+			s.dialer.next = briefly
+		}
+	case code.AckInvalid: // also when it answers an Attach
+		s.giveUp(err, false)
+	case code.GenerationStale:
+	case code.PathSuperseded, code.TransportExhausted:
+		blamed = false
 	default:
 		if !c.Resumable && was { // a path that was not attached ends alone
 			s.giveUp(err, false)
 		}
 	}
-	s.again(l)
+	s.again(l, blamed)
 }
 
 // fault is a fault of the host that this side found: it ends the path, and with it the
-// session when the path had it (5.9).
+// session when the path had it (5.9), or when it is one of SE-014.
 func (s *Session) fault(l *link, err error) {
 	c := code.Of(err)
 	was := l == s.current
 	s.config.Note("fault of the host", err)
-	if c == code.TransportFailed { // RC-003
-		s.pathEnded(l, err)
+	if c == code.TransportFailed { // RC-003, HS-006
+		l.drop()
+		if s.forget(l) {
+			s.again(l, true)
+		}
+		return
+	}
+	if c == code.AckInvalid && (was || l == s.candidate) {
+		s.giveUpWith(c, err, false) // on this path and on the one that the session is on
+		s.again(l, true)
 		return
 	}
 	resumable := c == code.TransportExhausted
@@ -224,11 +273,10 @@ func (s *Session) fault(l *link, err error) {
 	if !s.forget(l) {
 		return
 	}
-	// SE-014 is about the session although the path is not attached yet.
-	if !resumable && (was || c == code.AckInvalid || c == code.SessionLost) {
+	if !resumable && was {
 		s.giveUp(err, c == code.VersionUnsupported)
 	}
-	s.again(l)
+	s.again(l, !resumable)
 }
 
 // clocks does what is due: pings, dead paths (SE-070, SE-071).
@@ -243,7 +291,9 @@ func (s *Session) clocks(now time.Time) {
 			s.ping(l, now)
 		}
 	}
-	if l := s.current; l != nil && l.worn { // RC-004
+	if l := s.current; l != nil && l.worn && !s.moving { // RC-004
+		s.moving = true
+		s.dialer.next = atOnce
 		s.dial()
 	}
 }

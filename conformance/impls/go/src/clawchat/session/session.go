@@ -24,9 +24,9 @@ type Config struct {
 	Heard func() error
 	// Opened is called when a new session is there and streams can be opened.
 	Opened func(*Session)
-	// Notice is called for a notice of the host's moves. It says whether the session
-	// moves to a new path, and how long it waits before it does.
-	Notice func(msg.RotationNotice) (time.Duration, bool)
+	// Notice is called for a notice of the host's moves that came on a path of this port
+	// and epoch.
+	Notice func(n msg.RotationNotice, port uint32, epoch uint64) Plan
 	// Note is told what happens, for a person.
 	Note func(event string, err error)
 	// Settle is called at the end of each turn, before anything of it is sent.
@@ -34,6 +34,13 @@ type Config struct {
 	Software string
 	Now      func() time.Time // nil for the system's clock
 	NewID    func() []byte    // nil for a random id
+}
+
+// Plan is what a notice of the host's moves leads to.
+type Plan struct {
+	Moves   bool // open a new path after Wait
+	Wait    time.Duration
+	Forgets bool // take a planned move back
 }
 
 // Session is a session and its successors: when the host has lost it, another one is
@@ -69,6 +76,8 @@ type Session struct {
 	current   *link // the path that has the session
 	candidate *link // a newer one, before Attached
 	dialer    dialer
+	moves     int  // counts plans, so that an older one can be told
+	moving    bool // a move is due, and goes on until it has succeeded
 }
 
 // retained is a numbered frame that is kept until it is acknowledged (SE-060).
@@ -245,16 +254,22 @@ func (s *Session) State() (generation, given, taken uint64, attached bool) {
 	return s.generation, s.given, s.taken, s.current != nil
 }
 
-// giveUp ends all streams, and begins anew unless the client stops.
+// giveUp ends all streams and the paths that are left, and begins anew unless the client
+// stops.
 func (s *Session) giveUp(reason error, stop bool) {
+	s.giveUpWith(code.Unspecified, reason, stop)
+}
+
+func (s *Session) giveUpWith(last code.Code, reason error, stop bool) {
 	streams := s.streams
 	s.reset()
 	for _, l := range []*link{s.current, s.candidate} {
 		if l != nil {
-			l.close(code.Unspecified, false)
+			l.close(last, false)
 		}
 	}
-	s.current, s.candidate = nil, nil
+	s.current, s.candidate, s.moving = nil, nil, false
+	s.moves++
 	for _, st := range streams {
 		st.tell(code.SessionLost)
 	}

@@ -1,8 +1,6 @@
 package vectors
 
 import (
-	"time"
-
 	"clawchat/code"
 	"clawchat/msg"
 	"clawchat/session"
@@ -41,7 +39,7 @@ func clientSteps(in object) answer {
 		Accept: r.accept,
 		Heard:  func() error { return nil },
 		Opened: func(*session.Session) {},
-		Notice: func(msg.RotationNotice) (time.Duration, bool) { return 0, false },
+		Notice: func(msg.RotationNotice, uint32, uint64) session.Plan { return session.Plan{} },
 		Note:   func(string, error) {},
 	})
 	var steps []object
