@@ -58,8 +58,8 @@ describe('RT-100~1, RT-101~1, RT-107~1, RT-109~1, RT-119~1, RT-121~1, RT-141~1, 
       expect(found).toMatchObject({ errors: 0, violated: undefined, isWhole: true });
       expect(found.states).toBeGreaterThan(100_000);
       const lines = new Set(found.unreached);
-      // Each bound leaves something out, or the lines are not read right.
-      expect(lines.size).toBeGreaterThan(0);
+      // Without emergencies their rows are not reached: the lines are read right.
+      if (bounds.includes('EMERGENCIES=0')) expect(lines.size).toBeGreaterThan(10);
       everywhere = everywhere === undefined ? lines : both(everywhere, lines);
     }
     expect([...(everywhere ?? [])]).toEqual([]);
