@@ -38,6 +38,8 @@ export interface Session {
 export interface Path {
   hello: boolean;
   attach: 'none' | 'sent' | 'attached';
+  /** Of the Attach that a client has sent on it. */
+  generation: number;
   over: boolean;
   openedAtMs: number;
   heardAtMs: number;

@@ -72,7 +72,7 @@ export class Side {
   open(path: string, hello: boolean, nowMs: number): Effects {
     return this.#step(nowMs, () => {
       const times = { openedAtMs: nowMs, heardAtMs: nowMs, pinged: false };
-      this.#paths.set(path, { hello, attach: 'none', over: false, ...times });
+      this.#paths.set(path, { hello, attach: 'none', generation: 0, over: false, ...times });
     });
   }
 
@@ -93,7 +93,10 @@ export class Side {
       const s = this.#session;
       s.generation++;
       const known = this.#paths.get(path);
-      if (known !== undefined) known.attach = 'sent';
+      if (known !== undefined) {
+        known.attach = 'sent';
+        known.generation = s.generation;
+      }
       this.#send(path, {
         case: 'attach',
         value: {
@@ -229,7 +232,7 @@ export class Side {
         return;
       case 'attached':
         if (this.role === 'host' || known.attach !== 'sent') throw new Fault('FRAME_UNEXPECTED');
-        this.#attachedArrives(path, known, body.value);
+        this.#attachedArrives(path, known, body.value, nowMs);
         return;
       case 'data':
       case 'ack':
@@ -255,7 +258,10 @@ export class Side {
   ): void {
     const mine = this.#session?.path === path;
     const elsewhere = codeName(code) === 'GENERATION_STALE';
-    const lost = ['SESSION_LOST', 'SESSION_REPLACED', 'DEVICE_REVOKED'].includes(codeName(code));
+    // ACK_INVALID on a path that is not attached answers its Attach.
+    const lost = ['SESSION_LOST', 'SESSION_REPLACED', 'DEVICE_REVOKED', 'ACK_INVALID'].includes(
+      codeName(code),
+    );
     this.#end(path, nowMs);
     if ((mine && !resumable && !elsewhere) || lost) this.#session = undefined;
   }
@@ -272,10 +278,7 @@ export class Side {
       s = fresh(asked.sessionId, this.role);
       this.#session = s;
     } else if (generation <= s.generation) throw new Fault('GENERATION_STALE');
-    if (through > s.given) {
-      this.#session = undefined;
-      throw new Fault('ACK_INVALID');
-    }
+    this.#demandGiven(s, through, nowMs);
     if (s.path !== undefined) this.#close(s.path, 'PATH_SUPERSEDED', true, nowMs);
     s.generation = generation;
     s.path = path;
@@ -287,18 +290,24 @@ export class Side {
     this.#resume(s, through);
   }
 
-  #attachedArrives(path: string, known: Path, answer: Attached): void {
+  #attachedArrives(path: string, known: Path, answer: Attached, nowMs: number): void {
     const s = this.#session;
     if (s === undefined) return;
+    if (Number(answer.generation) !== known.generation) throw new Fault('FRAME_UNEXPECTED');
     const through = Number(answer.receivedThrough);
-    if (through > s.given) {
-      this.#session = undefined;
-      throw new Fault('ACK_INVALID');
-    }
+    this.#demandGiven(s, through, nowMs);
     s.path = path;
     s.opening = false;
     known.attach = 'attached';
     this.#resume(s, through);
+  }
+
+  /** SE-014~3: the session ends where it is, and the path that brought the number ends with the fault. */
+  #demandGiven(s: Session, through: number, nowMs: number): void {
+    if (through <= s.given) return;
+    if (s.path !== undefined) this.#close(s.path, 'ACK_INVALID', false, nowMs);
+    this.#session = undefined;
+    throw new Fault('ACK_INVALID');
   }
 
   /** SE-017~1. */

@@ -84,7 +84,7 @@ export function rowOf(frames: readonly Uint8Array[]): Uint8Array {
   return plaintext;
 }
 
-/** Make one direction of a path that has carried `place` records: up to there its cipher only counts. */
+/** Make one direction of a path that has carried `place` records: up to there its cipher only counts. The key is copied. */
 export function cipherAt(suite: Suite, key: Uint8Array, place: number): CipherState {
   let calls = 0;
   const skips = (): boolean => {
@@ -104,5 +104,5 @@ export function cipherAt(suite: Suite, key: Uint8Array, place: number): CipherSt
       return aead;
     },
   });
-  return new CipherState(at(suite), key);
+  return new CipherState(at(suite), key.slice());
 }

@@ -48,6 +48,13 @@ export const CUT: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.PATH_DEAD,
   ErrorCode.HANDSHAKE_FAILED,
 ]);
+/** What ends the session whichever path it comes on; ACK_INVALID only answers an Attach or an Attached there. */
+export const OVER: ReadonlySet<ErrorCode> = new Set([
+  ErrorCode.SESSION_LOST,
+  ErrorCode.SESSION_REPLACED,
+  ErrorCode.DEVICE_REVOKED,
+  ErrorCode.ACK_INVALID,
+]);
 /** After these, dialling again would only be told the same. */
 export const FINAL: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.VERSION_UNSUPPORTED,

@@ -404,6 +404,42 @@ describe('sessions', () => {
     expect(outputs).toContainEqual(expect.objectContaining({ kind: 'lost' }));
     expect(one.frames.at(-1)).toEqual(close(ErrorCode.ACK_INVALID));
   });
+
+  /** A second path that is not attached yet, beside one that is. */
+  function moving(): readonly [Peer, Peer] {
+    const one = bench.connect();
+    one.attached();
+    bench.step({ kind: 'move' });
+    return [one, bench.again()];
+  }
+
+  it('SE-014: ends the session on the path that it is on as well', () => {
+    const [one, two] = moving();
+    const outputs = two.attached(1);
+    expect(kinds(outputs).filter(kind => kind === 'lost' || kind === 'attached')).toEqual(['lost']);
+    expect(one.frames.at(-1)).toEqual(close(ErrorCode.ACK_INVALID));
+    expect(two.frames.at(-1)).toEqual(close(ErrorCode.ACK_INVALID));
+  });
+
+  it('SE-081: keeps the session, and its path, when another path ends before it is attached', () => {
+    const reasons: readonly Frame[] = [data(1), close(ErrorCode.INTERNAL), close(ErrorCode.UNSPECIFIED)];
+    for (const reason of reasons) {
+      bench = new Bench(device());
+      const [one, two] = moving();
+      expect(kinds(two.say(hello, reason))).not.toContain('lost');
+      expect(kinds(one.say(data(1)))).toContain('deliver');
+    }
+  });
+
+  it('SE-081: gives the session up when the host has, whichever path says so', () => {
+    for (const code of [ErrorCode.SESSION_LOST, ErrorCode.ACK_INVALID]) {
+      bench = new Bench(device());
+      const [one, two] = moving();
+      expect(kinds(two.say(hello, close(code)))).toContain('lost');
+      expect(one.frames.at(-1)).toEqual(close(ErrorCode.UNSPECIFIED));
+      expect(bench.again().attach).toMatchObject({ generation: 1, open: true });
+    }
+  });
 });
 
 describe('SE-004: frames where they may not come', () => {

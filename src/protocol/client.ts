@@ -19,7 +19,7 @@ import type { AttachedFrame, Frame } from '../wire/frame.ts';
 import { RowWriter } from '../wire/row.ts';
 import type { ClientDeadline, ClientInput, ClientOutput } from './client-io.ts';
 import { ClientMember, type MemberEffect } from './client-member.ts';
-import { beginPath, type ClientPath, CUT, connectionLost, FINAL, RESUMABLE } from './client-path.ts';
+import { beginPath, type ClientPath, CUT, connectionLost, FINAL, OVER, RESUMABLE } from './client-path.ts';
 import { parseEnvelope } from './envelope.ts';
 import type { Member } from './join.ts';
 import type { Now } from './now.ts';
@@ -356,7 +356,7 @@ export class Client {
     return unexpected(frame);
   }
 
-  /** The session is on this path now, and the older one is done. @impl SE-014~2, SE-016~1 */
+  /** The session is on this path now, and the older one is done. @impl SE-014~3, SE-016~1 */
   private attached(path: ClientPath, frame: AttachedFrame, now: number): Fault | undefined {
     const { session, current } = this;
     if (session === undefined || frame.generation !== path.generation) return unexpected(frame);
@@ -413,8 +413,11 @@ export class Client {
       const { code, detail = '' } = end;
       this.outputs.push({ kind: 'close', path: path.id, code, cut: true, detail });
     }
-    const isOver = !end.resumable && path.as === 'device' && end.code !== ErrorCode.GENERATION_STALE;
-    if (isOver && path.path !== undefined) this.lose(why, now);
+    // A path that is not attached ends alone.
+    const concerns = path === this.current ? end.code !== ErrorCode.GENERATION_STALE : OVER.has(end.code);
+    if (!end.resumable && concerns && path.path !== undefined && path.as === 'device') {
+      this.lose(why, now, end.quiet === true ? ErrorCode.UNSPECIFIED : end.code);
+    }
     this.gone(path, why, now);
     if (!end.resumable && FINAL.has(end.code)) {
       this.stop(why, now);
@@ -422,18 +425,19 @@ export class Client {
     }
   }
 
-  /** The session is over: so is every path that carried it. */
-  private lose(why: Fault, now: number): void {
-    const { session, current, pending } = this;
+  /** The session is over: so is every path that carried it. `code`: what to say where it was. */
+  private lose(why: Fault, now: number, code: ErrorCode = ErrorCode.UNSPECIFIED): void {
+    const { session } = this;
     if (session === undefined) return;
     this.deliver();
     this.session = undefined;
     session.session.release();
     this.outputs.push({ kind: 'lost', session: session.handle, fault: why });
-    for (const path of [current, pending]) {
-      if (path?.path === undefined || path.path.closed || path.as === 'invite') continue;
-      path.path.close(this.writer, { code: ErrorCode.UNSPECIFIED, resumable: false }, this.outputs);
-      this.gone(path, why, now);
+    for (const other of this.both) {
+      if (other.path === undefined || other.path.closed || other.as === 'invite') continue;
+      const said = other === this.current ? code : ErrorCode.UNSPECIFIED;
+      other.path.close(this.writer, { code: said, resumable: false }, this.outputs);
+      this.gone(other, why, now);
     }
   }
 

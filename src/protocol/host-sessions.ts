@@ -96,8 +96,7 @@ export class HostSessions {
   // ---- paths ----
 
   /**
-   * Put a device's session on a path, opening it if need be.
-   * Faults end the path; those of a resumption end the session too, which then is on that path.
+   * Put a device's session on a path, opening it if need be. Faults end the path; ACK_INVALID has ended the session.
    */
   attach(path: ServerPath, frame: AttachFrame, now: number): Fault | undefined {
     const device = path.recipient.id;
@@ -120,6 +119,12 @@ export class HostSessions {
   /** The fence, the older path's end and what was received, in one step. @impl SE-015~1 */
   private move(session: HostSession, path: ServerPath, frame: AttachFrame, now: number): Fault | undefined {
     const older = session.path;
+    const wrong = session.session.resume(frame.receivedThrough);
+    if (wrong !== undefined) {
+      // @impl SE-014~3
+      this.finish(session, wrong.code, now);
+      return wrong;
+    }
     path.phase = 'attached';
     path.endsAt = Number.POSITIVE_INFINITY;
     path.session = session;
@@ -130,8 +135,6 @@ export class HostSessions {
       older.session = undefined;
       this.port.stop(older, { code: ErrorCode.PATH_SUPERSEDED, resumable: true }, now);
     }
-    const wrong = session.session.resume(frame.receivedThrough);
-    if (wrong !== undefined) return wrong;
     const { generation } = frame;
     path.path?.queue({ kind: 'attached', generation, receivedThrough: session.session.announce() });
     this.port.emit({ kind: 'attached', session: session.handle, path: path.id });

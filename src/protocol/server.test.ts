@@ -370,6 +370,24 @@ describe('sessions', () => {
     expect(outputs).toContainEqual({ kind: 'lost', session: 1, code: ErrorCode.ACK_INVALID });
   });
 
+  it('SE-014: ends it on the older path as well, which is not superseded', () => {
+    const one = path().open();
+    one.attach(1);
+    const two = path().open();
+    const outputs = two.attach(2, { receivedThrough: 1, open: false });
+    expect(closes(outputs)).toEqual([
+      [one.id, ErrorCode.ACK_INVALID, false],
+      [two.id, ErrorCode.ACK_INVALID, false],
+    ]);
+    expect([one, two].map(({ frames }) => frames.at(-1))).toEqual(
+      [one, two].map(() => close(ErrorCode.ACK_INVALID)),
+    );
+    expect(kinds(outputs).filter(kind => kind === 'lost' || kind === 'attached')).toEqual(['lost']);
+    const three = path().open();
+    three.attach(3, { open: false });
+    expect(three.frames.at(-1)).toEqual(close(ErrorCode.SESSION_LOST));
+  });
+
   it('SE-006: ends a path without an Attach, SE-019: and the oldest idle one when a third comes', () => {
     const one = path().open();
     bench.pass(ATTACH_MS_MAX - 2_000);

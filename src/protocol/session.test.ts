@@ -257,9 +257,11 @@ describe('credit', () => {
     expect(give(host, data({ sequence: 2, open: undefined, payload: bytes(1) }))).toBe(
       ErrorCode.CREDIT_EXCEEDED,
     );
-    expect(give(new Session('host', budget()), data({ payload: bytes(most + 1) }))).toBe(
-      ErrorCode.CREDIT_EXCEEDED,
-    );
+    const other = new Session('host', budget());
+    expect(give(other, data({ payload: bytes(most + 1) }))).toBe(ErrorCode.CREDIT_EXCEEDED);
+    // SE-005: a frame at fault does nothing, and opens no stream.
+    expect(other.events).toEqual([]);
+    expect(other.streamCount).toBe(0);
   });
 });
 

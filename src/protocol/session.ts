@@ -189,7 +189,7 @@ export class Session {
     if (frame.sequence > this.receivedThrough + 1) {
       return peerFault(ErrorCode.SEQUENCE_GAP, `${frame.sequence} follows ${this.receivedThrough}`);
     }
-    const stream = frame.open === undefined ? this.streams.get(frame.stream) : this.accept(frame);
+    const stream = frame.open === undefined ? this.streams.get(frame.stream) : this.judgeOpen(frame);
     if (stream === undefined)
       return peerFault(ErrorCode.STREAM_INVALID, `stream ${frame.stream} is not open`);
     if (isFault(stream)) return stream;
@@ -200,6 +200,7 @@ export class Session {
     if (stream.received + cost > stream.limit) {
       return peerFault(ErrorCode.CREDIT_EXCEEDED, `stream ${frame.stream} goes beyond ${stream.limit}`);
     }
+    if (frame.open !== undefined) this.accept(stream, frame.open);
     stream.received += cost;
     // @impl SE-033~1
     this.receivedThrough = frame.sequence;
@@ -208,8 +209,8 @@ export class Session {
     return undefined;
   }
 
-  /** Open the other side's next stream. @impl SE-042~1 */
-  private accept({ stream: id, open }: DataFrame): Stream | Fault {
+  /** Make the other side's next stream, which counts once its first frame is found good. @impl SE-042~1 */
+  private judgeOpen({ stream: id }: DataFrame): Stream | Fault {
     if (id !== this.peer.next) {
       return peerFault(
         ErrorCode.STREAM_INVALID,
@@ -217,12 +218,14 @@ export class Session {
       );
     }
     if (this.peer.open >= STREAMS_MAX) return peerFault(ErrorCode.STREAM_LIMIT, `${STREAMS_MAX} are open`);
-    const stream = new Stream(id, undefined);
+    return new Stream(id, undefined);
+  }
+
+  private accept(stream: Stream, service: string): void {
     this.peer.next += 2;
     this.peer.open += 1;
-    this.streams.set(id, stream);
-    this.events.push({ kind: 'opened', stream: id, service: open ?? '' });
-    return stream;
+    this.streams.set(stream.id, stream);
+    this.events.push({ kind: 'opened', stream: stream.id, service });
   }
 
   private deliver(stream: Stream, { payload, more, end }: DataFrame, cost: number): void {
@@ -357,7 +360,7 @@ export class Session {
   /**
    * Go on where the other side says it stands: an Attach or Attached came in on the path that is now the current one.
    * A number below what is acknowledged is an old one - an Ack on the older path has overtaken it - and as good as it.
-   * `again` is false when sending on that path has already begun with `rewind`. Faults: ACK_INVALID. @impl SE-014~2
+   * `again` is false when sending on that path has already begun with `rewind`. Faults: ACK_INVALID. @impl SE-014~3
    */
   resume(receivedThrough: number, again = true): Fault | undefined {
     const wrong = this.receiveAck(receivedThrough);

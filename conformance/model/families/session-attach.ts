@@ -113,13 +113,18 @@ function hostAttaches(): Vector[] {
       opens('B'),
       hears('B', attach(Number.MAX_SAFE_INTEGER, 0)),
     ]),
-    host('through-too-high', head('The client says that it took what was never sent.', 'SE-014~2'), [
+    host('through-too-high', head('The client says that it took what was never sent.', 'SE-014~3'), [
       ...attachedHost,
       loses('A'),
       opens('B'),
       hears('B', attach(2, 1)),
     ]),
-    host('open-through', head('So does one that opens.', 'SE-014~2'), [hears('A', attach(1, 1, true))]),
+    host(
+      'through-too-high-moving',
+      head('The same while the older path is alive: the session ends there as well.', 'SE-014~3'),
+      [...attachedHost, opens('B'), hears('B', attach(2, 1)), opens('C'), hears('C', attach(3, 0))],
+    ),
+    host('open-through', head('So does one that opens.', 'SE-014~3'), [hears('A', attach(1, 1, true))]),
     host('busy', head('No room for a session.', 'SE-020~1'), [hears('A', attach(1, 0, true))], {
       busy: true,
     }),
@@ -148,7 +153,7 @@ function hostAttaches(): Vector[] {
       'ack-overtook',
       head(
         'An Ack on the older path has overtaken the Attach: the higher number counts.',
-        'SE-014~2',
+        'SE-014~3',
         'retransmission',
       ),
       [
@@ -252,13 +257,43 @@ function clientAttaches(): Vector[] {
         hears('A', closeBody('PATH_SUPERSEDED', true)),
       ],
     ),
-    client('attached-through-too-high', head('The host says that it took what was never sent.', 'SE-014~2'), [
+    client('attached-through-too-high', head('The host says that it took what was never sent.', 'SE-014~3'), [
       ...attachedClient,
       loses('A'),
       opens('B'),
       attaches('B'),
       hears('B', attached(2, 2)),
     ]),
+    client(
+      'attached-through-too-high-moving',
+      head('The same while the older path is alive: the session ends there as well.', 'SE-014~3'),
+      [...attachedClient, opens('B'), attaches('B'), hears('B', attached(2, 2)), opens('C'), attaches('C')],
+    ),
+    client(
+      'through-refused',
+      head(
+        'The host says that the client took what was never sent: there is no session any more.',
+        'SE-081~1',
+      ),
+      [
+        ...attachedClient,
+        loses('A'),
+        opens('B'),
+        attaches('B'),
+        hears('B', closeBody('ACK_INVALID')),
+        opens('C'),
+        attaches('C'),
+      ],
+    ),
+    client('attached-other', head('Attached, but for another Attach.', 'SE-004~1', 'fence'), [
+      attaches('A'),
+      hears('A', attached(2)),
+    ]),
+    client(
+      'fault-elsewhere',
+      head('A fault on a path that is not attached: the session goes on.', 'SE-004~1', 'state-machine'),
+      [...attachedClient, opens('B'), attaches('B'), hears('B', data(1, 'ONE')), hears('A', data(1, 'ONE'))],
+    ),
     client(
       'lost',
       head('The host does not know the session any more: the next Attach opens another one.', 'SE-081~1'),
