@@ -299,7 +299,7 @@ function errorOf(outputs: readonly JoinOutput[]): string | undefined {
 }
 
 describe('host', () => {
-  // Frames other than Enrol, and Enrol on a path of a device, are for who reads the path's frames.
+  // Frames other than Enrol, and Enrol on a path of a device: enrolment-frames.test.ts.
   const of = vectors.filter(
     ({ id, input }) => input['what'] === 'host' && !id.startsWith('enrolment/host/frame/'),
   );
