@@ -189,7 +189,7 @@ export function deviceName(inviteName: string, asked: string, key: Uint8Array): 
   return inviteName || clean || `device-${hex(deviceId(key).slice(0, 4))}`;
 }
 
-/** What an Enrolled is worth to a client (EN-013~1). */
+/** What an Enrolled is worth to a client (EN-013~2). */
 export function judgeEnrolled(
   frame: Uint8Array,
   reader: Reader,

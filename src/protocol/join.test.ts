@@ -224,7 +224,7 @@ describe('enrolment with a death at every commit (EN-001~1, EN-002~1, EN-008~1 t
   });
 });
 
-describe('a client (EN-006~1, EN-010~2, EN-012~1, EN-013~1, IN-006~1)', () => {
+describe('a client (EN-006~1, EN-010~2, EN-012~1, EN-013~2, IN-006~1)', () => {
   const server = new Host();
   const invite = server.invite();
   const other = server.invite();
@@ -361,7 +361,7 @@ device | heard |  | device
     ['no envelope', { envelope: new Uint8Array(0) }, 'FILE_MALFORMED'],
     ['an altered envelope', { envelope: flipped(envelope, 5) }, 'SIGNATURE_INVALID'],
     ['the record of another host', { envelope: foreign() }, 'SIGNATURE_INVALID'],
-  ])('stores nothing of a reply with %s (EN-013~1)', (_, change, expected) => {
+  ])('stores nothing of a reply with %s (EN-013~2)', (_, change, expected) => {
     const client = keyed();
     const before = client.disk.commits;
     expect(line(client.take(reply(change)))).toBe(`refuse ${expected}`);

@@ -160,7 +160,7 @@ function takeRecord(suite: Suite, member: Member | undefined, envelope: Envelope
   return [next, [...outputs, ...warnings(acceptance)]];
 }
 
-/** @impl EN-013~1 */
+/** @impl EN-013~2 */
 function takeReply(
   suite: Suite,
   member: Member | undefined,

@@ -364,7 +364,7 @@ function clients(): Vector[] {
       {
         note: 'From the reply to the first frame on a path of the device.',
         flags: ['known-answer'],
-        req: ['EN-008~1', 'EN-010~2', 'EN-013~1'],
+        req: ['EN-008~1', 'EN-010~2', 'EN-013~2'],
       },
       [hears(granted()), hears(hello, 'device'), hears(hello, 'device')],
     ),
@@ -406,7 +406,7 @@ function clients(): Vector[] {
       {
         note: 'The host\u2019s identity was replaced since the invite was made: the words come from the new key.',
         flags: ['succession'],
-        req: ['EN-013~1', 'EN-040~1'],
+        req: ['EN-013~2', 'EN-040~1'],
       },
       [hears(granted({ record: envelope(recordBy(2), cast.identity(2), chain(2)) }))],
     ),
@@ -415,7 +415,7 @@ function clients(): Vector[] {
       {
         note: 'A record was known from a bundle: an older one in the reply is a rollback.',
         flags: ['rollback'],
-        req: ['EN-013~1'],
+        req: ['EN-013~2'],
       },
       [hears(granted()), hears(granted({ record: LATER }))],
       holding(0, {
@@ -428,7 +428,7 @@ function clients(): Vector[] {
       {
         note: 'By the clock of the client every channel key is over: the reply is stored all the same.',
         flags: ['clock'],
-        req: ['EN-013~1', 'CF-041~1'],
+        req: ['EN-013~2', 'CF-041~1'],
       },
       [hears(granted(), 'invite', KEY_ENDS_MS - cast.NOW_MS + 1)],
     ),
@@ -439,7 +439,7 @@ function badReplies(): Vector[] {
   const of = (id: string, note: string, flags: readonly Flag[], frame: Uint8Array): Vector =>
     client(
       `refused/${id}`,
-      { note: `${note} Nothing is stored; a right reply afterwards is.`, flags, req: ['EN-013~1'] },
+      { note: `${note} Nothing is stored; a right reply afterwards is.`, flags, req: ['EN-013~2'] },
       [hears(frame), hears(granted())],
     );
   const record = (id: string, note: string, flags: readonly Flag[], bytes: Uint8Array): Vector =>
