@@ -163,7 +163,7 @@ const STAGES: Readonly<Record<Member['stage'], JoinStage>> = {
   device: JoinStage.DEVICE,
 };
 
-/** Encode a client's membership. @impl EN-001~1, EN-008~1, EN-010~1 */
+/** Encode a client's membership. @impl EN-001~1, EN-008~1, EN-010~2 */
 export function encodeMember(member: Member): Uint8Array {
   const { trust, floor, newest } = member.held;
   return encode(StoredMemberSchema, {
