@@ -437,13 +437,7 @@ export class Host {
   #mustBeOpening(port: number): void {
     if (this.durable?.emergency !== undefined) return;
     const isVoid = this.#promises.every(other => other.port !== port || other.epoch < this.#voidBelow);
-    const { ports = [], places = [] } = this.state ?? {};
-    const isUnlisted = (one: number): boolean =>
-      places.every(place => place.port !== one || place.listedUntil === undefined);
-    const bound = ports.find(other => other.port === port);
-    // It may have to wait for room, but not because of a port that nobody has been told of.
-    const isWaiting = ports.every(other => other.listener === 'lost' || !isUnlisted(other.port));
-    const isBound = bound !== undefined && (bound.listener !== 'lost' || isWaiting);
+    const isBound = this.state?.ports.some(other => other.port === port) === true;
     this.#mustHold(isVoid || isBound, `RT-121~1: port ${port} is not bound again`);
   }
 

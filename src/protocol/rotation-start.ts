@@ -98,8 +98,7 @@ function begin(d: Draft): void {
 /** Bind every port that is left, the one that readers try first before the others. @impl RT-121~1 */
 function listenAgain(d: Draft): void {
   const head = headOf(d);
-  const isFleeing = d.phase === 'emergency';
-  const order = [...d.places].sort((a, b) => rank(a, head, isFleeing) - rank(b, head, isFleeing));
+  const order = [...d.places].sort((a, b) => rank(a, head) - rank(b, head));
   for (const { port } of order) {
     if (portOf(d, port) !== undefined) continue;
     if (hasRoom(d) || port === head?.port) listen(d, port);
@@ -124,10 +123,8 @@ function listen(d: Draft, port: number): void {
   if (presented !== undefined) d.outputs.push({ kind: 'listen', port, epoch: presented.epoch });
 }
 
-/** What no record lists comes after what is promised, except in an emergency, which waits for nothing else. */
-function rank(place: Place, head: Place | undefined, isFleeing: boolean): number {
-  if (place === head) return 0;
-  return (place.listedUntil === undefined) === isFleeing ? 1 : 2;
+function rank(place: Place, head: Place | undefined): number {
+  return place === head ? 0 : place.role === 'old' ? 2 : 1;
 }
 
 /** A port that records list cannot be had. @impl RT-125~1 */
