@@ -3,17 +3,21 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { WebSocket } from 'ws';
 import { makeCertificate } from '../../src/node/certificate.ts';
+import { dial } from '../../src/node/dial.ts';
 import { strangersAnswer } from '../../src/node/listen.ts';
 import { native } from '../../src/node/native.ts';
 import { openStore } from '../../src/node/store.ts';
 import type { AccessKey } from '../../src/protocol/connection-record.ts';
-import { isFault } from '../../src/protocol/fault.ts';
+import { type Fault, isFault } from '../../src/protocol/fault.ts';
 import { makeToken } from '../../src/protocol/gate.ts';
+import { InitiatorHandshake } from '../../src/protocol/handshake.ts';
 import { parseInviteText } from '../../src/protocol/invite.ts';
-import type { Member } from '../../src/protocol/join.ts';
+import { dialKeys, type Member } from '../../src/protocol/join.ts';
 import { deviceKeys, inviteKeys } from '../../src/protocol/keys.ts';
 import { decodeMember, MEMBER_KEY } from '../../src/protocol/storage.ts';
+import { HELLO, WireEnd } from '../vectors/wire-end.ts';
 import { Place, type Running } from './programs.ts';
 import { differing, look, type Sight, upgrade } from './strangers.ts';
 
@@ -38,6 +42,42 @@ function gateKeyOf(invite: string): Uint8Array {
   const parsed = parseInviteText(native, invite);
   if (isFault(parsed)) throw new Error(parsed.detail);
   return inviteKeys(native, parsed.secret).gateKey;
+}
+
+/** Pass the gate and the handshake as a device, and take the host's Hello. */
+async function enter(
+  member: Awaited<ReturnType<typeof memberOf>>,
+): Promise<{ socket: WebSocket; end: WireEnd }> {
+  const { record } = must(member.held.newest);
+  const { privateKey, psk, gateKey } = dialKeys(native, member);
+  const handshake = must(
+    InitiatorHandshake.begin({
+      suite: native,
+      serverId: record.serverId,
+      accessKey: record.accessKeys[0],
+      responderKey: record.channelKeys[0]?.publicKey ?? new Uint8Array(32),
+      staticKey: native.x25519Key(privateKey),
+      psk,
+      gateKey,
+      ephemeral: native.x25519Key(native.randomBytes(32)),
+    }),
+  );
+  const { endpoints, tlsPins } = record;
+  const about = { endpoints, tlsPins, timeoutMs: 10_000, signal: new AbortController().signal };
+  const { socket } = must(await dial({ ...about, token: handshake.token }));
+  const next = (): Promise<Buffer> => new Promise(resolve => socket.once('message', resolve));
+  const { message3, split } = must(handshake.finish(await next()));
+  const end = new WireEnd(split);
+  const hello = next();
+  socket.send(message3);
+  socket.send(end.seal(HELLO));
+  expect(end.open(await hello)).toMatchObject([{ kind: 'hello' }]);
+  return { socket, end };
+}
+
+function must<T extends object>(value: T | Fault | undefined): T {
+  if (value === undefined || isFault(value)) throw new Error(value?.detail ?? 'there is none');
+  return value;
 }
 
 beforeAll(async () => {
@@ -117,6 +157,17 @@ describe('a stranger', () => {
     }
     sights.set('host', await look(port, upgrade('A')));
     expect(differing(sights)).toEqual(['1']);
+  });
+
+  it('is what a member becomes that sends a text message (HS-006~1)', async () => {
+    const { socket, end } = await enter(await memberOf(place.path('B')));
+    // The host has said Hello by now, so it waits for nothing but an Attach, whose end would be a Close.
+    const frames: string[] = [];
+    socket.on('message', (record: Buffer) => frames.push(...end.open(record).map(({ kind }) => kind)));
+    const closed = new Promise<number>(resolve => socket.once('close', code => resolve(code)));
+    socket.send('hello');
+    expect(await closed).toBe(1006);
+    expect(frames).toEqual([]);
   });
 
   it('learns no secret from the log (LI-007)', () => {

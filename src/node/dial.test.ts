@@ -96,3 +96,73 @@ test('another certificate, or no TLS, is somebody else (HS-002)', async () => {
     'TLS_FAILED',
   );
 });
+
+test('TLS 1.2 is nothing to go on with, whoever offers it (HS-001~1)', async () => {
+  const { key, cert } = certificate;
+  const seen: unknown[] = [];
+  const old = createTlsServer({ key, cert, maxVersion: 'TLSv1.2' }, socket => {
+    socket.on('error', () => {});
+    seen.push(socket.getProtocol());
+  });
+  expect(await outcome(await listening(old))).toBe('TLS_FAILED');
+  expect(seen).toEqual([]);
+});
+
+test('a client with pins names nobody in its first message, one without names the host (HS-023~1)', async () => {
+  const names: string[] = [];
+  const server = createTlsServer({
+    key: certificate.key,
+    cert: certificate.cert,
+    minVersion: 'TLSv1.3',
+    SNICallback: (name, done) => {
+      names.push(name);
+      done(null);
+    },
+  });
+  let greeted = 0;
+  server.on('secureConnection', socket => {
+    greeted += 1;
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end('HTTP/1.1 404 Not Found\r\n\r\n'));
+  });
+  const port = await listening(server);
+  const about = { token: 'token', timeoutMs: 10_000, signal: new AbortController().signal };
+  const endpoints = [{ host: 'localhost', port }];
+  const pinned = await dial({ ...about, endpoints, tlsPins: [certificate.spkiSha256] });
+  expect(pinned.kind === 'fault' && codeName(pinned.code)).toBe('GATE_REFUSED');
+  expect([greeted, names]).toEqual([1, []]);
+  const vouched = await dial({ ...about, endpoints, tlsPins: [] });
+  // No authority vouches for it; that the name was sent is what counts here.
+  expect(vouched.kind === 'fault' && codeName(vouched.code)).toBe('TLS_FAILED');
+  expect(names).toEqual(['localhost']);
+});
+
+test('of two endpoints that pass TLS one gets the token (HS-024~1)', async () => {
+  const requests: string[] = [];
+  const { key, cert } = certificate;
+  let held: Socket | undefined;
+  const server = (name: string): Server =>
+    createTlsServer({ key, cert, minVersion: 'TLSv1.3' }, socket => {
+      socket.on('error', () => {});
+      socket.once('data', () => {
+        requests.push(name);
+        release();
+        if (name === 'second') void ended.then(() => socket.end('HTTP/1.1 404 Not Found\r\n\r\n'));
+      });
+    });
+  // The first is only let in once the second has the token.
+  let release: () => void = () => {};
+  const first = server('first');
+  const ended = new Promise<void>(resolve => {
+    release = () => {
+      if (held === undefined) return;
+      held.once('close', () => resolve());
+      first.emit('connection', held);
+    };
+  });
+  const slow = await tcp(socket => {
+    held = socket;
+  });
+  expect(await outcome(slow, await listening(server('second')))).toBe('GATE_REFUSED');
+  expect(requests).toEqual(['second']);
+});

@@ -246,6 +246,25 @@ beforeEach(() => {
 });
 
 describe('dialling', () => {
+  it('HS-019: says nothing of its own before message 2 is verified, nor after one that is not', () => {
+    bench.step({ kind: 'start' });
+    const stream = (): number | undefined => bench.client.open(1, 'chat.v1');
+    const told = [
+      ...bench.flush(),
+      ...bench.dial(),
+      ...bench.step({ kind: 'open', path: 1 }),
+      ...bench.flush(),
+    ];
+    // There is no session yet that an application could write to.
+    expect(stream()).toBeUndefined();
+    expect(kinds(told)).toEqual(['need', 'dial']);
+    const bytes = new Uint8Array(112).fill(7);
+    const outputs = [...bench.step({ kind: 'message', path: 1, bytes }), ...bench.flush()];
+    expect(outputs[0]).toMatchObject({ kind: 'close', code: ErrorCode.HANDSHAKE_FAILED, cut: true });
+    expect(kinds(outputs)).not.toContain('send');
+    expect(stream()).toBeUndefined();
+  });
+
   it('asks for a path, dials with the record, and attaches behind the handshake in one record', () => {
     expect(kinds([...bench.step({ kind: 'start' }), ...bench.flush()])).toEqual(['need']);
     expect(bench.flush()).toEqual([]);
