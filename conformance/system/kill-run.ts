@@ -120,7 +120,8 @@ export class KillRun {
   async kill(): Promise<void> {
     const { random } = this.#options;
     if (random() < 0.2) await this.#killListener();
-    const isStarting = random() < 0.15;
+    // Each seventh comes before anything flows again.
+    const isStarting = (this.tally.host + this.tally.writer) % 7 === 6;
     if (isStarting) {
       await sleep(random() * 400);
     } else {
