@@ -83,13 +83,13 @@ const OLD_ENDS_IN_MS_MAX = 90_000_000;
 const KNOWN_CODES: ReadonlySet<number> = new Set(Object.values(ErrorCode));
 
 /**
- * Read the bytes of one frame. The payload of a Data frame is a view of `bytes`.
+ * Read the frame from `start` to `end`. The payload of a Data frame is a view of `bytes`.
  * Faults: FRAME_MALFORMED. Source: SE-002, SE-003.
  */
-export function decodeFrame(bytes: Uint8Array): Frame | Fault {
+export function decodeFrame(bytes: Uint8Array, start = 0, end: number = bytes.length): Frame | Fault {
   // @impl SE-002~1
-  if (bytes.length > FRAME_BYTES_MAX) return malformed('a frame is too long');
-  return decodeHot(bytes) ?? decodeFull(bytes);
+  if (end - start > FRAME_BYTES_MAX) return malformed('a frame is too long');
+  return decodeHot(bytes, start, end) ?? decodeFull(bytes.subarray(start, end));
 }
 
 /** Read one frame with the general decoder: the meaning of `decodeFrame`, without its shortcut. */

@@ -20,13 +20,13 @@ const STREAM_MAX = 2 ** 31 - 1;
 const EMPTY: Uint8Array = new Uint8Array(0);
 
 /**
- * Read a frame of the usual shape: one body, known fields, each at most once where that matters, all in range.
+ * Read the frame from `start` to `end` if it is of the usual shape: one body, known fields, each at most once where
+ * that matters, all in range.
  * Undefined means "not of that shape" and nothing else: `decodeFull` decides about the rest.
  */
-export function decodeHot(bytes: Uint8Array): HotFrame | undefined {
-  const end = bytes.length;
-  const cursor = { at: 1 };
-  const kind = bytes[0];
+export function decodeHot(bytes: Uint8Array, start = 0, end: number = bytes.length): HotFrame | undefined {
+  const cursor = { at: start + 1 };
+  const kind = start < end ? bytes[start] : undefined;
   if (kind === undefined || kind < DATA || kind > PONG) return undefined;
   if (readVarint(bytes, end, cursor) !== end - cursor.at) return undefined;
   switch (kind) {
@@ -156,7 +156,8 @@ export function hotBytes(frame: HotFrame): number {
   return 1 + varintBytes(inner) + inner;
 }
 
-function hotInnerBytes(frame: HotFrame): number {
+/** Count the bytes of a frame's body. */
+export function hotInnerBytes(frame: HotFrame): number {
   switch (frame.kind) {
     case 'data':
       return dataInnerBytes(frame);
@@ -175,9 +176,13 @@ function numberBytes(value: number): number {
   return value === 0 ? 0 : 1 + varintBytes(value);
 }
 
-/** Write a frame of which `bytes` says the length (`hotBytes`), and return the offset behind it. */
-export function encodeHot(out: Uint8Array, offset: number, frame: HotFrame): number {
-  const inner = hotInnerBytes(frame);
+/** Write a frame of which `inner` says the length (`hotInnerBytes`), and return the offset behind it. */
+export function encodeHot(
+  out: Uint8Array,
+  offset: number,
+  frame: HotFrame,
+  inner: number = hotInnerBytes(frame),
+): number {
   switch (frame.kind) {
     case 'data':
       return writeData(out, header(out, offset, DATA, inner), frame);

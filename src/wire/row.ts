@@ -10,7 +10,7 @@ import {
 } from '../gen/constants.ts';
 import { type Fault, fault } from './fault.ts';
 import { decodeFrame, encodeFrame, type Frame } from './frame.ts';
-import { encodeHot, type HotFrame, hotBytes } from './hot.ts';
+import { encodeHot, type HotFrame, hotInnerBytes } from './hot.ts';
 import { type Cursor, readVarint, varintBytes, writeVarint } from './varint.ts';
 
 const TAG_BYTES: number = WIRE_RECORD_BYTES_MAX - WIRE_RECORD_PLAINTEXT_BYTES_MAX;
@@ -51,7 +51,7 @@ export class RowReader {
     const length = readVarint(plaintext, this.end, cursor);
     const from = cursor.at;
     cursor.at += length;
-    const frame = decodeFrame(plaintext.subarray(from, cursor.at));
+    const frame = decodeFrame(plaintext, from, cursor.at);
     if (frame.kind === 'fault') this.end = 0;
     return frame;
   }
@@ -106,9 +106,10 @@ export class RowWriter {
 
   /** Write a frame of the data path; false, and nothing written, if it does not fit. */
   hot(frame: HotFrame): boolean {
-    const bytes = hotBytes(frame);
+    const inner = hotInnerBytes(frame);
+    const bytes = 1 + varintBytes(inner) + inner;
     if (varintBytes(bytes) + bytes > this.room) return false;
-    this.at = encodeHot(this.buffer, writeVarint(this.buffer, this.at, bytes), frame);
+    this.at = encodeHot(this.buffer, writeVarint(this.buffer, this.at, bytes), frame, inner);
     return true;
   }
 

@@ -2,6 +2,7 @@
 
 /** Count the bytes of the shortest encoding of an integer from 0 to 2^53 - 1. */
 export function varintBytes(value: number): number {
+  if (value < 0x80) return 1;
   let bytes = 1;
   for (let rest = value; rest >= 0x80; rest = rest < 0x80000000 ? rest >>> 7 : Math.floor(rest / 0x80)) {
     bytes += 1;
@@ -29,6 +30,11 @@ export interface Cursor {
  * Anything else gives -1 and leaves the cursor anywhere.
  */
 export function readVarint(bytes: Uint8Array, end: number, cursor: Cursor): number {
+  const first = cursor.at < end ? (bytes[cursor.at] ?? 0x80) : 0x80;
+  if (first < 0x80) {
+    cursor.at += 1;
+    return first;
+  }
   let value = 0;
   for (let i = 0, scale = 1; i < 8 && cursor.at < end; i += 1, scale *= 0x80) {
     const byte = bytes[cursor.at++] ?? 0;
