@@ -10,6 +10,7 @@ import type { Aim, Measured } from './stats.ts';
 /** Of a host of a few people, and of the largest. */
 const FEW_DEVICES = 64;
 const MANY_DEVICES = 4096;
+const WARM_ROUNDS = 10;
 /** What a server still does when the last message is there: acks, timers. */
 const SETTLE_MS = 80;
 
@@ -227,7 +228,9 @@ async function measureShape(
   rounds: number,
 ): Promise<readonly Measured[]> {
   await Promise.all(contestants.map(each => each.open(0, shape.connections)));
-  const all = await inTurns(contestants, rounds, 2, each => each.exchange(shape));
+  // Until what is compiled while it runs is compiled.
+  for (const each of contestants) await each.exchange({ ...shape, messages: shape.messages * WARM_ROUNDS });
+  const all = await inTurns(contestants, rounds, 1, each => each.exchange(shape));
   await Promise.all(contestants.map(each => each.close()));
   const { group, name, aim } = shape;
   const cpu = new Map([...all].map(([kind, results]) => [kind, results.map(({ cpuUs }) => cpuUs)]));
