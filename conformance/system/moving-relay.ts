@@ -6,6 +6,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ControlHostStatus, ControlProgram } from '../../src/gen/clawchat/v1/control_pb.ts';
+import type { RequestInit, ResponseBody } from '../../src/node/control.ts';
 import { attach, type ControlClient } from '../../src/node/control-client.ts';
 import { SCHEMA_VERSION } from '../../src/node/store.ts';
 import { VERSION } from '../../src/node/version.ts';
@@ -32,11 +33,20 @@ export class HostWatch {
 
   /** How the host stands; undefined while nobody answers. */
   async status(): Promise<ControlHostStatus | undefined> {
+    const answer = await this.#ask({ case: 'status', value: {} });
+    return answer?.case === 'hostStatus' ? answer.value : undefined;
+  }
+
+  /** Ask for an emergency, which has begun when this resolves. */
+  async emergency(hard: boolean): Promise<void> {
+    await this.#ask({ case: 'emergency', value: { hard } });
+  }
+
+  async #ask(body: RequestInit): Promise<ResponseBody | undefined> {
     try {
       const identity = { program: ControlProgram.HOST, version: VERSION, schema: SCHEMA_VERSION };
       this.#client ??= await attach({ path: this.#path, identity, timeoutMs: 5000 });
-      const answer = await this.#client?.call({ case: 'status', value: {} });
-      return answer?.case === 'hostStatus' ? answer.value : undefined;
+      return await this.#client?.call(body);
     } catch {
       this.close();
       return undefined;
