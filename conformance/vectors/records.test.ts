@@ -37,7 +37,7 @@ function checkSeal(suite: Suite, { input, output }: Vector): void {
   expect(sealed.record.length).toBe(output['bytes']);
   expect(releasedHash(sealed.record)).toBe(output['sha256']);
   if (output['record'] !== undefined) expect(hex(sealed.record)).toBe(output['record']);
-  const decoded = frames.map(decodeFrame).filter(frame => !isFault(frame));
+  const decoded = frames.map(bytes => decodeFrame(bytes)).filter(frame => !isFault(frame));
   if (decoded.some((frame, i) => hex(encodeFrame(frame)) !== hex(frames[i] ?? NOTHING))) return;
   const writer = new RowWriter();
   for (const frame of decoded) expect(writer.frame(frame)).toBe(true);
