@@ -162,7 +162,7 @@ export class Client {
   /** A notice arrives on the path. */
   told(notice: Notice): void {
     const { path } = this;
-    const { record } = this.host.state ?? {};
+    const { record } = this.host.durable ?? {};
     if (path === undefined || record === undefined) return;
     const latencyMs = this.world.between(5, 200);
     const entropy = this.world.random();

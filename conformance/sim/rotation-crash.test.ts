@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { STANDARD } from '../../src/gen/constants.ts';
 import type { Phase } from '../../src/protocol/rotation-state.ts';
-import { Bench } from './rotation-bench.ts';
+import { Bench, WALL_AT } from './rotation-bench.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -198,4 +198,101 @@ test('RT-116~1: a rotation on demand begins at once and keeps the old port as lo
   bench.host.input({ kind: 'rotateNow' });
   bench.run(R + HOUR + STANDARD.RETIRE_MS + STANDARD.PREPARE_LEAD_MS);
   expect(bench.notes().filter(what => what === 'rotated')).toHaveLength(3);
+});
+
+test('RT-119~1, RT-123~1: an epoch that no record has named is taken again behind a crash', () => {
+  const bench = new Bench().run(HOUR - STANDARD.PREPARE_LEAD_MS - 1);
+  bench.weather.canBind = port => port === bench.state.places[0]?.port;
+  bench.run(HOUR - STANDARD.PREPARE_LEAD_MS + 1000);
+  expect(bench.state).toMatchObject({ phase: 'preparing', epoch: 2 });
+  // Now the first port is lost as well, and then the process.
+  bench.host.input({ kind: 'bindFailed', port: bench.state.places[0]?.port ?? 0 });
+  expect(bench.state).toMatchObject({ isHurried: true, epoch: 2 });
+  bench.host.crash();
+  bench.weather.canBind = () => true;
+  bench.run(HOUR);
+  expect(bench.state.record).toMatchObject({ epoch: 2, sequence: 2 });
+});
+
+test('RT-109~1: a first port that comes back behind another crash leaves no room for a third', () => {
+  const bench = new Bench({ isMapped: true }).run(HOUR + 10_000);
+  const [old, primary] = bench.state.places;
+  bench.host.crash();
+  bench.weather.canBind = port => port === old?.port;
+  bench.host.start();
+  bench.run(HOUR + 10_000 + 1000);
+  expect(bench.notes()).toContain('port-lost');
+  // Sixteen ports were refused, and none is next.
+  expect(bench.host.durable).toMatchObject({ phase: 'preparing', isHurried: true });
+  expect(bench.host.durable?.places).toHaveLength(2);
+  bench.host.crash();
+  bench.weather.canBind = () => true;
+  bench.run(HOUR + STANDARD.RETIRE_MS - 1000);
+  expect([...bench.host.listeners.keys()].sort()).toEqual([old?.port, primary?.port].sort());
+  bench.run(HOUR + STANDARD.RETIRE_MS + 1000);
+  expect(bench.host.listeners.has(old?.port ?? 0)).toBe(false);
+});
+
+test('RT-131~1: behind a restart with a clock that went back, what was promised lasts as long as was left', () => {
+  const bench = new Bench().run(HOUR + 100_000);
+  const [old] = bench.state.places;
+  bench.host.crash();
+  bench.host.stepClock(-10 * 24 * HOUR);
+  bench.run(HOUR + 100_000);
+  const end = HOUR + 100_000 + STANDARD.RETIRE_MS;
+  bench.run(end - 1);
+  expect(bench.host.listeners.has(old?.port ?? 0)).toBe(true);
+  bench.run(end);
+  expect(bench.host.listeners.has(old?.port ?? 0)).toBe(false);
+  // Fresh times, and a rotation within an interval.
+  bench.run(HOUR + 100_000 + HOUR);
+  expect(bench.notes(HOUR + 100_000)).toContain('rotated');
+});
+
+test('RT-134~1: a host that begins in 1970 serves, holds, and goes on when its clock is set', () => {
+  const bench = new Bench();
+  bench.host.stepClock(-WALL_AT);
+  bench.weather.clockOffsetMs = -WALL_AT;
+  bench.run(3 * HOUR);
+  expect(bench.host.listeners.size).toBe(1);
+  expect(bench.notes()).not.toContain('rotated');
+  expect(bench.notes()).toContain('held clock');
+  bench.host.stepClock(WALL_AT);
+  bench.weather.clockOffsetMs = 0;
+  bench.run(3 * HOUR + MINUTE);
+  expect(bench.notes()).toContain('clock-jumped');
+  expect(bench.state.record?.issuedAtMs).toBeGreaterThan(WALL_AT);
+  bench.run(4 * HOUR + MINUTE);
+  expect(bench.notes()).toContain('rotated');
+});
+
+test('RT-007~1, RT-120~1: a start in the middle of its time goes on with the same record', () => {
+  const bench = new Bench().run(30 * MINUTE);
+  const { record, rotationAtMs } = bench.state;
+  bench.host.crash();
+  bench.run(31 * MINUTE);
+  bench.world.run(31 * MINUTE + 10_000);
+  expect(bench.state).toMatchObject({ phase: 'resting', record, rotationAtMs });
+  expect(bench.seen('publish').at(-1)?.record).toEqual(record);
+  expect([...bench.host.accepted]).toEqual([1]);
+});
+
+test('RT-124~1: a start behind R with a listed next port gives it fresh times', () => {
+  for (const storeMs of [undefined, 2000]) {
+    const bench = new Bench().run(HOUR - STANDARD.PUBLISH_LEAD_MS - 1);
+    bench.weather.storeMs = storeMs;
+    bench.run(HOUR - STANDARD.MIGRATE_LEAD_MS);
+    const { record } = bench.state;
+    bench.host.crash();
+    bench.world.run(HOUR);
+    bench.run(HOUR);
+    bench.world.run(HOUR + 1);
+    expect(bench.state.phase).toBe('publishing');
+    expect(bench.state.record).toMatchObject({ epoch: 2, sequence: 3, issuedAtMs: WALL_AT + HOUR });
+    expect(bench.state.record?.ports.map(({ port }) => port)).toEqual(record?.ports.map(({ port }) => port));
+    expect(bench.state.rotationAtMs).toBe(WALL_AT + HOUR + STANDARD.PUBLISH_LEAD_MS);
+    bench.verifyNow();
+    bench.run(HOUR + STANDARD.PUBLISH_LEAD_MS);
+    expect(bench.notes()).toContain('rotated');
+  }
 });

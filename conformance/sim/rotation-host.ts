@@ -94,6 +94,7 @@ export class Host {
   #flight: Flight | undefined;
   readonly #leaving = new Map<number, Flight | undefined>();
   #verifiedEpoch = 0;
+  #made = { sequence: 0, mono: 0, steps: 0, life: 0 };
   #writing: { id: number; journal: Journal } | undefined;
 
   constructor(
@@ -186,7 +187,6 @@ export class Host {
   stepClock(byMs: number): void {
     this.#wallOffset += byMs;
     this.steps += 1;
-    this.#arm();
     this.world.after(this.world.between(0, 1000), () => this.input({ kind: 'tick' }));
   }
 
@@ -233,6 +233,10 @@ export class Host {
     });
   }
 
+  get #instant(): { readonly mono: number; readonly steps: number; readonly life: number } {
+    return { mono: this.now.mono, steps: this.steps, life: this.life };
+  }
+
   #answer(what: Parameters<Surroundings['delayMs']>[0], give: () => void): void {
     const { life } = this;
     const ms = this.surroundings.delayMs(what);
@@ -248,6 +252,9 @@ export class Host {
         const { id, journal } = output;
         this.#mustHold(this.#writing === undefined, 'two commits at once');
         for (const { epoch } of journal.places) this.accepted.add(epoch);
+        // A record promises from the instant at which it was made, whatever the clocks do until it leaves.
+        const sequence = journal.record?.sequence ?? 0;
+        if (sequence > this.#made.sequence) this.#made = { sequence, ...this.#instant };
         if (!around.canCommit()) {
           this.#answer('commit', () => this.input({ kind: 'commitFailed', id }));
           return;
@@ -347,7 +354,6 @@ export class Host {
   }
 
   #publish(record: RecordPlan): void {
-    const { now } = this;
     const text = JSON.stringify(record);
     const before = this.#payloads.get(record.sequence) ?? text;
     this.#mustHold(before === text, `two payloads with sequence ${record.sequence}`);
@@ -357,15 +363,18 @@ export class Host {
     );
     this.#mustHold(record.issuedAtMs < record.nextRotationMs, 'a record with R in its past');
     if (!this.#payloads.has(record.sequence)) {
+      const isMine = this.#made.sequence === record.sequence && this.#made.life === this.life;
+      const { mono, steps } = isMine ? this.#made : this.#instant;
+      const madeAtMs = isMine ? record.issuedAtMs : this.now.wall;
       for (const { port, notAfterMs } of record.ports) {
         this.#promises.push({
           port,
           sequence: record.sequence,
           epoch: record.epoch,
           untilWall: notAfterMs,
-          untilMono: now.mono + notAfterMs - now.wall,
+          untilMono: mono + notAfterMs - madeAtMs,
           life: this.life,
-          steps: this.steps,
+          steps,
         });
       }
       this.#promises = this.#promises.slice(-64);
@@ -437,7 +446,13 @@ export class Host {
   #mustBeOpening(port: number): void {
     if (this.durable?.emergency !== undefined) return;
     const isVoid = this.#promises.every(other => other.port !== port || other.epoch < this.#voidBelow);
-    const isBound = this.state?.ports.some(other => other.port === port) === true;
+    const { ports = [], places = [] } = this.state ?? {};
+    const isUnlisted = (one: number): boolean =>
+      places.every(place => place.port !== one || place.listedUntil === undefined);
+    const bound = ports.find(other => other.port === port);
+    // It may have to wait for room, but not because of a port that nobody has been told of.
+    const isWaiting = ports.every(other => other.listener === 'lost' || !isUnlisted(other.port));
+    const isBound = bound !== undefined && (bound.listener !== 'lost' || isWaiting);
     this.#mustHold(isVoid || isBound, `RT-121~1: port ${port} is not bound again`);
   }
 

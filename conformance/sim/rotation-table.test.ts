@@ -11,6 +11,7 @@ import {
   STORE_ATTEMPT_MS_MAX,
 } from '../../src/gen/constants.ts';
 import { deadline, step } from '../../src/protocol/rotation.ts';
+import { noticeFor } from '../../src/protocol/rotation-notice.ts';
 import { Bench, WALL_AT } from './rotation-bench.ts';
 import { CHAPTER, matrix, withMatrix } from './rotation-matrix.ts';
 
@@ -69,7 +70,7 @@ describe.each<[string, Constants]>([
     expect(b.notes()).toContain('rotated');
   });
 
-  test('RT-103~1, RT-104~1: R - PUBLISH_LEAD_MS publishes and tells, with both ports', () => {
+  test('RT-008~1, RT-103~1, RT-104~1, RT-113~1: R - PUBLISH_LEAD_MS publishes and tells, with both ports', () => {
     const at = R - c.PUBLISH_LEAD_MS;
     const b = bench(at - 2);
     expect(b.edge(at, TICK, includes('then publish'))).toEqual(AT);
@@ -117,6 +118,12 @@ describe.each<[string, Constants]>([
       false,
       false,
     ]);
+    // A store cannot show what was never published.
+    expect(b.edge(at - 2, { kind: 'verified', sequence: 3 }, includes('verified'))).toEqual([
+      false,
+      false,
+      false,
+    ]);
     b.run(at);
     expect(b.state.phase).toBe('preparing');
     expect(b.state.rotationAtMs).toBe(WALL_AT + R + c.HOLD_MS);
@@ -134,7 +141,6 @@ describe.each<[string, Constants]>([
     expect(b.state.rotationAtMs).toBe(WALL_AT + R + 2 * c.HOLD_MS);
     // The first record of the epoch is enough: it lists the port.
     b.host.input({ kind: 'verified', sequence: 2 });
-    b.weather.storeMs = 0;
     b.run(R + 2 * c.HOLD_MS);
     expect(b.notes()).toContain('rotated');
   });
@@ -164,7 +170,7 @@ describe.each<[string, Constants]>([
     expect(b.notes().filter(what => what === 'rotated')).toHaveLength(2);
   });
 
-  test('RT-141~1: E + EMERGENCY_MS ends everything earlier, once verified', () => {
+  test('RT-140~1, RT-141~1: E + EMERGENCY_MS ends everything earlier, once verified', () => {
     const E = R / 2;
     const b = bench(E);
     b.host.input({ kind: 'emergency', isHard: false });
@@ -247,6 +253,129 @@ describe.each<[string, Constants]>([
       true,
       true,
     ]);
+  });
+
+  test('RT-134~1: an unfit clock is checked again each HOLD_MS, and holds every row until it is right', () => {
+    const b = bench(1);
+    b.weather.clockOffsetMs = c.CLOCK_HOLD_MS + 1;
+    b.run(c.CLOCK_CHECK_MS);
+    expect(b.notes()).toContain('clock-unfit');
+    const again = c.CLOCK_CHECK_MS + c.HOLD_MS;
+    b.run(again - 2);
+    expect(b.edge(again, TICK, includes('checkClock'))).toEqual(AT);
+    // It was found unfit at R: the row of R was passed before, and the old place does not end.
+    b.run(R + 3 * c.HOLD_MS);
+    expect(b.host.listeners.size).toBe(2);
+    b.weather.clockOffsetMs = 0;
+    b.run(R + 5 * c.HOLD_MS);
+    expect(b.host.listeners.size).toBe(1);
+  });
+
+  test.each([
+    ['preparing', R - c.PREPARE_LEAD_MS - 1],
+    ['publishing', R - c.PUBLISH_LEAD_MS - 1],
+    ['rotating', R - 1],
+  ])('RT-134~1: an unfit clock stops %s', (_row, before) => {
+    const b = bench(before);
+    b.host.input({ kind: 'clockChecked', offsetMs: -c.CLOCK_HOLD_MS - 1 });
+    b.run(R + 1);
+    expect(b.notes()).toContain('held clock');
+    expect(b.notes()).not.toContain('rotated');
+    b.host.input({ kind: 'clockChecked', offsetMs: 0 });
+    b.run(R + 4 * c.HOLD_MS);
+    expect(b.notes()).toContain('rotated');
+  });
+
+  test('a process that was stopped over many rows holds once, to a row that lies ahead', () => {
+    const b = bench(R - c.PUBLISH_LEAD_MS - 1);
+    b.weather.storeMs = undefined;
+    b.run(R - c.PUBLISH_LEAD_MS);
+    const { wall, mono } = b.host.now;
+    const stoppedMs = 4 * c.HOLD_MS;
+    const [next] = step(b.state, TICK, { wall: wall + stoppedMs, mono: mono + stoppedMs });
+    const leadMs = next.rotationAtMs - (wall + stoppedMs);
+    expect(leadMs).toBeGreaterThan(c.PUBLISH_LEAD_MS);
+    expect(leadMs).toBeLessThanOrEqual(c.PUBLISH_LEAD_MS + c.HOLD_MS);
+  });
+
+  test('a process that was stopped over R gives the old port its grace from then on', () => {
+    const slackMs = c.RETIRE_MS - c.GRACE_MS;
+    const listedMs = (lateMs: number): number => {
+      const b = bench(R - 2);
+      const { wall, mono } = b.host.now;
+      const [next] = step(b.state, TICK, { wall: wall + 2 + lateMs, mono: mono + 2 + lateMs });
+      const old = next.places.find(({ role }) => role === 'old');
+      return (old?.listedUntil?.wall ?? 0) - (wall + 2 + lateMs);
+    };
+    expect([slackMs - 1, slackMs, slackMs + 1].map(listedMs)).toEqual([
+      c.GRACE_MS - slackMs + 1,
+      c.GRACE_MS - slackMs,
+      c.GRACE_MS,
+    ]);
+  });
+
+  test('RT-101~1: the answer to another commit lets nothing go', () => {
+    const b = bench(R - 2);
+    const { wall, mono } = b.host.now;
+    const now = { wall: wall + 2, mono: mono + 2 };
+    const [waiting] = step(b.state, TICK, now);
+    const id = waiting.commit?.id ?? 0;
+    expect(step(waiting, { kind: 'committed', id: id - 1 }, now)[1]).toEqual([]);
+    expect(step(waiting, { kind: 'committed', id }, now)[1][0]).toMatchObject({
+      kind: 'setPrimary',
+      epoch: 2,
+    });
+  });
+
+  test('RT-126~1: whoever attaches elsewhere is told what goes on, and nobody else is', () => {
+    const told = (ms: number, of: 'first' | 'last', emergency = false): unknown => {
+      const b = bench(ms);
+      if (emergency) {
+        b.weather.storeMs = undefined;
+        b.host.input({ kind: 'emergency', isHard: false });
+        b.run(ms + 1);
+      }
+      const place = of === 'first' ? b.state.places[0] : b.state.places.at(-1);
+      return place && noticeFor(b.state, place, b.host.now);
+    };
+    expect(told(R / 2, 'first')).toBeUndefined();
+    expect(told(R - c.MAPPING_LEAD_MS, 'first')).toBeUndefined();
+    expect(told(R - c.MAPPING_LEAD_MS, 'last')).toBeUndefined();
+    const lead = c.MIGRATE_LEAD_MS;
+    expect(told(R - lead, 'first')).toEqual({
+      kind: 'move',
+      rotatesInMs: lead,
+      oldEndsInMs: lead + c.GRACE_MS,
+      sequence: 2,
+    });
+    expect(told(R - lead, 'last')).toBeUndefined();
+    expect(told(R + c.MIGRATE_LAG_MS, 'first')).toEqual({
+      kind: 'move',
+      rotatesInMs: 0,
+      oldEndsInMs: c.GRACE_MS - c.MIGRATE_LAG_MS,
+      sequence: 2,
+    });
+    expect(told(R / 2, 'first', true)).toEqual({
+      kind: 'emergency',
+      rotatesInMs: 0,
+      oldEndsInMs: c.EMERGENCY_MS - 1,
+      sequence: 2,
+    });
+    expect(told(R / 2, 'last', true)).toBeUndefined();
+  });
+
+  test('RT-101~1, RT-126~1: nobody is told of what is not durable yet', () => {
+    const b = bench(R - c.PUBLISH_LEAD_MS - 1);
+    b.weather.canCommit = false;
+    b.run(R - c.PUBLISH_LEAD_MS + 1);
+    expect(b.state).toMatchObject({ phase: 'publishing', record: { sequence: 2 } });
+    const [old] = b.state.places;
+    expect(old && noticeFor(b.state, old, b.host.now)).toBeUndefined();
+    expect(b.seen('notify')).toEqual([]);
+    b.weather.canCommit = true;
+    b.run(R - c.PUBLISH_LEAD_MS + 1 + c.RETRY_MS);
+    expect(old && noticeFor(b.state, old, b.host.now)).toMatchObject({ kind: 'move', sequence: 2 });
+    expect(b.seen('notify')).toHaveLength(1);
   });
 
   test('a mapping that is retried comes RETRY_MS later', () => {

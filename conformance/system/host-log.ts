@@ -9,6 +9,7 @@ export interface Logged {
   readonly code?: string;
   readonly why?: string;
   readonly port?: number;
+  readonly sequence?: number;
 }
 
 /** Everything logged so far under this name, or under any. */

@@ -1,6 +1,6 @@
 /** What the host does when its two clocks disagree (spec/06-rotation.md, 6.7). */
 import { CLOCK_STEP_MS } from '../gen/constants.ts';
-import { commit, endOf, headOf, issue, listedMs, portOf, setEmergency } from './rotation-record.ts';
+import { commit, endOf, headOf, issue, portOf, setEmergency } from './rotation-record.ts';
 import type { Draft, Effect, Rotation } from './rotation-state.ts';
 
 /** By how much wall minus monotonic time has changed since the record in force was made. */
@@ -19,7 +19,6 @@ export function jumped(d: Draft): void {
   const remainingMs = Math.min(d.rotationAtMs - d.clock.wall, d.rotationAtMs - d.clock.wall + byMs);
   d.clockBaseMs += byMs;
   d.checkAt = d.clock.mono;
-  normalize(d);
   // Times that lie ahead by a wrong clock are brought near.
   setEmergency(d, { atMs: Math.min(d.emergency?.atMs ?? 0, d.clock.wall) });
   const isTurning = headOf(d)?.role === 'next';
@@ -36,17 +35,7 @@ export function publishFresh(d: Draft): readonly Effect[] {
   return head?.listedUntil === undefined || isLost ? [] : issue(d);
 }
 
-/** Say of every place how long it is listed in the times of the clocks as they are now. */
-function normalize(d: Draft): void {
-  const { wall, mono } = d.clock;
-  d.places = d.places.map(place => {
-    if (place.listedUntil === undefined) return place;
-    const ms = listedMs(d, place.listedUntil);
-    return { ...place, listedUntil: { wall: wall + ms, mono: mono + ms } };
-  });
-}
-
-/** Give R a place from which every row still lies ahead. `remainingMs` is what is left by the clock that says less. */
+/** Give R a place from which every row still lies ahead. `remainingMs` is what is left by the clock that says less. @impl RT-132~1 */
 export function replan(d: Draft, remainingMs: number): void {
   const { PREPARE_LEAD_MS, PUBLISH_LEAD_MS } = d.config.constants;
   const { wall } = d.clock;

@@ -1,6 +1,6 @@
 /** What sessions are told of a move, in times relative to the telling (spec/06-rotation.md, 6.9). */
 import type { Now } from './now.ts';
-import { headOf, placeOf } from './rotation-record.ts';
+import { headOf, listedMs, placeOf } from './rotation-record.ts';
 import type { Notice, Rotation } from './rotation-state.ts';
 
 /** The longest that a notice can name. */
@@ -17,7 +17,8 @@ export function noticeFor(
   path: { readonly port: number; readonly epoch: number },
   now: Now,
 ): Notice | undefined {
-  const d = { ...state, clock: now };
+  // What is on its way to the disk is nobody's business yet.
+  const d = { ...state, ...state.standing, clock: now };
   const head = headOf(d);
   if (head === undefined || (head.port === path.port && head.epoch === path.epoch)) return undefined;
   switch (d.phase) {
@@ -45,7 +46,7 @@ export function noticeNow(d: Rotation, kind: Notice['kind']): Notice {
     return { kind, rotatesInMs: 0, oldEndsInMs: clamp(endsInMs, NOTICE_ENDS_MS_MAX), sequence };
   }
   const old = isOver ? d.places.find(({ role }) => role === 'old') : placeOf(d, 'primary');
-  const listedUntilMs = old?.listedUntil?.wall ?? wall;
+  const listedUntilMs = wall + (old?.listedUntil === undefined ? 0 : listedMs(d, old.listedUntil));
   const endsAtMs = isOver ? listedUntilMs : Math.max(d.rotationAtMs + GRACE_MS, listedUntilMs);
   return {
     kind,

@@ -10,6 +10,7 @@ import type {
   PortState,
   RecordPlan,
   Rotation,
+  Standing,
 } from './rotation-state.ts';
 
 type Role = Place['role'];
@@ -79,7 +80,7 @@ export function extend(d: Draft, place: Place, ms: number): void {
 /**
  * Make the record that is true now: R, the head first, and whatever else is open and promised.
  *
- * Gives what is to follow the commit. @impl RT-102~1, RT-103~1, RT-113~1
+ * Gives what is to follow the commit. @impl RT-008~1, RT-103~1, RT-113~1, RT-119~1
  */
 export function issue(d: Draft): readonly Effect[] {
   const head = headOf(d);
@@ -94,7 +95,8 @@ export function issue(d: Draft): readonly Effect[] {
   const listed = [{ place: head, notAfterMs: validUntilMs }];
   for (const place of others) {
     if (place.role === 'next' || place.port === head.port || !isOpen(d, place.port)) continue;
-    const promised = place.listedUntil === undefined ? 0 : now + listedMs(d, place.listedUntil);
+    // No longer than was promised: what a wrong clock adds keeps the port, and is not announced again.
+    const promised = place.listedUntil === undefined ? 0 : now + place.listedUntil.mono - d.clock.mono;
     const notAfterMs = Math.max(
       promised,
       isTurning && place.role === 'primary' ? d.rotationAtMs + GRACE_MS : 0,
@@ -126,8 +128,13 @@ export function issue(d: Draft): readonly Effect[] {
 /** Commit everything durable; `then` leaves when it is. @impl RT-101~1 */
 export function commit(d: Draft, then: readonly Effect[]): void {
   d.commits += 1;
-  d.commit = { id: d.commits, then, retryAt: undefined };
+  d.commit = { id: d.commits, then, standing: standingOf(d), retryAt: undefined };
   d.outputs.push({ kind: 'commit', id: d.commits, journal: journalOf(d) });
+}
+
+/** Take what sessions may be told of once it is durable. */
+export function standingOf({ phase, places, record, rotationAtMs, emergency }: Standing): Standing {
+  return { phase, places, record, rotationAtMs, emergency };
 }
 
 /** What a process that begins needs to know of the one before it. */
@@ -138,7 +145,7 @@ export function journalOf(d: Rotation): Journal {
       epoch,
       port,
       role,
-      listedUntilMs: listedUntil?.wall ?? 0,
+      listedUntilMs: listedUntil === undefined ? 0 : d.clock.wall + listedMs(d, listedUntil),
     })),
     mappings: d.mappings,
     recentPorts: d.recentPorts,
@@ -153,7 +160,7 @@ export function journalOf(d: Rotation): Journal {
   };
 }
 
-/** Take places away, and give what ends with them once that is committed. @impl RT-106~1 */
+/** Take places away, and give what ends with them once that is committed. @impl RT-100~1, RT-106~1 */
 export function remove(d: Draft, ended: readonly Place[]): readonly Effect[] {
   const epochs = new Set(ended.map(({ epoch }) => epoch));
   d.places = d.places.filter(({ epoch }) => !epochs.has(epoch));

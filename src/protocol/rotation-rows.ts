@@ -24,7 +24,7 @@ export type HoldReason = 'mapping' | 'no-port' | 'stores' | 'clock' | 'busy';
 /**
  * Put the rotation off: R moves by HOLD_MS until the row that is `leadMs` before it lies ahead; everything open stays.
  *
- * Before the next port is listed the record in force is made anew with the new R. @impl RT-107~1
+ * Before the next port is listed the record in force is made anew with the new R. @impl RT-107~1, RT-117~1
  */
 export function hold(d: Draft, why: HoldReason, leadMs: number): void {
   const { HOLD_MS } = d.config.constants;
@@ -43,7 +43,7 @@ export function hold(d: Draft, why: HoldReason, leadMs: number): void {
   ]);
 }
 
-/** Begin: the next epoch, and soon a port for it. An epoch that no record has named is taken again. */
+/** Begin: the next epoch, and soon a port for it. An epoch that no record has named is taken again. @impl RT-119~1 */
 export function prepare(d: Draft, isHurried: boolean): void {
   d.phase = 'preparing';
   d.isHurried = isHurried;
@@ -65,7 +65,7 @@ export function drawDue(d: Rotation): number {
   return d.isHurried ? d.drawAt : Math.max(row, d.drawAt);
 }
 
-/** Ask for entropy, or take the one port there is. */
+/** Ask for entropy, or take the one port there is. @impl RT-102~1, RT-115~1 */
 export function draw(d: Draft): void {
   if (d.config.fixedPort !== undefined) {
     d.drawnPort = d.config.fixedPort;
@@ -146,7 +146,7 @@ export function isReady(d: Rotation): boolean {
   return !d.config.isMapped || portOf(d, next.port)?.mapping === 'mapped';
 }
 
-/** R - MAPPING_LEAD_MS, and the next port is not ready. */
+/** R - MAPPING_LEAD_MS, and the next port is not ready. @impl RT-108~1 */
 export function unready(d: Draft): void {
   const next = placeOf(d, 'next');
   const isMapping = next !== undefined && isOpen(d, next.port);
@@ -184,7 +184,7 @@ export function publish(d: Draft): void {
   commit(d, [...issue(d), { kind: 'notify', notice: 'move' }]);
 }
 
-/** R: the next port is primary; the old one goes on for those whose files name it. @impl RT-105~1 */
+/** R: the next port is primary; the old one goes on for those whose files name it. @impl RT-105~1, RT-134~1 */
 export function activate(d: Draft): void {
   const { GRACE_MS, RETIRE_MS, PUBLISH_LEAD_MS } = d.config.constants;
   if (d.isClockUnfit) {
@@ -215,7 +215,7 @@ export function retireDue(d: Rotation): number {
   return Math.min(...d.places.filter(({ role }) => role === 'old').map(place => endOf(d, place)));
 }
 
-/** End every old place whose time has come, or keep it while the clock is not to be trusted. @impl RT-106~1 */
+/** End every old place whose time has come, or keep it while the clock is not to be trusted. @impl RT-106~1, RT-134~1 */
 export function retire(d: Draft): void {
   const ended = d.places.filter(place => place.role === 'old' && endOf(d, place) <= d.clock.mono);
   if (d.isClockUnfit) {

@@ -2,11 +2,21 @@
 import { CLOCK_STEP_MS } from '../gen/constants.ts';
 import { replan } from './rotation-clock.ts';
 import { emergencyEnd } from './rotation-emergency.ts';
-import { atWall, commit, endOf, headOf, placeOf, portOf, remove, setPort } from './rotation-record.ts';
+import {
+  atWall,
+  commit,
+  endOf,
+  headOf,
+  placeOf,
+  portOf,
+  remove,
+  setPort,
+  standingOf,
+} from './rotation-record.ts';
 import { hasRoom, prepare, rest } from './rotation-rows.ts';
 import type { Draft, Effect, Journal, Place } from './rotation-state.ts';
 
-/** Take up what the process before this one left, or begin the first epoch. @impl RT-120~1 */
+/** Take up what the process before this one left, or begin the first epoch. @impl RT-007~1, RT-120~1 */
 export function start(d: Draft, journal: Journal | undefined): void {
   d.clockBaseMs = d.clock.wall - d.clock.mono;
   d.checkAt = d.clock.mono;
@@ -16,6 +26,7 @@ export function start(d: Draft, journal: Journal | undefined): void {
     return;
   }
   restore(d, journal);
+  d.standing = standingOf(d);
   const effects: Effect[] = [...forgetMappings(d), ...endExpired(d)];
   // Fresh times wait until it is known which ports can be had again.
   d.isChanged = resume(d, journal.writtenAtMs);
@@ -98,7 +109,8 @@ function begin(d: Draft): void {
 /** Bind every port that is left, the one that readers try first before the others. @impl RT-121~1 */
 function listenAgain(d: Draft): void {
   const head = headOf(d);
-  const order = [...d.places].sort((a, b) => rank(a, head) - rank(b, head));
+  const isFleeing = d.phase === 'emergency';
+  const order = [...d.places].sort((a, b) => rank(a, head, isFleeing) - rank(b, head, isFleeing));
   for (const { port } of order) {
     if (portOf(d, port) !== undefined) continue;
     if (hasRoom(d) || port === head?.port) listen(d, port);
@@ -123,8 +135,10 @@ function listen(d: Draft, port: number): void {
   if (presented !== undefined) d.outputs.push({ kind: 'listen', port, epoch: presented.epoch });
 }
 
-function rank(place: Place, head: Place | undefined): number {
-  return place === head ? 0 : place.role === 'old' ? 2 : 1;
+/** What no record lists comes after what is promised, except in an emergency, which waits for nothing else. */
+function rank(place: Place, head: Place | undefined, isFleeing: boolean): number {
+  if (place === head) return 0;
+  return (place.listedUntil === undefined) === isFleeing ? 1 : 2;
 }
 
 /** A port that records list cannot be had. @impl RT-125~1 */

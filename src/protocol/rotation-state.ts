@@ -190,6 +190,9 @@ export type Effect =
   | Exclude<RotationOutput, { readonly kind: 'notify' }>
   | { readonly kind: 'notify'; readonly notice: Notice['kind'] };
 
+/** What sessions may be told of: everything of it is durable. */
+export type Standing = Pick<Rotation, 'phase' | 'places' | 'record' | 'rotationAtMs' | 'emergency'>;
+
 /** The state of the machine. */
 export interface Rotation {
   readonly config: RotationConfig;
@@ -234,8 +237,15 @@ export interface Rotation {
   readonly commits: number;
   /** What is being committed, and what follows it; `retryAt` when it failed. */
   readonly commit:
-    | { readonly id: number; readonly then: readonly Effect[]; readonly retryAt: number | undefined }
+    | {
+        readonly id: number;
+        readonly then: readonly Effect[];
+        readonly standing: Standing;
+        readonly retryAt: number | undefined;
+      }
     | undefined;
+  /** As of the last commit that is durable. */
+  readonly standing: Standing;
 }
 
 /** One step in the making. */

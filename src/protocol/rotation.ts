@@ -15,7 +15,16 @@ import {
   publishEmergency,
 } from './rotation-emergency.ts';
 import { noticeNow } from './rotation-notice.ts';
-import { atWall, commit, isOpen, journalOf, placeOf, portOf, setPort } from './rotation-record.ts';
+import {
+  atWall,
+  commit,
+  isOpen,
+  journalOf,
+  placeOf,
+  portOf,
+  setPort,
+  standingOf,
+} from './rotation-record.ts';
 import {
   activate,
   draw,
@@ -36,7 +45,6 @@ import {
 import { portLost, rebind, start } from './rotation-start.ts';
 import type {
   Draft,
-  Effect,
   Phase,
   PortState,
   Rotation,
@@ -79,6 +87,7 @@ export function rotation(config: RotationConfig): Rotation {
     isRepublished: false,
     commits: 0,
     commit: undefined,
+    standing: { phase: 'starting', places: [], record: undefined, rotationAtMs: 0, emergency: undefined },
   };
 }
 
@@ -278,13 +287,13 @@ function hear(d: Draft, input: RotationInput): void {
       if (d.phase === 'starting') start(d, input.journal);
       break;
     case 'tick':
-      if (d.commit?.retryAt !== undefined && d.commit.retryAt <= d.clock.mono) commitAgain(d, d.commit.then);
+      if (d.commit?.retryAt !== undefined && d.commit.retryAt <= d.clock.mono) commitAgain(d, d.commit);
       break;
     case 'drawn':
       drawn(d, input.entropy);
       break;
     case 'committed':
-      if (d.commit?.id === input.id) leave(d, d.commit.then);
+      if (d.commit?.id === input.id) leave(d, d.commit);
       break;
     case 'commitFailed':
       if (d.commit?.id === input.id) {
@@ -327,17 +336,19 @@ function hear(d: Draft, input: RotationInput): void {
 }
 
 /** The commit is durable: let go what waited for it. Times of a notice count from here. @impl RT-101~1, RT-104~1 */
-function leave(d: Draft, then: readonly Effect[]): void {
+function leave(d: Draft, { then, standing }: NonNullable<Rotation['commit']>): void {
   d.commit = undefined;
+  d.standing = standing;
   for (const effect of then) {
-    if (effect.kind === 'notify') d.outputs.push({ kind: 'notify', notice: noticeNow(d, effect.notice) });
+    if (effect.kind === 'notify')
+      d.outputs.push({ kind: 'notify', notice: noticeNow({ ...d, ...standing }, effect.notice) });
     else d.outputs.push(effect);
   }
 }
 
-function commitAgain(d: Draft, then: readonly Effect[]): void {
+function commitAgain(d: Draft, failed: NonNullable<Rotation['commit']>): void {
   d.commits += 1;
-  d.commit = { id: d.commits, then, retryAt: undefined };
+  d.commit = { ...failed, id: d.commits, standing: standingOf(d), retryAt: undefined };
   d.outputs.push({ kind: 'commit', id: d.commits, journal: journalOf(d) });
 }
 
