@@ -9,13 +9,14 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
+import { bundleOptions } from '../scripts/bundle.mjs';
 import { Child } from './child.ts';
 import { measureMemory, measureNetwork } from './network.ts';
 import { HEAD, line, type Measured, type Row, row } from './stats.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const built = `${root}/dist/.bench-${process.pid}`;
-const PARTS = ['host', 'raw-host', 'load', 'primitives'];
+const OURS = ['host', 'load', 'primitives'];
 
 /** What was asked for. */
 export interface Settings {
@@ -49,24 +50,20 @@ function settings(): Settings {
   };
 }
 
-/** Bundle every part as the programs are bundled, so that what is measured is what ships. */
+/** Bundle every part as the programs are bundled, so that what is measured is what ships; raw `ws` stays as it comes. */
 async function bundle(): Promise<void> {
   await mkdir(built, { recursive: true });
-  await build({
-    absWorkingDir: root,
-    entryPoints: PARTS.map(name => `bench/${name}.ts`),
+  const options = bundleOptions(root, 'bench');
+  const entries = (names: readonly string[]): string[] => names.map(name => `bench/${name}.ts`);
+  const ours = build({ ...options, entryPoints: entries(OURS), outdir: built });
+  const raw = build({
+    ...options,
+    entryPoints: entries(['raw-host']),
     outdir: built,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20.19',
-    external: ['classic-level', 'bufferutil', 'utf-8-validate'],
-    define: { __VERSION__: '"bench"' },
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
-    },
-    logLevel: 'warning',
+    alias: {},
+    external: [...(options.external ?? []), 'bufferutil'],
   });
+  await Promise.all([ours, raw]);
 }
 
 async function measurePrimitives({ rounds }: Settings): Promise<readonly Measured[]> {

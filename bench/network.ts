@@ -10,7 +10,8 @@ import type { Aim, Measured } from './stats.ts';
 /** Of a host of a few people, and of the largest. */
 const FEW_DEVICES = 64;
 const MANY_DEVICES = 4096;
-const WARM_ROUNDS = 10;
+const WARM_ROUNDS = 8;
+const WARM_TURNS = 40_000;
 /** What a server still does when the last message is there: acks, timers. */
 const SETTLE_MS = 80;
 
@@ -258,6 +259,22 @@ async function among(
   }
 }
 
+/** Let everything that runs once a turn be compiled. */
+async function warmUp(contestants: readonly Contestant[]): Promise<void> {
+  for (const each of contestants) {
+    await each.open(0, 1);
+    await each.exchange({
+      group: '',
+      name: '',
+      connections: 1,
+      bytes: 256,
+      inFlight: 1,
+      messages: WARM_TURNS,
+    });
+    await each.close();
+  }
+}
+
 /** How connections begin: of strangers, and of members. */
 async function measureConnections(
   contestants: readonly Contestant[],
@@ -297,6 +314,7 @@ export async function measureNetwork(
   if (groups.has('network')) {
     const kinds: readonly Kind[] = [...raw, 'ws-corked', ...(hasPeers ? (['socket.io'] as const) : [])];
     await among(asked, kinds, FEW_DEVICES, async all => {
+      await warmUp(all);
       for (const shape of chosen(SHAPES)) show(await measureShape(shape, all, rounds));
     });
   }

@@ -14,6 +14,9 @@ export function encodeNonce(n: number, out: Uint8Array = new Uint8Array(NONCE_BY
   return out;
 }
 
+/** Where the nonce of a call is written: no call outlives its turn, and a session's two keys need none of their own. */
+const NONCE = new Uint8Array(NONCE_BYTES);
+
 /** A key and its nonce (Noise, section 5.1). Here it always has a key; rekeying is not part of ClawChat/1. */
 export class CipherState {
   readonly #suite: Suite;
@@ -21,7 +24,6 @@ export class CipherState {
   #k: Uint8Array | undefined;
   #aead: Aead | undefined;
   #n = 0;
-  readonly #nonce = new Uint8Array(NONCE_BYTES);
 
   /** InitializeKey: take over a key of 32 bytes. */
   constructor(suite: Suite, k: Uint8Array) {
@@ -75,6 +77,6 @@ export class CipherState {
   }
 
   #nextNonce(): Uint8Array {
-    return encodeNonce(this.#n, this.#nonce);
+    return encodeNonce(this.#n, NONCE);
   }
 }

@@ -279,13 +279,12 @@ function watched(suite: Suite): { suite: Suite; secrets: Uint8Array[]; live: Set
     const name = `${what} ${count}`;
     count += 1;
     live.add(name);
-    return {
-      ...handle,
-      destroy: () => {
-        live.delete(name);
-        handle.destroy();
-      },
+    const destroy = handle.destroy.bind(handle);
+    handle.destroy = () => {
+      live.delete(name);
+      destroy();
     };
+    return handle;
   };
   const keep = (bytes: Uint8Array): Uint8Array => {
     secrets.push(bytes);

@@ -51,7 +51,7 @@ export const native: NativeSuite = {
   ed25519Sign: (seed, message) => plain(crypto.sign(null, message, importPrivate('Ed25519', seed))),
   ed25519Verify,
 
-  aead,
+  aead: key => new NativeAead(key),
   equal: (a, b) => a.length === b.length && crypto.timingSafeEqual(a, b),
   erase: bytes => {
     bytes.fill(0);
@@ -249,65 +249,100 @@ function isSound(point: Uint8Array): boolean {
   return y < P && !SMALL_ORDER_Y.includes(y);
 }
 
-function aead(keyBytes: Uint8Array): Aead {
-  requireLength(keyBytes, KEY_BYTES, 'an AES-256-GCM key');
+/** Buffers that were given back. */
+const SPARES: Uint8Array[] = [];
+const SPARES_MAX = 8;
+/** What is smaller shares Node's own pool. */
+const SPARE_BYTES_MIN = 4096;
+
+/** Neither zeroed first nor a backing store of its own while small: that costs as much as the cipher. */
+function allocate(bytes: number): Uint8Array {
+  if (bytes < SPARE_BYTES_MIN) return Buffer.allocUnsafe(bytes);
+  const index = SPARES.findIndex(({ length }) => length >= bytes);
+  const spare = SPARES[index];
+  if (spare === undefined) return Buffer.allocUnsafeSlow(bytes);
+  const last = SPARES.pop();
+  if (last !== undefined && last !== spare) SPARES[index] = last;
+  return spare;
+}
+
+/**
+ * Give back the buffer of a sealed message that has left: the next one is written where memory is warm, and nothing is
+ * left to be collected. The caller holds the only view of it, and drops it.
+ */
+export function recycle({ buffer, length }: Uint8Array): void {
+  if (length < SPARE_BYTES_MIN) return;
+  if (SPARES.length >= SPARES_MAX) SPARES.shift();
+  SPARES.push(new Uint8Array(buffer));
+}
+
+/** A class, because a session keeps two of these for as long as it lasts, and closures take ten times as much memory. */
+class NativeAead implements Aead {
   // A key for one message stays bytes, which can be erased. One for more becomes a KeyObject at its second use: making
   // one costs as much as a message, and Node 24 makes one of bytes at every call.
-  let raw: Uint8Array | undefined = Uint8Array.from(keyBytes);
-  let key: crypto.KeyObject | undefined;
-  let used = false;
-  const live = (nonce: Uint8Array): crypto.KeyObject | Uint8Array => {
-    requireLength(nonce, NONCE_BYTES, 'an AES-GCM nonce');
-    if (key !== undefined) return key;
-    if (raw === undefined) throw new UsageError('the AES-256-GCM key was destroyed');
-    if (!used) {
-      used = true;
-      return raw;
-    }
-    key = crypto.createSecretKey(raw);
-    raw.fill(0);
-    raw = undefined;
-    return key;
-  };
-  const sealInto: Aead['sealInto'] = (out, offset, nonce, ad, plaintext) => {
+  #raw: Uint8Array | undefined;
+  #key: crypto.KeyObject | undefined;
+  #used = false;
+
+  constructor(keyBytes: Uint8Array) {
+    requireLength(keyBytes, KEY_BYTES, 'an AES-256-GCM key');
+    this.#raw = Uint8Array.from(keyBytes);
+  }
+
+  seal(nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array, room = 0): Uint8Array {
+    const bytes = room + plaintext.length + TAG_BYTES;
+    const all = allocate(bytes);
+    const out = new Uint8Array(all.buffer, all.byteOffset + room, bytes - room);
+    this.sealInto(out, 0, nonce, ad, plaintext);
+    return out;
+  }
+
+  sealInto(out: Uint8Array, offset: number, nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array): void {
     requireRoom(out, offset, plaintext);
-    const cipher = crypto.createCipheriv('aes-256-gcm', live(nonce), nonce);
+    const cipher = crypto.createCipheriv('aes-256-gcm', this.#live(nonce), nonce);
     if (ad.length > 0) cipher.setAAD(ad);
     out.set(cipher.update(plaintext), offset);
     cipher.final();
     out.set(cipher.getAuthTag(), offset + plaintext.length);
-  };
-  return {
-    seal: (nonce, ad, plaintext, room = 0) => {
-      // Neither zeroed first nor a backing store of its own while small: that costs as much as the cipher.
-      const { buffer, byteOffset, length } = Buffer.allocUnsafe(room + plaintext.length + TAG_BYTES);
-      const out = new Uint8Array(buffer, byteOffset + room, length - room);
-      sealInto(out, 0, nonce, ad, plaintext);
-      return out;
-    },
-    sealInto,
-    open: (nonce, ad, ciphertext) => {
-      const secret = live(nonce);
-      const tagAt = ciphertext.length - TAG_BYTES;
-      if (tagAt < 0) return undefined;
-      const decipher = crypto.createDecipheriv('aes-256-gcm', secret, nonce);
-      for (let i = 0; i < TAG_BYTES; i += 1) TAG[i] = ciphertext[tagAt + i] ?? 0;
-      decipher.setAuthTag(TAG);
-      if (ad.length > 0) decipher.setAAD(ad);
-      const plaintext = decipher.update(ciphertext.subarray(0, tagAt));
-      try {
-        decipher.final();
-      } catch {
-        // The tag is wrong: what was decrypted is forged, or not ours.
-        plaintext.fill(0);
-        return undefined;
-      }
-      return plain(plaintext);
-    },
-    destroy: () => {
-      raw?.fill(0);
-      raw = undefined;
-      key = undefined;
-    },
-  };
+  }
+
+  open(nonce: Uint8Array, ad: Uint8Array, ciphertext: Uint8Array): Uint8Array | undefined {
+    const secret = this.#live(nonce);
+    const tagAt = ciphertext.length - TAG_BYTES;
+    if (tagAt < 0) return undefined;
+    const decipher = crypto.createDecipheriv('aes-256-gcm', secret, nonce);
+    for (let i = 0; i < TAG_BYTES; i += 1) TAG[i] = ciphertext[tagAt + i] ?? 0;
+    decipher.setAuthTag(TAG);
+    if (ad.length > 0) decipher.setAAD(ad);
+    const plaintext = decipher.update(ciphertext.subarray(0, tagAt));
+    try {
+      decipher.final();
+    } catch {
+      // The tag is wrong: what was decrypted is forged, or not ours.
+      plaintext.fill(0);
+      return undefined;
+    }
+    return plain(plaintext);
+  }
+
+  destroy(): void {
+    this.#raw?.fill(0);
+    this.#raw = undefined;
+    this.#key = undefined;
+  }
+
+  #live(nonce: Uint8Array): crypto.KeyObject | Uint8Array {
+    requireLength(nonce, NONCE_BYTES, 'an AES-GCM nonce');
+    if (this.#key !== undefined) return this.#key;
+    const raw = this.#raw;
+    if (raw === undefined) throw new UsageError('the AES-256-GCM key was destroyed');
+    if (!this.#used) {
+      this.#used = true;
+      return raw;
+    }
+    this.#key = crypto.createSecretKey(raw);
+    raw.fill(0);
+    this.#raw = undefined;
+    return this.#key;
+  }
 }

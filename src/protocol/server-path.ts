@@ -12,8 +12,9 @@ export interface ServerPath {
   readonly id: number;
   /** The invite or device whose token it brought. */
   readonly recipient: GateRecipient;
-  readonly handshake: ResponderHandshake;
-  /** 32 random bytes for a first Enrol. */
+  /** Undefined behind message 3. */
+  handshake: ResponderHandshake | undefined;
+  /** 32 random bytes for a first Enrol; none for a device. */
   readonly freshSecret: Uint8Array;
   phase: Phase;
   /** When the phase ends at the latest, by the monotonic clock. */

@@ -54,6 +54,7 @@ const RESUMABLE: ReadonlySet<ErrorCode> = new Set([
 const CUT: ReadonlySet<ErrorCode> = new Set([ErrorCode.TRANSPORT_FAILED, ErrorCode.PATH_DEAD]);
 /** More than this from a path that the driver was told to pause ends it. */
 const HELD_BYTES_MAX = 1024 * 1024;
+const EMPTY = new Uint8Array(0);
 
 /** A host. */
 export class Server {
@@ -210,7 +211,7 @@ export class Server {
       id,
       recipient,
       handshake,
-      freshSecret: entropy.slice(32),
+      freshSecret: recipient.kind === 'invite' ? entropy.slice(32) : EMPTY,
       phase: 'handshake',
       endsAt: acceptedAt + AUTH_MS_MAX,
       path: undefined,
@@ -250,6 +251,7 @@ export class Server {
   /** Take message 3. @impl HS-012~1, HS-014~1, HS-016~1, HS-018~1 */
   private authenticate(path: ServerPath, message3: Uint8Array, now: Now): void {
     const { recipient, handshake } = path;
+    if (handshake === undefined) return;
     const exists = this.members.knows(recipient.id) && this.members.gate.has(recipient.id, now);
     const finished = handshake.finish(message3, exists);
     if (isFault(finished)) {
@@ -257,6 +259,7 @@ export class Server {
       return;
     }
     path.path = new Path(path.id, finished.split, this.software, now.mono);
+    path.handshake = undefined;
     this.enter(path, recipient.kind, now.mono);
     if (recipient.kind === 'invite') return;
     this.makeRoom(path, now.mono);
@@ -381,8 +384,8 @@ export class Server {
   private gone(path: ServerPath | undefined, now: number): void {
     if (path === undefined || !this.paths.delete(path.id)) return;
     this.dirty.delete(path);
-    if (path.path === undefined) path.handshake.destroy();
-    else if (!path.path.closed) path.path.end();
+    path.handshake?.destroy();
+    if (path.path?.closed === false) path.path.end();
     path.held = [];
     if (path.session !== undefined) this.sessions.detach(path.session, now);
   }

@@ -20,7 +20,7 @@ import type { ServerInput, ServerOutput } from '../../protocol/server-io.ts';
 import { type StreamAcceptor, type StreamPort, Streams } from '../../runtime/streams.ts';
 import type { Admitted, Doorkeeper } from '../listen.ts';
 import type { Log } from '../log.ts';
-import { native } from '../native.ts';
+import { native, recycle } from '../native.ts';
 import { Alarm, readNow } from '../now.ts';
 import { serverMessage } from '../server-message.ts';
 
@@ -34,6 +34,8 @@ const CLOSE_MS = 2000;
 const OFFER_ENTROPY_BYTES = 64;
 /** The machine hears of what has left in portions of this: fewer than what it lets wait on a path. */
 const TOLD_BYTES = 65_536;
+/** From this length on a message's buffer is worth giving back. */
+const LARGE_BYTES = 4096;
 
 /** What the driver asks of the host around it. */
 export interface DriverPort {
@@ -63,8 +65,10 @@ interface Connection {
   authenticated: (() => void) | undefined;
   /** What is to be sent before the WebSocket is there. */
   early: Uint8Array[];
-  /** Bytes sent of which nobody waits to hear that they have left. */
-  untold: number;
+  /** Bytes of messages so far: given to `stream`, up to the last one whose leaving is heard of, told to the machine. */
+  sent: number;
+  asked: number;
+  told: number;
 }
 
 /** Drives one host's machine. */
@@ -150,7 +154,9 @@ export class HostDriver implements Doorkeeper {
       stream: undefined,
       authenticated: undefined,
       early: [],
-      untold: 0,
+      sent: 0,
+      asked: 0,
+      told: 0,
     };
     this.#connections.set(path, connection);
     const entropy = native.randomBytes(OFFER_ENTROPY_BYTES);
@@ -270,15 +276,20 @@ export class HostDriver implements Doorkeeper {
     }
     if (socket.readyState !== socket.OPEN) return;
     const message = serverMessage(bytes, room);
-    connection.untold += bytes.length;
-    if (connection.untold < TOLD_BYTES) {
+    connection.sent += bytes.length;
+    const { sent } = connection;
+    if (bytes.length < LARGE_BYTES && sent - connection.asked < TOLD_BYTES) {
       stream.write(message);
       return;
     }
-    const written = connection.untold;
-    connection.untold = 0;
+    connection.asked = sent;
     stream.write(message, error => {
-      if (error === undefined || error === null) this.step({ kind: 'written', path, bytes: written });
+      if (error !== undefined && error !== null) return;
+      recycle(message);
+      const written = sent - connection.told;
+      if (written < TOLD_BYTES) return;
+      connection.told = sent;
+      this.step({ kind: 'written', path, bytes: written });
     });
   }
 
