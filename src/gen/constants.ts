@@ -345,6 +345,21 @@ export const TEXT_BYTES_MAX: number = 32_768;
 /** bytes: a room's name in UTF-8. */
 export const ROOM_NAME_BYTES_MAX: number = 64;
 
+/** bytes: what a room is about, in UTF-8. */
+export const TOPIC_BYTES_MAX: number = 256;
+
+/** bytes: what is searched for, in UTF-8. */
+export const SEARCH_BYTES_MAX: number = 256;
+
+/** people: of one room. */
+export const ROOM_PEOPLE_MAX: number = 1024;
+
+/** ms: that somebody counts as writing after they said so. */
+export const TYPING_MS: number = 6000;
+
+/** invites: open at once, for further devices of one person. */
+export const DEVICE_INVITES_MAX: number = 4;
+
 /** rooms: of one host. */
 export const ROOMS_MAX: number = 256;
 

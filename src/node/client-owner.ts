@@ -9,8 +9,10 @@ import { dialKeys, type Member } from '../protocol/join.ts';
 import { deviceId } from '../protocol/keys.ts';
 import { decodeMember, encodeMember, MEMBER_KEY } from '../protocol/storage.ts';
 import { ChatClient } from '../services/chat/client.ts';
+import { contentExtra } from '../services/chat/content.ts';
 import { CHAT_SERVICE } from '../services/chat/host.ts';
 import { runBench } from './client/bench-run.ts';
+import { ChatRequests } from './client/chat-requests.ts';
 import { ClientDriver, type LinkState } from './client/driver.ts';
 import { controlItem, fitting, ListenQueue } from './client/listen-queue.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
@@ -55,6 +57,7 @@ export class ClientOwner implements Owner {
   readonly #chat: ChatClient;
   readonly #log: Log;
   readonly #waiters = new Set<Waiter>();
+  readonly #chatRequests: ChatRequests;
   readonly #warnings: string[] = [];
   #refusals = 0;
   /** Called with the words, when the device is let in. */
@@ -67,6 +70,11 @@ export class ClientOwner implements Owner {
     this.#store = store;
     this.#chat = chat;
     this.#log = log;
+    this.#chatRequests = new ChatRequests(chat, {
+      wait: (work, signal, cancel) => this.wait(work, signal, cancel),
+      link: () => LINKS[this.driver.link],
+      deviceId: () => this.#deviceId(),
+    });
     this.driver = new ClientDriver(
       member,
       CHAT_SERVICE,
@@ -101,6 +109,14 @@ export class ClientOwner implements Owner {
         return this.#send(request.value, signal);
       case 'history':
         return this.#history(request.value, signal);
+      case 'rooms':
+      case 'people':
+      case 'mark':
+      case 'typing':
+      case 'deviceInvite':
+      case 'events':
+        this.#connect();
+        return this.#chatRequests.answer(request, signal);
       case 'ping':
         return this.#ping(signal);
       case 'status':
@@ -150,8 +166,14 @@ export class ClientOwner implements Owner {
   /** The outbox keeps the id with the post and answers a repeat with the first one's result. @impl CT-042~1, CT-043~1, CT-044~1 */
   async #send(value: (RequestBody & { case: 'send' })['value'], signal: AbortSignal): Promise<ResponseInit> {
     this.#connect();
-    const { messageId, room, text, sentAtMs } = value;
-    const content = { messageId, room: room === '' ? 'lobby' : room, text, sentAtMs: Number(sentAtMs) };
+    const { messageId, room, text, sentAtMs, extra } = value;
+    const content = {
+      messageId,
+      room: room === '' ? 'lobby' : room,
+      text,
+      sentAtMs: Number(sentAtMs),
+      ...(extra === undefined ? {} : contentExtra(extra)),
+    };
     const enqueued = await this.#chat.enqueue(content);
     if (isFault(enqueued)) throw new ClawChatError(enqueued);
     const result = await this.wait(enqueued.result, signal);
@@ -165,6 +187,7 @@ export class ClientOwner implements Owner {
   ): Promise<ResponseInit> {
     this.#connect();
     const { afterCursor, limit, room } = value;
+    if (value.beforeCursor > 0n) return this.#chatRequests.backwards(value, signal);
     const asked = this.#chat.history({
       afterCursor: Number(afterCursor),
       limit: limit === 0 ? 256 : limit,
@@ -212,9 +235,7 @@ export class ClientOwner implements Owner {
       value: {
         joined: member?.stage === 'device',
         ...(held === undefined ? {} : { serverId: held.trust.serverId }),
-        ...(member === undefined
-          ? {}
-          : { deviceId: deviceId(native, native.x25519Public(member.devicePrivateKey)), name: member.name }),
+        ...(member === undefined ? {} : { deviceId: this.#deviceId(), name: member.name }),
         link: LINKS[link],
         endpoint,
         sequence: BigInt(held?.newest?.sequence ?? 0),
@@ -225,6 +246,13 @@ export class ClientOwner implements Owner {
         warnings: this.#warnings,
       },
     };
+  }
+
+  #deviceId(): Uint8Array {
+    const { member } = this.driver.client;
+    return member === undefined
+      ? new Uint8Array(0)
+      : deviceId(native, native.x25519Public(member.devicePrivateKey));
   }
 
   async #inspect(file: Uint8Array): Promise<ResponseInit> {

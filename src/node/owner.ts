@@ -144,6 +144,13 @@ const REPEATABLE: Readonly<Record<RequestInit['case'], boolean>> = {
   history: true,
   ping: true,
   inspect: true,
+  rooms: true,
+  people: true,
+  mark: true,
+  typing: true,
+  events: true,
+  // The invite that nobody got to see expires.
+  deviceInvite: true,
   // It begins again.
   bench: true,
   // One that was lost may have begun; asking again begins another.

@@ -12,6 +12,7 @@ import { failure } from '../failure.ts';
 import { readFileCapped } from '../files.ts';
 import type { OwnerLink } from '../owner.ts';
 import { VERSION } from '../version.ts';
+import { Chat } from './chat.ts';
 import { describeBench, describeStatus } from './client-status.ts';
 import {
   type Call,
@@ -199,6 +200,23 @@ async function follow(link: OwnerLink, call: Call, { start, limit, signal }: Fol
   }
 }
 
+async function chat(call: Call): Promise<number> {
+  const directory = dataDirectory(call, 'clawchat');
+  const log = callLog(call, 'error');
+  const open = (): ReturnType<typeof openClientOwner> =>
+    openClientOwner({ directory, constants: callConstants(call), log });
+  const options = directoryOptions(ControlProgram.CLIENT, directory, log, open);
+  const [room = 'lobby'] = call.words;
+  const [receipts, typing] = [!call.on('no-receipts'), !call.on('no-typing')];
+  await withOwner(options, async link => {
+    const talk = new Chat(link, { room, receipts, typing });
+    const ended = (): void => talk.quit();
+    process.once('SIGTERM', ended);
+    await talk.run().finally(() => process.off('SIGTERM', ended));
+  });
+  return EXIT_OK;
+}
+
 async function history(call: Call): Promise<number> {
   const from = wholeNumber(call.text('from') ?? '0', '--from', 0, Number.MAX_SAFE_INTEGER);
   const limit = wholeNumber(call.text('limit') ?? '1000000000', '--limit', 1, 1e9);
@@ -292,6 +310,18 @@ const COMMANDS: readonly Command[] = [
     ],
     options: { name: { value: 'NAME', help: 'the name you would like; the host decides' }, timeout: TIMEOUT },
     run: join,
+  },
+  {
+    name: 'chat',
+    words: '[ROOM]',
+    count: [0, 1],
+    summary: 'talk: what others say, and a line to type in; also in a pipe',
+    details: ['/help lists what can be typed. What is shown in the room that you are in counts as read.'],
+    options: {
+      'no-receipts': { help: 'do not tell others what arrived here and what you have read' },
+      'no-typing': { help: 'do not tell others that you write' },
+    },
+    run: chat,
   },
   {
     name: 'send',

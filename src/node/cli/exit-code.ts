@@ -15,7 +15,21 @@ export const EXIT_TIMEOUT = 124;
 export const EXIT_INTERRUPTED = 130;
 
 const GROUPS: readonly (readonly [exit: number, codes: readonly E[]])[] = [
-  [2, [E.USAGE, E.NOT_JOINED, E.ALREADY_JOINED, E.DEVICE_UNKNOWN, E.MESSAGE_TOO_LARGE, E.ROOM_UNKNOWN]],
+  [
+    2,
+    [
+      E.USAGE,
+      E.NOT_JOINED,
+      E.ALREADY_JOINED,
+      E.DEVICE_UNKNOWN,
+      E.MESSAGE_TOO_LARGE,
+      E.ROOM_UNKNOWN,
+      E.ROOM_EXISTS,
+      E.ROOM_FORBIDDEN,
+      E.MESSAGE_UNKNOWN,
+      E.ROOM_LIMIT,
+    ],
+  ],
   [
     3,
     [E.INVITE_MALFORMED, E.INVITE_CHECKSUM, E.INVITE_EXPIRED, E.INVITE_USED, E.ENROL_INVALID, E.DEVICE_LIMIT],

@@ -1,6 +1,7 @@
 /** Turns what a listener is given into a stream of responses, with a bound on what waits. Chapter: spec/12-control.md. */
 import { CONTROL_ITEMS_BYTES_MAX } from '../../gen/constants.ts';
 import { ClawChatError, type Fault } from '../../protocol/fault.ts';
+import { contentExtraInit } from '../../services/chat/content.ts';
 import type { Listening, ListenSink } from '../../services/chat/feed.ts';
 import type { ChatItem } from '../../services/chat/reply.ts';
 import type { ResponseInit } from '../control.ts';
@@ -21,11 +22,15 @@ export function controlItem(item: ChatItem): Item {
     storedAtMs: BigInt(item.storedAtMs),
     text: item.text,
     messageId: item.messageId,
+    personId: item.personId,
+    extra: contentExtraInit(item),
+    edited: item.editedBy > 0,
+    deleted: item.deletedBy > 0,
   };
 }
 
 /** More than the encoded fields of an item beside its text, room and name. */
-const ITEM_BYTES = 128;
+const ITEM_BYTES = 512;
 
 /** How many of these items one response may hold: at least one. @impl CT-033~1 */
 export function fitting(items: readonly ChatItem[]): number {

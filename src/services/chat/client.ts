@@ -3,13 +3,22 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { HISTORY_PAGE_MESSAGES_MAX } from '../../gen/constants.ts';
 import { type Fault, fault, isFault } from '../../wire/fault.ts';
 import type { ServiceStream, StreamHandler } from '../ports.ts';
+import { ClientEvents, type EventSink, type ReadMark } from './client-events.ts';
 import type { ClientLink } from './client-link.ts';
 import { ClientOutbox, type ClientOutboxOptions, type Enqueued } from './client-outbox.ts';
 import { ClientPosting, type OutboxNotice } from './client-posting.ts';
 import type { Content } from './content.ts';
 import { Feed, type Listening, type ListenOptions, type ListenSink } from './feed.ts';
 import { Questions } from './questions.ts';
-import { type ChatItem, type Gap, parseReply, type Reply } from './reply.ts';
+import {
+  type ChatItem,
+  type Gap,
+  type PersonView,
+  parseReply,
+  type Reply,
+  type ReplyBody,
+  type RoomView,
+} from './reply.ts';
 import { encodeRequest } from './request.ts';
 
 /** What a client's chat service works with. */
@@ -23,6 +32,22 @@ export interface HistoryOptions {
   readonly afterCursor: number;
   readonly limit: number;
   readonly room: string;
+}
+
+/** Which messages, backwards: below a cursor, at most `limit` (1 to 256), of one room unless it is empty, with a text. */
+export interface BackwardsOptions {
+  readonly beforeCursor: number;
+  readonly limit: number;
+  readonly room: string;
+  readonly search: string;
+}
+
+/** Messages, oldest first. Those before begin below `fromCursor`. */
+export interface BackwardsResult {
+  readonly kind: 'backwards';
+  readonly items: readonly ChatItem[];
+  readonly more: boolean;
+  readonly fromCursor: number;
 }
 
 /** A page of history. The next one begins behind `throughCursor`. */
@@ -47,6 +72,7 @@ export class ChatClient {
   readonly #notice: (notice: OutboxNotice) => void;
   readonly #questions = new Questions();
   readonly #feed = new Feed(this.#questions);
+  readonly #events = new ClientEvents(this.#questions);
   #stream: ClientStream | undefined;
   #stopped: Fault | undefined;
 
@@ -72,6 +98,7 @@ export class ChatClient {
       outbox: this.#outbox,
       questions: this.#questions,
       feed: this.#feed,
+      events: this.#events,
       notice: this.#notice,
       over: () => {
         this.#stream = undefined;
@@ -127,13 +154,87 @@ export class ChatClient {
     });
   }
 
+  /**
+   * Read the messages before a cursor, the newest of them first asked for; what is searched for may lie several pages
+   * back. Faults: VERSION_UNSUPPORTED from a host that only reads forwards.
+   */
+  backwards({ beforeCursor, limit, room, search }: BackwardsOptions): Asked<BackwardsResult> {
+    return this.#asked(settle => {
+      let takeBack = (): void => {};
+      const items: ChatItem[] = [];
+      const ask = (before: number): void => {
+        const body = {
+          kind: 'backwards',
+          beforeCursor: before,
+          limit: limit - items.length,
+          room,
+          search,
+        } as const;
+        takeBack = this.#questions.ask(body, answer => {
+          if (isFault(answer) || answer.kind === 'refusal') {
+            settle(isFault(answer) ? answer : refused(answer.code));
+            return;
+          }
+          const { places, more, fromCursor } = answer;
+          items.unshift(...places.flatMap(({ item }) => (item === undefined ? [] : [item])));
+          // A page of a quiet room, or of a search, can be empty with more before it.
+          if (items.length === 0 && more && fromCursor > 0 && fromCursor < before) ask(fromCursor);
+          else settle({ kind: 'backwards', items, more, fromCursor });
+        });
+      };
+      takeBack = this.#questions.ask({ kind: 'hello', events: false }, answer => {
+        if (isFault(answer)) settle(answer);
+        else if (answer.kind === 'welcome' && answer.backwards) ask(beforeCursor);
+        else settle(older());
+      });
+      return () => takeBack();
+    });
+  }
+
   /** List the rooms, by name. */
-  rooms(): Asked<{ readonly kind: 'rooms'; readonly names: readonly string[] }> {
+  rooms(): Asked<{
+    readonly kind: 'rooms';
+    readonly names: readonly string[];
+    readonly rooms: readonly RoomView[];
+  }> {
     return this.#asked(settle =>
       this.#questions.ask({ kind: 'rooms' }, answer =>
         settle(isFault(answer) || answer.kind === 'rooms' ? answer : refused(answer.code)),
       ),
     );
+  }
+
+  /** List the people of a room. Faults: ROOM_UNKNOWN; MESSAGE_MALFORMED from an older host. */
+  people(room: string): Asked<{ readonly kind: 'people'; readonly people: readonly PersonView[] }> {
+    return this.#asked(settle =>
+      this.#questions.ask({ kind: 'people', room }, answer =>
+        settle(isFault(answer) || answer.kind === 'people' ? answer : refused(answer.code)),
+      ),
+    );
+  }
+
+  /** Ask for an invite for another device of this person. It is a secret. */
+  deviceInvite(name: string): Asked<Extract<ReplyBody, { kind: 'deviceInvite' }>> {
+    return this.#asked(settle =>
+      this.#questions.ask({ kind: 'deviceInvite', name }, answer =>
+        settle(isFault(answer) || answer.kind === 'deviceInvite' ? answer : refused(answer.code)),
+      ),
+    );
+  }
+
+  /** Hear of marks, typing and presence until the function that this gives is called. */
+  events(sink: EventSink): () => void {
+    return this.#events.listen(sink);
+  }
+
+  /** Say how far this person has come in a room; the host learns it, on this stream or a later one. */
+  mark(mark: ReadMark): void {
+    this.#events.mark(mark);
+  }
+
+  /** Say that this person is writing, if there is a connection. */
+  typing(room: string): void {
+    this.#events.typing(room);
   }
 
   /** How many messages wait for the host's word. */
@@ -175,6 +276,14 @@ export class ChatClient {
 
 const REQUEST_ID_MAX = 2 ** 32 - 1;
 
+function older(): Fault {
+  return fault(
+    'peer',
+    ErrorCode.VERSION_UNSUPPORTED,
+    'the host is of an older version, which cannot do this',
+  );
+}
+
 function refused(code: ErrorCode): Fault {
   return fault('peer', code, 'the host refused');
 }
@@ -183,6 +292,7 @@ interface Parts {
   readonly outbox: ClientOutbox;
   readonly questions: Questions;
   readonly feed: Feed;
+  readonly events: ClientEvents;
   readonly notice: (notice: OutboxNotice) => void;
   readonly over: () => void;
 }
@@ -205,6 +315,7 @@ class ClientStream implements StreamHandler, ClientLink {
   begin(): void {
     this.#parts.feed.attach(this);
     this.#parts.questions.attach(this);
+    this.#parts.events.attach(this);
   }
 
   /** Send a request under an id of its own. @impl CH-006~1 */
@@ -237,6 +348,7 @@ class ClientStream implements StreamHandler, ClientLink {
     this.posting.end();
     this.#parts.feed.detach();
     this.#parts.questions.detach();
+    this.#parts.events.detach();
     this.#parts.over();
   }
 
@@ -258,6 +370,12 @@ class ClientStream implements StreamHandler, ClientLink {
         return true;
       case 'caughtUp':
         feed.caughtUp(body.cursor);
+        return true;
+      case 'mark':
+      case 'typing':
+      case 'presence':
+      case 'roomGap':
+        this.#parts.events.take(body);
         return true;
       case 'unknown':
         return true;

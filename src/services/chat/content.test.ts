@@ -15,7 +15,7 @@ const CONTENT = {
 };
 const BYTES = '0a10000102030405060708090a0b0c0d0e0f12056c6f6262791a0268692080bcd9f29e34';
 
-// CH-003~1, CH-008~1
+// CH-003~2, CH-008~1
 describe('a content', () => {
   test('is the example of the spec, and so are its hash and its post', () => {
     const content = encodeContent(CONTENT);
@@ -75,6 +75,6 @@ describe('a content', () => {
   });
 
   test('may have fields of a later version', () => {
-    expect(parseContent(parseHex(`${BYTES}5801`))).toEqual(CONTENT);
+    expect(parseContent(parseHex(`${BYTES}f80701`))).toEqual(CONTENT);
   });
 });

@@ -7,10 +7,12 @@ import {
 } from '../../gen/constants.ts';
 import { isFault } from '../../wire/fault.ts';
 import type { ServiceStream, StreamHandler } from '../ports.ts';
-import { hex } from './bytes.ts';
-import type { ChatHost } from './host.ts';
+import { hex, parseHex } from './bytes.ts';
+import { isCode } from './content.ts';
+import type { ChatHost, Targets } from './host.ts';
 import type { Sender } from './message-log.ts';
 import type { DeviceOutbox } from './outbox-table.ts';
+import type { Guest } from './people.ts';
 import { judgePost, judgeRepeat, judgeReplace, type OutboxHead } from './posting.ts';
 import { encodePage, encodeReply, type PostOutcome } from './reply.ts';
 import { parseRequest, type RequestBody } from './request.ts';
@@ -18,9 +20,13 @@ import { type PushPort, Subscriber } from './subscriber.ts';
 
 type Body<K extends RequestBody['kind']> = Extract<RequestBody, { readonly kind: K }>;
 
+/** Between two words that somebody is writing, of one stream. */
+const TYPING_MS_MIN = 1_000;
+
 /** The handler of one stream. Requests are taken one behind the other; only posts share a turn. */
-export class HostStream implements StreamHandler {
+export class HostStream implements StreamHandler, Guest {
   readonly device: string;
+  readonly person: string;
   readonly #host: ChatHost;
   readonly #stream: ServiceStream;
   readonly #sender: Sender;
@@ -35,13 +41,22 @@ export class HostStream implements StreamHandler {
   #closed = false;
   #outbox: DeviceOutbox | undefined;
   #subscriber: Subscriber | undefined;
+  /** What waits for room, by what it is about: a later word takes the place of an earlier one. */
+  readonly #events = new Map<string, Uint8Array>();
+  #typedAtMs = 0;
 
   constructor(host: ChatHost, stream: ServiceStream, sender: Sender, over: () => void) {
     this.device = hex(sender.deviceId);
+    this.person = hex(sender.personId ?? sender.deviceId);
     this.#host = host;
     this.#stream = stream;
     this.#sender = sender;
     this.#over = over;
+  }
+
+  /** The name that this person goes by now. */
+  get name(): string {
+    return this.#host.people.nameOf(this.person, this.#sender.name);
   }
 
   message(message: Uint8Array, wallMs: number): void {
@@ -57,6 +72,23 @@ export class HostStream implements StreamHandler {
     this.#full = false;
     this.#pump();
     this.#subscriber?.writable();
+    for (const [key, message] of this.#events) {
+      if (this.#full) return;
+      this.#events.delete(key);
+      this.#send(message);
+    }
+  }
+
+  tell(key: string, message: Uint8Array): void {
+    if (!this.#full) this.#send(message);
+    else if (!this.#closed) {
+      this.#events.delete(key);
+      this.#events.set(key, message);
+    }
+  }
+
+  whisper(message: Uint8Array): void {
+    if (!this.#full) this.#send(message);
   }
 
   closed(_code: ErrorCode): void {
@@ -64,6 +96,8 @@ export class HostStream implements StreamHandler {
     this.#closed = true;
     this.#queue = [];
     this.#subscriber?.stop();
+    this.#events.clear();
+    this.#host.people.leave(this);
     if (this.#outbox !== undefined) this.#host.outboxes.release(this.#outbox, this);
     this.#over();
   }
@@ -122,11 +156,78 @@ export class HostStream implements StreamHandler {
       case 'history':
         this.#wait(this.#history(requestId, body));
         break;
-      case 'rooms': {
-        const rooms = this.#host.rooms.map(name => ({ name }));
-        this.#send(encodeReply(requestId, { case: 'rooms', value: { rooms } }));
-      }
+      case 'backwards':
+        this.#wait(this.#backwards(requestId, body));
+        break;
+      case 'rooms':
+        // Nothing is shown that is not durable yet.
+        this.#wait(this.#host.durable().then(() => this.#rooms(requestId)));
+        break;
+      case 'hello':
+        this.#hello(requestId, body.events);
+        break;
+      case 'mark':
+        this.#host.mark(this.person, body);
+        break;
+      case 'typing':
+        if (wallMs < this.#typedAtMs + TYPING_MS_MIN && wallMs >= this.#typedAtMs) break;
+        this.#typedAtMs = wallMs;
+        this.#host.typing(this.person, this.name, body.room);
+        break;
+      case 'people':
+        this.#wait(this.#host.durable().then(() => this.#people(requestId, body.room)));
+        break;
+      case 'deviceInvite':
+        this.#wait(this.#deviceInvite(requestId, body.name));
     }
+  }
+
+  #rooms(requestId: number): void {
+    const rooms = this.#host.rooms.views(this.person).map(({ keepMs, lastCursor, readCursor, ...room }) => ({
+      ...room,
+      keepMs: BigInt(keepMs),
+      lastCursor: BigInt(lastCursor),
+      readCursor: BigInt(readCursor),
+    }));
+    this.#send(encodeReply(requestId, { case: 'rooms', value: { rooms } }));
+  }
+
+  #people(requestId: number, room: string): void {
+    const people = this.#host.peopleOf(this.person, room)?.map(({ delivered, read, ...person }) => ({
+      ...person,
+      delivered: BigInt(delivered),
+      read: BigInt(read),
+    }));
+    if (people === undefined) this.#refuse(requestId, ErrorCode.ROOM_UNKNOWN);
+    else this.#send(encodeReply(requestId, { case: 'people', value: { people } }));
+  }
+
+  /** @impl CH-039~1 */
+  #hello(requestId: number, events: boolean): void {
+    const personId = parseHex(this.person);
+    const value = { personId, backwards: true, deviceInvites: this.#host.invites };
+    this.#send(encodeReply(requestId, { case: 'welcome', value }));
+    if (!events) return;
+    const operations = this.#host.people.arrive(this);
+    if (operations.length > 0) this.#host.commit(operations, () => {});
+  }
+
+  async #deviceInvite(requestId: number, name: string): Promise<void> {
+    const made = await this.#host.inviteDevice(this.person, name);
+    if (isCode(made)) {
+      this.#refuse(requestId, made);
+      return;
+    }
+    const value = { invite: made.text, expiresAtMs: BigInt(made.expiresAtMs) };
+    this.#send(encodeReply(requestId, { case: 'deviceInvite', value }));
+  }
+
+  async #backwards(requestId: number, { beforeCursor, ...wanted }: Body<'backwards'>): Promise<void> {
+    const visible = this.#host.rooms.visible(this.person);
+    const { messages, more, fromCursor } = await this.#host.log.backwards(beforeCursor, wanted, visible);
+    const stored = messages.map(({ value }) => value);
+    const throughCursor = Math.max(beforeCursor - 1, 0);
+    this.#send(encodePage(requestId, stored, { more, throughCursor, gap: undefined, fromCursor }));
   }
 
   /** Take no other request until this one is answered. @impl CH-005~1 */
@@ -178,7 +279,8 @@ export class HostStream implements StreamHandler {
     this.#host.commit(operations, () => this.#sendState(requestId, replaced));
   }
 
-  #post(requestId: number, { outboxId, number, content }: Body<'post'>, wallMs: number): void {
+  #post(requestId: number, body: Body<'post'>, wallMs: number, targets?: Targets): void {
+    const { outboxId, number, content } = body;
     const [outbox, head] = this.#mine();
     if (outbox === undefined) {
       this.#refuse(requestId, ErrorCode.OUTBOX_UNKNOWN);
@@ -192,15 +294,21 @@ export class HostStream implements StreamHandler {
       case 'repeat':
         this.#wait(this.#repeat(requestId, outbox, number, verdict.serial, this.#host.hash(content)));
         break;
-      case 'next':
+      case 'next': {
+        const reading = targets === undefined ? this.#host.targets(content) : undefined;
+        if (reading !== undefined) {
+          this.#wait(reading.then(found => this.#post(requestId, body, wallMs, found)));
+          return;
+        }
         this.#postsInFlight += 1;
         this.#postBytesInFlight += content.length;
-        this.#host.post({ outbox, head, sender: this.#sender }, content, wallMs, outcome => {
+        this.#host.post({ outbox, head, sender: this.#sender }, content, wallMs, targets, outcome => {
           this.#postsInFlight -= 1;
           this.#postBytesInFlight -= content.length;
           this.#sendResult(requestId, number, outcome);
           this.#pump();
         });
+      }
     }
   }
 
@@ -223,12 +331,18 @@ export class HostStream implements StreamHandler {
       send: message => this.#send(message),
       failed: this.#host.fail,
     };
-    this.#subscriber = new Subscriber(this.#host.log, port, fromNow ? undefined : afterCursor);
+    const visible = (): ReturnType<ChatHost['rooms']['visible']> => this.#host.rooms.visible(this.person);
+    this.#subscriber = new Subscriber(this.#host.log, port, fromNow ? undefined : afterCursor, visible);
   }
 
   async #history(requestId: number, { afterCursor, limit, room }: Body<'history'>): Promise<void> {
-    const { messages, more, throughCursor } = await this.#host.log.page(afterCursor, limit, room);
-    const gap = this.#host.log.gapBehind(afterCursor);
+    const { messages, more, throughCursor } = await this.#host.log.page(
+      afterCursor,
+      limit,
+      room,
+      this.#host.rooms.visible(this.person),
+    );
+    const gap = this.#host.gapBehind(afterCursor, room);
     const stored = messages.map(({ value }) => value);
     this.#send(encodePage(requestId, stored, { more, throughCursor, gap }));
   }

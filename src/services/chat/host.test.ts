@@ -120,7 +120,7 @@ beforeEach(() => {
 });
 
 describe('posting', () => {
-  // CH-015~1, CH-017~1, CH-018~1
+  // CH-015~2, CH-017~1, CH-018~1
   test('is answered and pushed only when the commit is durable', async () => {
     const host = await openHost();
     const [alice, bob] = [new Peer(host), new Peer(host, BOB)];
@@ -167,7 +167,7 @@ describe('posting', () => {
     }
   });
 
-  // CH-009~1, CH-012~1, CH-003~1
+  // CH-009~1, CH-012~1, CH-003~2
   test('what can never be stored uses its number up; what is out of turn does not', async () => {
     const host = await openHost();
     const alice = new Peer(host);

@@ -1,24 +1,24 @@
 /** The chat service of a host: one history, one outbox for each device (spec/11-chat.md). */
-import { fromBinary } from '@bufbuild/protobuf';
 import { labelledHash } from '../../crypto/labels.ts';
 import type { Suite } from '../../crypto/suite.ts';
-import { StoredRoomSchema } from '../../gen/clawchat/v1/chat_storage_pb.ts';
+import { type ChatMessage, Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { ROOMS_MAX } from '../../gen/constants.ts';
+import { HISTORY_SCAN_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase, ServiceStream, StreamHandler } from '../ports.ts';
-import { hex, KEY_END } from './bytes.ts';
-import { isCode, parseContent } from './content.ts';
+import { hex, parseHex } from './bytes.ts';
+import { type Content, isCode, parseContent } from './content.ts';
 import { HostStream } from './host-stream.ts';
-import { MessageLog, type Sender } from './message-log.ts';
+import { type Appended, MessageLog, messageKey, roomOf, type Sender } from './message-log.ts';
 import { type DeviceOutbox, OutboxTable } from './outbox-table.ts';
+import { People } from './people.ts';
 import type { OutboxHead } from './posting.ts';
-import type { PostOutcome } from './reply.ts';
+import { encodeMessage, encodeReply, type Gap, type PersonView, type PostOutcome } from './reply.ts';
+import { type HostRoom, RoomTable } from './rooms.ts';
 
 /** The name that a StreamOpen gives for this service. */
 export const CHAT_SERVICE = 'chat.v1';
-/** The room that is always there. */
-export const LOBBY = 'lobby';
-const ROOMS = 'chat/room/';
+/** How often old messages are looked for. */
+const PRUNE_MS = 60_000;
 
 /** What the operator should hear of. */
 export interface ChatAlarm {
@@ -39,36 +39,61 @@ export interface ChatHostOptions {
   readonly alarm: (alarm: ChatAlarm) => void;
   /** Called once when the database fails. Every stream is aborted; the host has to end. */
   readonly failed: (reason: unknown) => void;
+  /** Make an invite for another device of a person; absent when this host makes none. */
+  readonly inviteDevice?: (name: string) => Promise<MadeInvite>;
+}
+
+/** An invite for a device: its text, its id in hexadecimal, and when it ends, Unix milliseconds. */
+export interface MadeInvite {
+  readonly id: string;
+  readonly text: string;
+  readonly expiresAtMs: number;
+}
+
+/** Messages that a post is about, as they were read. */
+export interface Targets {
+  /** The one that it edits or deletes. */
+  readonly message: ChatMessage | undefined;
+  /** The last edit of that one, which holds the same text. */
+  readonly edit: ChatMessage | undefined;
 }
 
 /** The chat service of a host. Make it with `ChatHost.open`, one for a database. */
 export class ChatHost {
   readonly log: MessageLog;
   readonly outboxes: OutboxTable;
-  readonly rooms: readonly string[];
+  readonly rooms: RoomTable;
+  readonly people: People;
   readonly #options: ChatHostOptions;
   readonly #streams = new Set<HostStream>();
   #failed = false;
+  #pruneAtMs = 0;
 
-  private constructor(options: ChatHostOptions, log: MessageLog, rooms: readonly string[]) {
+  private constructor(options: ChatHostOptions, log: MessageLog, rooms: RoomTable, people: People) {
     this.#options = options;
     this.log = log;
     this.outboxes = new OutboxTable(options.database);
     this.rooms = rooms;
+    this.people = people;
   }
 
   /** Read what there is. */
   static async open(options: ChatHostOptions): Promise<ChatHost> {
     const { database } = options;
-    const stored = await database.range({ gte: ROOMS, lt: ROOMS + KEY_END, limit: ROOMS_MAX - 1 });
-    const named = stored.map(({ value }) => fromBinary(StoredRoomSchema, value).name);
-    const rooms = [...new Set([LOBBY, ...named])].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-    return new ChatHost(options, await MessageLog.open(database), rooms);
+    const log = await MessageLog.open(database);
+    const rooms = await RoomTable.open(database);
+    // The record of the room that spoke last may not say so: it is among the newest messages.
+    const newest = await log.backwards(Number.MAX_SAFE_INTEGER, { limit: 1, room: '', search: '' });
+    for (const { cursor, value } of newest.messages) rooms.found(roomOf(value) ?? '', cursor);
+    return new ChatHost(options, log, rooms, await People.open(database));
   }
 
   /** Serve a stream that a device opened for `CHAT_SERVICE`; the name is copied into its messages. */
   serve(stream: ServiceStream, sender: Sender): StreamHandler {
-    const handler = new HostStream(this, stream, sender, () => this.#streams.delete(handler));
+    const device = hex(sender.deviceId);
+    const person = this.people.personOf(device);
+    const known = person === device ? sender : { ...sender, personId: parseHex(person) };
+    const handler = new HostStream(this, stream, known, () => this.#streams.delete(handler));
     this.#streams.add(handler);
     return handler;
   }
@@ -79,7 +104,10 @@ export class ChatHost {
     for (const stream of [...this.#streams]) {
       if (stream.device === device) stream.abort(ErrorCode.DEVICE_REVOKED);
     }
-    return await this.outboxes.forget(device);
+    const person = this.people.personOf(device);
+    const { operations, last } = this.people.forget(device);
+    const parts = last ? this.rooms.forget(person) : [];
+    return [...operations, ...parts, ...(await this.outboxes.forget(device))];
   }
 
   /** Hash the exact bytes of a ChatContent. */
@@ -87,32 +115,251 @@ export class ChatHost {
     return labelledHash(this.#options.suite, 'content', content);
   }
 
+  /** Read what a post is about, before it is its turn; undefined when it is about itself alone. */
+  targets(content: Uint8Array): Promise<Targets> | undefined {
+    const parsed = parseContent(content);
+    if (isCode(parsed)) return undefined;
+    const cursor = targetOf(parsed);
+    return cursor === undefined ? undefined : this.#read(cursor);
+  }
+
+  async #read(cursor: number): Promise<Targets> {
+    const message = await this.log.find(cursor);
+    const edit = message !== undefined && message.editedBy > 0n ? Number(message.editedBy) : undefined;
+    return { message, edit: edit === undefined ? undefined : await this.log.find(edit) };
+  }
+
   /**
-   * Store or finally refuse the post that follows, in one commit with the outbox's number, and then answer.
-   * @impl CH-015~1 @impl CH-017~1 @impl CH-018~1
+   * Store or finally refuse the post that follows, in one commit with the outbox's number and with everything that it
+   * does, and then answer.
+   * @impl CH-015~2 @impl CH-017~1 @impl CH-018~1
    */
   post(
     from: { readonly outbox: DeviceOutbox; readonly head: OutboxHead; readonly sender: Sender },
     content: Uint8Array,
     wallMs: number,
+    targets: Targets | undefined,
     answer: (outcome: PostOutcome) => void,
   ): void {
-    const code = this.#judgeContent(content);
-    const appended = code === ErrorCode.UNSPECIFIED && this.log.append(from.sender, content, wallMs);
-    const outcome = { code, cursor: appended ? appended.cursor : 0 };
+    const done = this.#perform(from.sender, content, wallMs, targets);
+    const outcome = isCode(done)
+      ? { code: done, cursor: 0 }
+      : { code: ErrorCode.UNSPECIFIED, cursor: done.cursor };
     const advance = this.outboxes.advance(from.outbox, from.head, this.hash(content), outcome);
-    const operations = appended ? [appended.operation, ...advance] : advance;
+    const operations = isCode(done) ? advance : [...done.operations, ...advance];
     this.commit(operations, () => {
-      if (appended) appended.committed();
+      if (!isCode(done)) done.committed();
       answer(outcome);
+    });
+    this.prune(wallMs);
+  }
+
+  /** Judge a post and do what it says; a code is why the host will never store it. */
+  #perform(
+    sender: Sender,
+    bytes: Uint8Array,
+    wallMs: number,
+    targets: Targets | undefined,
+  ): Performed | ErrorCode {
+    const content = parseContent(bytes);
+    if (isCode(content)) return content;
+    const person = hex(sender.personId ?? sender.deviceId);
+    const code = this.rooms.judge(person, content);
+    if (code !== ErrorCode.UNSPECIFIED) return code;
+    const cursor = this.log.next(wallMs);
+    const changed = this.#change(person, content, bytes, cursor, targets);
+    if (isCode(changed)) return changed;
+    const name = this.people.nameOf(person, sender.name);
+    const appended = this.log.append({ ...sender, name }, content.room, bytes, wallMs);
+    const { act } = content;
+    const renamed = act?.kind === 'rename' ? [this.people.rename(person, act.name)] : [];
+    const rooms = [...this.rooms.perform(person, content, cursor), ...renamed];
+    return {
+      cursor,
+      operations: [appended.operation, ...changed.map(({ operation }) => operation), ...rooms],
+      committed: () => {
+        appended.committed();
+        for (const { committed } of changed) committed();
+      },
+    };
+  }
+
+  /**
+   * Put an edit, or nothing, in the place of a message and of its last edit: what was taken back is nowhere any more.
+   * @impl CH-042~1
+   */
+  #change(
+    person: string,
+    content: Content,
+    bytes: Uint8Array,
+    by: number,
+    targets: Targets | undefined,
+  ): readonly Omit<Appended, 'cursor'>[] | ErrorCode {
+    const cursor = targetOf(content);
+    if (cursor === undefined) return [];
+    const room = this.rooms.get(content.room);
+    if (targets?.message === undefined || room === undefined) return ErrorCode.MESSAGE_UNKNOWN;
+    const message = this.log.current(targets.message);
+    const own = hex(message.personId.length > 0 ? message.personId : message.deviceId) === person;
+    const old = parseContent(message.content);
+    const isMessage = !isCode(old) && old.act === undefined && old.room === content.room;
+    const isOriginal = isMessage && (old.edits === undefined || message.editedBy > 0n);
+    if (!isOriginal || cursor <= room.pruned) return ErrorCode.MESSAGE_UNKNOWN;
+    const isDelete = content.act !== undefined;
+    if (!own && !(isDelete && this.rooms.role(room, person) === Role.OWNER)) return ErrorCode.MESSAGE_UNKNOWN;
+    const messageId = message.messageId.length > 0 ? message.messageId : old.messageId;
+    const gone = { content: new Uint8Array(0), deletedBy: by, room: content.room };
+    const after = isDelete ? gone : { content: bytes, editedBy: by };
+    const rewritten = [this.#rewrite(message, { ...after, messageId })];
+    const last = Number(message.editedBy);
+    if (last === 0) return rewritten;
+    // Decided a moment ago, the last edit may not have been there when the targets were read.
+    const edit =
+      targets.edit !== undefined && Number(targets.edit.cursor) === last ? targets.edit : undefined;
+    const fresh = edit ?? { ...message, cursor: BigInt(last) };
+    return [...rewritten, this.#rewrite(fresh, { ...gone, messageId: old.messageId })];
+  }
+
+  #rewrite(
+    message: ChatMessage,
+    change: Partial<Parameters<typeof encodeMessage>[0]>,
+  ): Omit<Appended, 'cursor'> {
+    const cursor = Number(message.cursor);
+    const { deviceId, name, content, personId, room } = message;
+    const storedAtMs = Number(message.storedAtMs);
+    const value = encodeMessage({ cursor, deviceId, name, storedAtMs, content, personId, room, ...change });
+    return this.log.rewrite(cursor, value);
+  }
+
+  /** Take word of how far somebody came, and tell those who may know. @impl CH-045~1 */
+  mark(
+    person: string,
+    mark: {
+      readonly room: string;
+      readonly delivered: number;
+      readonly read: number;
+      readonly hidden: boolean;
+    },
+  ): void {
+    const room = this.rooms.get(mark.room);
+    if (room === undefined || this.rooms.visible(person)?.(mark.room) === false) return;
+    const through = this.log.through;
+    const [delivered, read] = [Math.min(mark.delivered, through), Math.min(mark.read, through)];
+    const advanced = this.rooms.advance(room, person, { delivered, read, hidden: mark.hidden });
+    if (advanced === undefined) return;
+    this.commit([advanced.operation], () => {});
+    const { part, shown } = advanced;
+    const state = (of: { delivered: number; read: number }): Uint8Array =>
+      encodeReply(0, {
+        case: 'mark',
+        value: {
+          personId: parseHex(person),
+          room: mark.room,
+          delivered: BigInt(of.delivered),
+          read: BigInt(of.read),
+        },
+      });
+    const key = `mark/${person}/${mark.room}`;
+    this.people.tell(key, state(part), guest => guest.person === person);
+    if (!shown) return;
+    const told = state({ delivered: part.shownDelivered, read: part.shownRead });
+    this.people.tell(key, told, guest => guest.person !== person && this.#sees(guest.person, mark.room));
+  }
+
+  /** Pass on that somebody is writing, to whoever has room to hear it. @impl CH-046~1 */
+  typing(person: string, name: string, room: string): void {
+    if (this.rooms.get(room) === undefined || !this.#sees(person, room)) return;
+    const value = { personId: parseHex(person), name, room };
+    const message = encodeReply(0, { case: 'typing', value });
+    this.people.whisper(message, guest => guest.person !== person && this.#sees(guest.person, room));
+  }
+
+  /** The people of a room, for one who sees it; undefined for one who does not. */
+  peopleOf(asker: string, name: string): readonly PersonView[] | undefined {
+    const room = this.rooms.get(name);
+    if (room === undefined || !this.#sees(asker, name)) return undefined;
+    const people = [...this.people.names].flatMap(([person, shown]): PersonView[] => {
+      const role = this.rooms.role(room, person);
+      if (role === Role.UNSPECIFIED) return [];
+      const { delivered, read, shownDelivered, shownRead } = this.rooms.part(room, person);
+      const far = person === asker ? { delivered, read } : { delivered: shownDelivered, read: shownRead };
+      const online = this.people.isOnline(person);
+      return [{ personId: parseHex(person), name: shown, role, online, ...far }];
+    });
+    return people.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  }
+
+  /** Make an invite for a further device of a person. */
+  async inviteDevice(person: string, name: string): Promise<MadeInvite | ErrorCode> {
+    const make = this.#options.inviteDevice;
+    if (make === undefined) return ErrorCode.NOT_PERMITTED;
+    if (!this.people.mayInvite(person)) return ErrorCode.RATE_LIMITED;
+    const made = await make(name);
+    await this.#options.database.commit([this.people.invited(made.id, person)]);
+    return made;
+  }
+
+  /** Whether this host makes invites for further devices. */
+  get invites(): boolean {
+    return this.#options.inviteDevice !== undefined;
+  }
+
+  /** Delete what is older than its room keeps, some at a time; call it now and then. @impl CH-047~1 */
+  prune(wallMs: number): void {
+    if (wallMs < this.#pruneAtMs) return;
+    this.#pruneAtMs = wallMs + PRUNE_MS;
+    for (const room of this.rooms.pruning) {
+      const through = Math.floor(wallMs - room.keepMs);
+      if (through > room.pruned) this.#pruneRoom(room, through).catch(this.fail);
+    }
+  }
+
+  async #pruneRoom(room: HostRoom, through: number): Promise<void> {
+    const before = room.pruned;
+    let [at, gone] = [before, 0];
+    const operations: DatabaseOperation[] = [];
+    for (let looked = 0; looked < HISTORY_SCAN_MAX; ) {
+      const chunk = await this.log.chunk(at, through);
+      looked += chunk.length;
+      for (const { cursor, value } of chunk) {
+        at = cursor;
+        if (roomOf(value) !== room.name) continue;
+        operations.push({ kind: 'delete', key: messageKey(cursor) });
+        gone = cursor;
+      }
+      if (chunk.length === 0) {
+        at = through;
+        break;
+      }
+    }
+    if (room.pruned !== before || at <= before) return;
+    operations.push(this.rooms.prune(room, at));
+    this.commit(operations, () => {
+      if (gone > 0) this.#tellGap(room, before);
     });
   }
 
-  /** Say why the host will never store this content; unspecified when it will. @impl CH-009~1 */
-  #judgeContent(bytes: Uint8Array): ErrorCode {
-    const content = parseContent(bytes);
-    if (isCode(content)) return content;
-    return this.rooms.includes(content.room) ? ErrorCode.UNSPECIFIED : ErrorCode.ROOM_UNKNOWN;
+  /** Say what is missing behind a cursor, of a room or of all. @impl CH-033~1 @impl CH-047~1 */
+  gapBehind(afterCursor: number, room: string): Gap | undefined {
+    const all = this.log.gapBehind(afterCursor);
+    const pruned = this.rooms.get(room)?.pruned ?? 0;
+    if (pruned <= afterCursor || pruned + 1 <= (all?.firstCursor ?? 0)) return all;
+    return { afterCursor, firstCursor: pruned + 1 };
+  }
+
+  #tellGap({ name, pruned }: HostRoom, before: number): void {
+    const value = { afterCursor: BigInt(before), firstCursor: BigInt(pruned + 1), room: name };
+    const message = encodeReply(0, { case: 'roomGap', value });
+    this.people.tell(`gap/${name}`, message, ({ person }) => this.#sees(person, name));
+  }
+
+  #sees(person: string, room: string): boolean {
+    return this.rooms.visible(person)?.(room) !== false;
+  }
+
+  /** Resolve when everything that was decided is durable. */
+  durable(): Promise<void> {
+    return this.#options.database.commit([]);
   }
 
   /** Write, and go on once it is durable. */
@@ -132,4 +379,16 @@ export class ChatHost {
     for (const stream of [...this.#streams]) stream.abort(ErrorCode.INTERNAL);
     this.#options.failed(reason);
   };
+}
+
+/** What a post that is stored does. */
+interface Performed {
+  readonly cursor: number;
+  readonly operations: readonly DatabaseOperation[];
+  readonly committed: () => void;
+}
+
+/** The message that a post edits or deletes. */
+function targetOf({ edits, act }: Content): number | undefined {
+  return act?.kind === 'delete' ? act.cursor : edits;
 }

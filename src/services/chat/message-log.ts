@@ -1,6 +1,6 @@
 /** The host's history: cursors, pages, and who is told of what was committed (spec/11-chat.md, 11.5). */
 import { fromBinary } from '@bufbuild/protobuf';
-import { ChatMessageSchema } from '../../gen/clawchat/v1/chat_pb.ts';
+import { type ChatMessage, ChatMessageSchema } from '../../gen/clawchat/v1/chat_pb.ts';
 import { StoredPruningSchema } from '../../gen/clawchat/v1/chat_storage_pb.ts';
 import { HISTORY_PAGE_BYTES_MAX, HISTORY_PAGE_MESSAGES_MAX, HISTORY_SCAN_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
@@ -19,6 +19,8 @@ const PAGE_ENTRY_BYTES = 4;
 export interface Sender {
   readonly deviceId: Uint8Array;
   readonly name: string;
+  /** 16 bytes; absent when it is the device's id. */
+  readonly personId?: Uint8Array;
 }
 
 /** A ChatMessage as it is stored. */
@@ -34,8 +36,18 @@ export interface StoredPage {
   readonly throughCursor: number;
 }
 
+/** A page that was read backwards: `fromCursor` is how far back it looked. */
+export interface StoredBackwards {
+  readonly messages: readonly StoredMessage[];
+  readonly more: boolean;
+  readonly fromCursor: number;
+}
+
+/** Whether somebody may see a room. */
+export type RoomFilter = (room: string) => boolean;
+
 /** Told of each message once it is durable, in the order of cursors, with bytes to send as they are. */
-export type Follower = (cursor: number, push: Uint8Array) => void;
+export type Follower = (cursor: number, push: Uint8Array, room: string) => void;
 
 /** A message that has its place and waits for its commit. */
 export interface Appended {
@@ -52,7 +64,9 @@ export class MessageLog {
   readonly #pruned: number;
   #last: number;
   #through: number;
-  #waiting: { readonly cursor: number; readonly push: Uint8Array }[] = [];
+  #waiting: { readonly cursor: number; readonly push: Uint8Array; readonly room: string }[] = [];
+  /** Stored messages whose rewriting is not durable yet, by cursor. */
+  readonly #rewritten = new Map<number, Uint8Array>();
 
   private constructor(database: ServiceDatabase, pruned: number, last: number) {
     this.#database = database;
@@ -82,11 +96,11 @@ export class MessageLog {
    * A cursor is at least the time: a host that was restored from a backup never uses one again.
    * @impl CH-030~1
    */
-  append(sender: Sender, content: Uint8Array, wallMs: number): Appended {
+  append(sender: Sender, room: string, content: Uint8Array, wallMs: number): Appended {
     const cursor = Math.max(this.#last + 1, Math.floor(wallMs));
     this.#last = cursor;
     const value = encodeMessage({ cursor, ...sender, storedAtMs: Math.floor(wallMs), content });
-    this.#waiting.push({ cursor, push: encodePush(value) });
+    this.#waiting.push({ cursor, push: encodePush(value), room });
     return {
       cursor,
       operation: { kind: 'put', key: MESSAGES + numberKey(cursor), value },
@@ -100,8 +114,37 @@ export class MessageLog {
     while ((this.#waiting[count]?.cursor ?? Number.POSITIVE_INFINITY) <= cursor) count += 1;
     for (const message of this.#waiting.splice(0, count)) {
       this.#through = message.cursor;
-      for (const follower of [...this.followers]) follower(message.cursor, message.push);
+      for (const follower of [...this.followers]) follower(message.cursor, message.push, message.room);
     }
+  }
+
+  /** The cursor that the next message gets at this time. */
+  next(wallMs: number): number {
+    return Math.max(this.#last + 1, Math.floor(wallMs));
+  }
+
+  /** Read one stored message. */
+  async find(cursor: number): Promise<ChatMessage | undefined> {
+    const value = await this.#database.get(MESSAGES + numberKey(cursor));
+    const newest = this.#rewritten.get(cursor) ?? value;
+    return newest === undefined ? undefined : fromBinary(ChatMessageSchema, newest);
+  }
+
+  /** The message as a decision that is not durable yet left it; else as it was read. */
+  current(read: ChatMessage): ChatMessage {
+    const newest = this.#rewritten.get(Number(read.cursor));
+    return newest === undefined ? read : fromBinary(ChatMessageSchema, newest);
+  }
+
+  /** Give the write that puts other bytes in the place of a stored message, and what to call once it is durable. */
+  rewrite(cursor: number, value: Uint8Array): Omit<Appended, 'cursor'> {
+    this.#rewritten.set(cursor, value);
+    return {
+      operation: { kind: 'put', key: MESSAGES + numberKey(cursor), value },
+      committed: () => {
+        if (this.#rewritten.get(cursor) === value) this.#rewritten.delete(cursor);
+      },
+    };
   }
 
   /** Say what is missing for a reader that has everything up to `afterCursor`. @impl CH-033~1 */
@@ -114,6 +157,7 @@ export class MessageLog {
     afterCursor: number,
     limit: number = HISTORY_PAGE_MESSAGES_MAX,
     room: string = '',
+    visible?: RoomFilter,
   ): Promise<StoredPage> {
     const end = this.#through;
     const messages: StoredMessage[] = [];
@@ -124,7 +168,7 @@ export class MessageLog {
       looked += chunk.length;
       for (const { key, value } of chunk) {
         const cursor = cursorOf(key);
-        if (room === '' || roomOf(value) === room) {
+        if (isWanted(value, room, visible)) {
           bytes += value.length + PAGE_ENTRY_BYTES;
           const full = messages.length >= limit || (messages.length > 0 && bytes > HISTORY_PAGE_BYTES_MAX);
           if (full) return { messages, more: true, throughCursor: through };
@@ -137,6 +181,45 @@ export class MessageLog {
     return { messages, more: through < end, throughCursor: through };
   }
 
+  /**
+   * Read at most `limit` messages below a cursor, the newest of them, of one room unless it is empty, that hold `search`.
+   * The page is oldest first; it looks at so many messages and no more. @impl CH-043~1
+   */
+  async backwards(
+    beforeCursor: number,
+    { limit, room, search }: { readonly limit: number; readonly room: string; readonly search: string },
+    visible?: RoomFilter,
+  ): Promise<StoredBackwards> {
+    const messages: StoredMessage[] = [];
+    const lowest = this.#pruned + 1;
+    const wanted = search.toLowerCase();
+    let from = Math.min(beforeCursor, this.#through + 1);
+    let bytes = 0;
+    for (let looked = 0; from > lowest && looked < HISTORY_SCAN_MAX; ) {
+      const range = { gte: MESSAGES + numberKey(lowest), lt: MESSAGES + numberKey(from) };
+      const chunk = await this.#database.range({ ...range, reverse: true, limit: CHUNK });
+      looked += chunk.length;
+      for (const { key, value } of chunk) {
+        if (isWanted(value, room, visible) && (wanted === '' || textOf(value).includes(wanted))) {
+          bytes += value.length + PAGE_ENTRY_BYTES;
+          const full = messages.length >= limit || (messages.length > 0 && bytes > HISTORY_PAGE_BYTES_MAX);
+          if (full) return { messages: messages.reverse(), more: true, fromCursor: from };
+          messages.push({ cursor: cursorOf(key), value });
+        }
+        from = cursorOf(key);
+      }
+      if (chunk.length < CHUNK) from = lowest;
+    }
+    return { messages: messages.reverse(), more: from > lowest, fromCursor: from };
+  }
+
+  /** Read the stored messages above a cursor and up to another, some of them: for pruning. */
+  chunk(afterCursor: number, throughCursor: number): Promise<readonly StoredMessage[]> {
+    return this.#read(afterCursor, Math.min(throughCursor, this.#through)).then(entries =>
+      entries.map(({ key, value }) => ({ cursor: cursorOf(key), value })),
+    );
+  }
+
   #read(afterCursor: number, end: number): ReturnType<ServiceDatabase['range']> {
     const gte = MESSAGES + numberKey(afterCursor + 1);
     return this.#database.range({ gte, lt: MESSAGES + numberKey(end + 1), limit: CHUNK });
@@ -147,7 +230,27 @@ function cursorOf(key: string): number {
   return Number.parseInt(key.slice(MESSAGES.length), 16);
 }
 
-function roomOf(stored: Uint8Array): string | undefined {
-  const content = parseContent(fromBinary(ChatMessageSchema, stored).content);
+function isWanted(value: Uint8Array, room: string, visible: RoomFilter | undefined): boolean {
+  if (room === '' && visible === undefined) return true;
+  const of = roomOf(value);
+  if (of === undefined) return room === '';
+  return (room === '' || of === room) && (visible === undefined || visible(of));
+}
+
+/** The room of a stored message; undefined when nobody can read what it holds. */
+export function roomOf(stored: Uint8Array): string | undefined {
+  const message = fromBinary(ChatMessageSchema, stored);
+  if (message.room !== '') return message.room;
+  const content = parseContent(message.content);
   return isCode(content) ? undefined : content.room;
+}
+
+function textOf(stored: Uint8Array): string {
+  const content = parseContent(fromBinary(ChatMessageSchema, stored).content);
+  return isCode(content) ? '' : content.text.toLowerCase();
+}
+
+/** The key of a stored message. */
+export function messageKey(cursor: number): string {
+  return MESSAGES + numberKey(cursor);
 }

@@ -83,7 +83,7 @@ export class OutboxTable {
 
   /**
    * Advance the outbox by the post that follows, and give the writes that go into the post's own commit.
-   * @impl CH-014~1 @impl CH-015~1
+   * @impl CH-014~1 @impl CH-015~2
    */
   advance(
     outbox: DeviceOutbox,

@@ -7,10 +7,20 @@ import type { RequestBody } from './request.ts';
 /** Questions that a stream carries at once; the others wait here. */
 const IN_FLIGHT_MAX = 4;
 
-type Ask = Extract<RequestBody, { readonly kind: 'history' | 'rooms' }>;
+/** Which reply answers which question. */
+const ANSWERS = {
+  history: 'history',
+  backwards: 'history',
+  rooms: 'rooms',
+  hello: 'welcome',
+  people: 'people',
+  deviceInvite: 'deviceInvite',
+} as const;
+
+type Ask = Extract<RequestBody, { readonly kind: keyof typeof ANSWERS }>;
 /** An answer: of the kind that was asked, a refusal, or the end of the client. */
 export type Answer<K extends Ask['kind']> =
-  | Extract<ReplyBody, { readonly kind: K }>
+  | Extract<ReplyBody, { readonly kind: (typeof ANSWERS)[K] }>
   | Extract<ReplyBody, { readonly kind: 'refusal' }>
   | Fault;
 
@@ -64,7 +74,8 @@ export class Questions {
   /** Take a reply. False when nothing of the kind was asked. */
   reply(requestId: number, body: ReplyBody): boolean {
     const question = this.#asked.get(requestId);
-    if (question === undefined || (body.kind !== question.body.kind && body.kind !== 'refusal')) return false;
+    if (question === undefined) return false;
+    if (body.kind !== ANSWERS[question.body.kind] && body.kind !== 'refusal') return false;
     this.#asked.delete(requestId);
     question.answered(body);
     this.#pump();

@@ -8,26 +8,71 @@ import {
   type HistoryGap,
   type HistoryPage,
   HistoryPageSchema,
+  type Person,
+  type Role,
+  type Room,
 } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { CHAT_MESSAGE_BYTES_MAX } from '../../gen/constants.ts';
 import { type Fault, fault } from '../../wire/fault.ts';
 import { knownCode } from '../../wire/frame.ts';
 import { varintBytes, writeVarint } from '../../wire/varint.ts';
-import { ID_BYTES, isCode, parseContent } from './content.ts';
+import { type Content, ID_BYTES, isCode, parseContent } from './content.ts';
 import { HASH_BYTES } from './request.ts';
 
 /** A message of the history, as a reader gets it. Times are Unix milliseconds. */
-export interface ChatItem {
+export interface ChatItem extends Content {
   readonly cursor: number;
   readonly deviceId: Uint8Array;
+  readonly personId: Uint8Array;
   readonly name: string;
   readonly storedAtMs: number;
-  readonly messageId: Uint8Array;
-  readonly room: string;
-  readonly text: string;
-  readonly sentAtMs: number;
+  /** Cursor of the last edit, whose text this is; 0 for none. */
+  readonly editedBy: number;
+  /** Cursor of what deleted it; then its text is empty. 0 while it is there. */
+  readonly deletedBy: number;
 }
+
+/** How far a person has come in a room. */
+export interface PersonMark {
+  readonly personId: Uint8Array;
+  readonly room: string;
+  readonly delivered: number;
+  readonly read: number;
+}
+
+/** A room as one person sees it. */
+export interface RoomView {
+  readonly name: string;
+  readonly topic: string;
+  readonly closed: boolean;
+  readonly role: Role;
+  readonly keepMs: number;
+  readonly lastCursor: number;
+  readonly readCursor: number;
+}
+
+/** Somebody as a room sees them. */
+export interface PersonView {
+  readonly personId: Uint8Array;
+  readonly name: string;
+  readonly role: Role;
+  readonly online: boolean;
+  readonly delivered: number;
+  readonly read: number;
+}
+
+/** What is pushed beside messages: it may be lost, and is never stored. */
+export type ChatEvent =
+  | { readonly kind: 'mark'; readonly mark: PersonMark }
+  | { readonly kind: 'typing'; readonly personId: Uint8Array; readonly name: string; readonly room: string }
+  | {
+      readonly kind: 'presence';
+      readonly personId: Uint8Array;
+      readonly name: string;
+      readonly online: boolean;
+    }
+  | { readonly kind: 'roomGap'; readonly gap: Gap; readonly room: string };
 
 /** A place in the history; `item` is undefined when nobody can read what stands there. */
 export interface Place {
@@ -74,8 +119,18 @@ export type ReplyBody =
       readonly more: boolean;
       readonly throughCursor: number;
       readonly gap: Gap | undefined;
+      readonly fromCursor: number;
     }
-  | { readonly kind: 'rooms'; readonly names: readonly string[] }
+  | { readonly kind: 'rooms'; readonly names: readonly string[]; readonly rooms: readonly RoomView[] }
+  | {
+      readonly kind: 'welcome';
+      readonly personId: Uint8Array;
+      readonly backwards: boolean;
+      readonly deviceInvites: boolean;
+    }
+  | { readonly kind: 'people'; readonly people: readonly PersonView[] }
+  | { readonly kind: 'deviceInvite'; readonly invite: string; readonly expiresAtMs: number }
+  | ChatEvent
   | { readonly kind: 'refusal'; readonly code: ErrorCode }
   | { readonly kind: 'unknown' };
 
@@ -139,7 +194,35 @@ function readBody({ body }: ChatReply): ReplyBody | undefined {
     case 'history':
       return readPage(body.value);
     case 'rooms':
-      return { kind: 'rooms', names: body.value.rooms.map(({ name }) => name) };
+      return {
+        kind: 'rooms',
+        names: body.value.rooms.map(({ name }) => name),
+        rooms: body.value.rooms.map(readRoom),
+      };
+    case 'welcome': {
+      const { personId, backwards, deviceInvites } = body.value;
+      const valid = personId.length === ID_BYTES;
+      return valid ? { kind: 'welcome', personId, backwards, deviceInvites } : undefined;
+    }
+    case 'mark': {
+      const { personId, room } = body.value;
+      const [delivered, read] = [Number(body.value.delivered), Number(body.value.read)];
+      return { kind: 'mark', mark: { personId, room, delivered, read } };
+    }
+    case 'typing':
+      return { kind: 'typing', ...pick(body.value), room: body.value.room };
+    case 'presence':
+      return { kind: 'presence', ...pick(body.value), online: body.value.online };
+    case 'roomGap': {
+      const gap = readGap(body.value);
+      return gap && { kind: 'roomGap', gap, room: body.value.room };
+    }
+    case 'people':
+      return { kind: 'people', people: body.value.people.map(readPerson) };
+    case 'deviceInvite': {
+      const { invite, expiresAtMs } = body.value;
+      return { kind: 'deviceInvite', invite, expiresAtMs: Number(expiresAtMs) };
+    }
     case 'refusal':
       return { kind: 'refusal', code: knownCode(body.value.code) };
     case undefined:
@@ -147,7 +230,23 @@ function readBody({ body }: ChatReply): ReplyBody | undefined {
   }
 }
 
-function readPage({ messages, more, throughCursor, gap }: HistoryPage): ReplyBody | undefined {
+function pick<T extends { personId: Uint8Array; name: string }>({
+  personId,
+  name,
+}: T): { readonly personId: Uint8Array; readonly name: string } {
+  return { personId, name };
+}
+
+function readRoom({ name, topic, closed, role, ...rest }: Room): RoomView {
+  const [keepMs, lastCursor] = [Number(rest.keepMs), Number(rest.lastCursor)];
+  return { name, topic, closed, role, keepMs, lastCursor, readCursor: Number(rest.readCursor) };
+}
+
+function readPerson({ personId, name, role, online, delivered, read }: Person): PersonView {
+  return { personId, name, role, online, delivered: Number(delivered), read: Number(read) };
+}
+
+function readPage({ messages, more, throughCursor, gap, fromCursor }: HistoryPage): ReplyBody | undefined {
   const places = messages.map(readPlace);
   const through = Number(throughCursor);
   const known = gap && readGap(gap);
@@ -155,7 +254,14 @@ function readPage({ messages, more, throughCursor, gap }: HistoryPage): ReplyBod
   const valid = places.filter(place => place !== undefined);
   const rising = valid.every(({ cursor }, i) => cursor > (valid[i - 1]?.cursor ?? 0) && cursor <= through);
   if (valid.length < places.length || !rising) return undefined;
-  return { kind: 'history', places: valid, more, throughCursor: through, gap: known };
+  return {
+    kind: 'history',
+    places: valid,
+    more,
+    throughCursor: through,
+    gap: known,
+    fromCursor: Number(fromCursor),
+  };
 }
 
 function readGap(gap: HistoryGap): Gap | undefined {
@@ -168,13 +274,26 @@ function readGap(gap: HistoryGap): Gap | undefined {
 function readPlace(message: ChatMessage): Place | undefined {
   const cursor = Number(message.cursor);
   if (!isCursor(cursor)) return undefined;
-  const content = parseContent(message.content);
   const storedAtMs = Number(message.storedAtMs);
   const { deviceId, name } = message;
-  if (isCode(content) || deviceId.length !== ID_BYTES || !Number.isSafeInteger(storedAtMs)) {
+  const content = readContent(message);
+  if (content === undefined || deviceId.length !== ID_BYTES || !Number.isSafeInteger(storedAtMs)) {
     return { cursor, item: undefined };
   }
-  return { cursor, item: { cursor, deviceId, name, storedAtMs, ...content } };
+  const personId = message.personId.length === ID_BYTES ? message.personId : deviceId;
+  const [editedBy, deletedBy] = [Number(message.editedBy), Number(message.deletedBy)];
+  return { cursor, item: { cursor, deviceId, personId, name, storedAtMs, editedBy, deletedBy, ...content } };
+}
+
+/** The content as it stands now: of the last edit, or of nothing once it was deleted. */
+function readContent(message: ChatMessage): Content | undefined {
+  const { messageId, room, deletedBy } = message;
+  if (deletedBy > 0n) return { messageId, room, text: '', sentAtMs: Number(message.storedAtMs) };
+  const content = parseContent(message.content);
+  if (isCode(content)) return undefined;
+  if (messageId.length !== ID_BYTES) return content;
+  const { edits: _, ...rest } = content;
+  return { ...rest, messageId };
 }
 
 function isCursor(value: number): boolean {
@@ -195,13 +314,30 @@ export function encodeMessage(message: {
   readonly name: string;
   readonly storedAtMs: number;
   readonly content: Uint8Array;
+  /** Empty when it is the device's id. */
+  readonly personId?: Uint8Array;
+  readonly editedBy?: number;
+  readonly deletedBy?: number;
+  readonly messageId?: Uint8Array;
+  readonly room?: string;
 }): Uint8Array {
-  const { deviceId, name, content } = message;
+  const { deviceId, name, content, personId, editedBy = 0, deletedBy = 0, messageId, room = '' } = message;
   const cursor = BigInt(message.cursor);
   const storedAtMs = BigInt(message.storedAtMs);
   return toBinary(
     ChatMessageSchema,
-    create(ChatMessageSchema, { cursor, deviceId, name, storedAtMs, content }),
+    create(ChatMessageSchema, {
+      cursor,
+      deviceId,
+      name,
+      storedAtMs,
+      content,
+      editedBy: BigInt(editedBy),
+      deletedBy: BigInt(deletedBy),
+      room,
+      ...(personId && { personId }),
+      ...(messageId && { messageId }),
+    }),
   );
 }
 
@@ -218,7 +354,12 @@ export function encodePush(stored: Uint8Array): Uint8Array {
 export function encodePage(
   requestId: number,
   stored: readonly Uint8Array[],
-  rest: { readonly more: boolean; readonly throughCursor: number; readonly gap: Gap | undefined },
+  rest: {
+    readonly more: boolean;
+    readonly throughCursor: number;
+    readonly gap: Gap | undefined;
+    readonly fromCursor?: number;
+  },
 ): Uint8Array {
   const gap = rest.gap && {
     afterCursor: BigInt(rest.gap.afterCursor),
@@ -227,6 +368,7 @@ export function encodePage(
   const tail = create(HistoryPageSchema, {
     more: rest.more,
     throughCursor: BigInt(rest.throughCursor),
+    fromCursor: BigInt(rest.fromCursor ?? 0),
     ...(gap && { gap }),
   });
   const page = join([

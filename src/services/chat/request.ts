@@ -4,9 +4,11 @@ import { type ChatRequest, ChatRequestSchema } from '../../gen/clawchat/v1/chat_
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import {
   CHAT_MESSAGE_BYTES_MAX,
+  DEVICE_NAME_BYTES_MAX,
   HISTORY_PAGE_MESSAGES_MAX,
   OUTBOX_SUSPECTS_MAX,
   ROOM_NAME_BYTES_MAX,
+  SEARCH_BYTES_MAX,
 } from '../../gen/constants.ts';
 import { type Fault, fault } from '../../wire/fault.ts';
 import { utf8Bytes } from './bytes.ts';
@@ -34,7 +36,25 @@ export type RequestBody =
     }
   | { readonly kind: 'subscribe'; readonly afterCursor: number; readonly fromNow: boolean }
   | { readonly kind: 'history'; readonly afterCursor: number; readonly limit: number; readonly room: string }
-  | { readonly kind: 'rooms' };
+  | {
+      readonly kind: 'backwards';
+      readonly beforeCursor: number;
+      readonly limit: number;
+      readonly room: string;
+      readonly search: string;
+    }
+  | { readonly kind: 'rooms' }
+  | { readonly kind: 'hello'; readonly events: boolean }
+  | {
+      readonly kind: 'mark';
+      readonly room: string;
+      readonly delivered: number;
+      readonly read: number;
+      readonly hidden: boolean;
+    }
+  | { readonly kind: 'typing'; readonly room: string }
+  | { readonly kind: 'people'; readonly room: string }
+  | { readonly kind: 'deviceInvite'; readonly name: string };
 
 /** What a message of a client turned out to be. `invalid` is answered with a ChatRefusal and changes nothing. */
 export type Request =
@@ -87,21 +107,47 @@ function readBody({ body }: ChatRequest): RequestBody | undefined {
         : undefined;
     }
     case 'history': {
-      const { room, limit } = body.value;
+      const { room, search } = body.value;
       const afterCursor = Number(body.value.afterCursor);
+      const beforeCursor = Number(body.value.beforeCursor);
+      const limit = body.value.limit === 0 ? HISTORY_PAGE_MESSAGES_MAX : body.value.limit;
       const valid =
         Number.isSafeInteger(afterCursor) &&
+        Number.isSafeInteger(beforeCursor) &&
         limit <= HISTORY_PAGE_MESSAGES_MAX &&
-        utf8Bytes(room) <= ROOM_NAME_BYTES_MAX;
-      return valid
-        ? { kind: 'history', afterCursor, limit: limit === 0 ? HISTORY_PAGE_MESSAGES_MAX : limit, room }
-        : undefined;
+        utf8Bytes(room) <= ROOM_NAME_BYTES_MAX &&
+        utf8Bytes(search) <= SEARCH_BYTES_MAX;
+      if (!valid) return undefined;
+      if (beforeCursor === 0) {
+        return search === '' ? { kind: 'history', afterCursor, limit, room } : undefined;
+      }
+      return afterCursor === 0 ? { kind: 'backwards', beforeCursor, limit, room, search } : undefined;
     }
     case 'rooms':
       return { kind: 'rooms' };
+    case 'hello':
+      return { kind: 'hello', events: body.value.events };
+    case 'mark': {
+      const { room, hidden } = body.value;
+      const [delivered, read] = [Number(body.value.delivered), Number(body.value.read)];
+      const valid = isRoom(room) && Number.isSafeInteger(delivered) && Number.isSafeInteger(read);
+      return valid ? { kind: 'mark', room, delivered, read, hidden } : undefined;
+    }
+    case 'typing':
+    case 'people':
+      return isRoom(body.value.room) ? { kind: body.case, room: body.value.room } : undefined;
+    case 'deviceInvite': {
+      const { name } = body.value;
+      return utf8Bytes(name) <= DEVICE_NAME_BYTES_MAX ? { kind: 'deviceInvite', name } : undefined;
+    }
     case undefined:
       return undefined;
   }
+}
+
+function isRoom(name: string): boolean {
+  const bytes = utf8Bytes(name);
+  return bytes >= 1 && bytes <= ROOM_NAME_BYTES_MAX;
 }
 
 function isNumber(value: number): boolean {
@@ -137,7 +183,22 @@ function writeBody(body: RequestBody): RequestInit {
       const { limit, room } = body;
       return { case: 'history', value: { afterCursor: BigInt(body.afterCursor), limit, room } };
     }
+    case 'backwards': {
+      const { limit, room, search, beforeCursor } = body;
+      return { case: 'history', value: { beforeCursor: BigInt(beforeCursor), limit, room, search } };
+    }
     case 'rooms':
       return { case: 'rooms', value: {} };
+    case 'hello':
+      return { case: 'hello', value: { events: body.events } };
+    case 'mark': {
+      const { room, delivered, read, hidden } = body;
+      return { case: 'mark', value: { room, delivered: BigInt(delivered), read: BigInt(read), hidden } };
+    }
+    case 'typing':
+    case 'people':
+      return { case: body.kind, value: { room: body.room } };
+    case 'deviceInvite':
+      return { case: 'deviceInvite', value: { name: body.name } };
   }
 }

@@ -1,5 +1,5 @@
 /** One subscriber: reads the history at its own pace, then follows, and falls back when it is full (spec/11-chat.md, 11.5). */
-import type { MessageLog } from './message-log.ts';
+import type { MessageLog, RoomFilter } from './message-log.ts';
 import { encodePush, encodeReply } from './reply.ts';
 
 /** Where pushes go. */
@@ -23,14 +23,24 @@ const PULL_MESSAGES = 32;
 export class Subscriber {
   readonly #log: MessageLog;
   readonly #port: PushPort;
+  readonly #visible: () => RoomFilter | undefined;
   #position: number;
   #pulling = false;
   #stopped = false;
 
-  /** Begin behind `afterCursor`, or with what comes from now on when it is undefined. */
-  constructor(log: MessageLog, port: PushPort, afterCursor: number | undefined) {
+  /**
+   * Begin behind `afterCursor`, or with what comes from now on when it is undefined. `visible` gives what tells the
+   * rooms that this subscriber may see, and nothing while that is all of them.
+   */
+  constructor(
+    log: MessageLog,
+    port: PushPort,
+    afterCursor: number | undefined,
+    visible: () => RoomFilter | undefined = () => undefined,
+  ) {
     this.#log = log;
     this.#port = port;
+    this.#visible = visible;
     this.#position = afterCursor ?? log.through;
     this.writable();
   }
@@ -48,8 +58,8 @@ export class Subscriber {
     this.#log.followers.delete(this.#follow);
   }
 
-  readonly #follow = (cursor: number, push: Uint8Array): void => {
-    if (cursor <= this.#position) return;
+  readonly #follow = (cursor: number, push: Uint8Array, room: string): void => {
+    if (cursor <= this.#position || this.#visible()?.(room) === false) return;
     if (!this.#port.writable()) {
       this.#log.followers.delete(this.#follow);
       return;
@@ -67,12 +77,16 @@ export class Subscriber {
         this.#port.send(encodeReply(0, { case: 'caughtUp', value: { cursor: BigInt(this.#log.through) } }));
         break;
       }
-      const page = await this.#log.page(this.#position, PULL_MESSAGES);
+      const page = await this.#log.page(this.#position, PULL_MESSAGES, '', this.#visible());
+      let pushed = 0;
       for (const { cursor, value } of page.messages) {
         if (this.#stopped || !this.#port.writable()) break;
         this.#position = cursor;
         this.#port.send(encodePush(value));
+        pushed += 1;
       }
+      // What lies behind the last one is not for this subscriber.
+      if (pushed === page.messages.length) this.#position = Math.max(this.#position, page.throughCursor);
     }
     this.#pulling = false;
   }

@@ -4,17 +4,17 @@
 // @generated from file clawchat/v1/chat.proto (package clawchat.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { ErrorCode } from "./error_pb.ts";
 import { file_clawchat_v1_error } from "./error_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file clawchat/v1/chat.proto.
  */
 export const file_clawchat_v1_chat: GenFile = /*@__PURE__*/
-  fileDesc("ChZjbGF3Y2hhdC92MS9jaGF0LnByb3RvEgtjbGF3Y2hhdC52MSLxAgoLQ2hhdFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIuCgtvdXRib3hfb3BlbhgCIAEoCzIXLmNsYXdjaGF0LnYxLk91dGJveE9wZW5IABI0Cg5vdXRib3hfY29tcGFyZRgDIAEoCzIaLmNsYXdjaGF0LnYxLk91dGJveENvbXBhcmVIABI0Cg5vdXRib3hfcmVwbGFjZRgEIAEoCzIaLmNsYXdjaGF0LnYxLk91dGJveFJlcGxhY2VIABIhCgRwb3N0GAUgASgLMhEuY2xhd2NoYXQudjEuUG9zdEgAEisKCXN1YnNjcmliZRgGIAEoCzIWLmNsYXdjaGF0LnYxLlN1YnNjcmliZUgAEi4KB2hpc3RvcnkYByABKAsyGy5jbGF3Y2hhdC52MS5IaXN0b3J5UmVxdWVzdEgAEioKBXJvb21zGAggASgLMhkuY2xhd2NoYXQudjEuUm9vbXNSZXF1ZXN0SABCBgoEYm9keSLAAwoJQ2hhdFJlcGx5EhIKCnJlcXVlc3RfaWQYASABKA0SMAoMb3V0Ym94X3N0YXRlGAIgASgLMhguY2xhd2NoYXQudjEuT3V0Ym94U3RhdGVIABIyCg1vdXRib3hfc3RvcmVkGAMgASgLMhkuY2xhd2NoYXQudjEuT3V0Ym94U3RvcmVkSAASLgoLcG9zdF9yZXN1bHQYBCABKAsyFy5jbGF3Y2hhdC52MS5Qb3N0UmVzdWx0SAASKwoHbWVzc2FnZRgFIAEoCzIYLmNsYXdjaGF0LnYxLkNoYXRNZXNzYWdlSAASJgoDZ2FwGAYgASgLMhcuY2xhd2NoYXQudjEuSGlzdG9yeUdhcEgAEisKB2hpc3RvcnkYByABKAsyGC5jbGF3Y2hhdC52MS5IaXN0b3J5UGFnZUgAEiYKBXJvb21zGAggASgLMhUuY2xhd2NoYXQudjEuUm9vbUxpc3RIABIrCgdyZWZ1c2FsGAkgASgLMhguY2xhd2NoYXQudjEuQ2hhdFJlZnVzYWxIABIqCgljYXVnaHRfdXAYCiABKAsyFS5jbGF3Y2hhdC52MS5DYXVnaHRVcEgAQgYKBGJvZHkiHwoKT3V0Ym94T3BlbhIRCglvdXRib3hfaWQYASABKAwiPwoLT3V0Ym94U3RhdGUSEQoJb3V0Ym94X2lkGAEgASgMEg8KB2hpZ2hlc3QYAiABKAQSDAoEaGFzaBgDIAEoDCI6Cg1PdXRib3hDb21wYXJlEikKB2VudHJpZXMYASADKAsyGC5jbGF3Y2hhdC52MS5PdXRib3hFbnRyeSIrCgtPdXRib3hFbnRyeRIOCgZudW1iZXIYASABKAQSDAoEaGFzaBgCIAEoDCIvCgxPdXRib3hTdG9yZWQSDgoGaGFzaGVzGAEgAygMEg8KB2N1cnNvcnMYAiADKAQiIgoNT3V0Ym94UmVwbGFjZRIRCglvdXRib3hfaWQYASABKAwiOgoEUG9zdBIRCglvdXRib3hfaWQYASABKAwSDgoGbnVtYmVyGAIgASgEEg8KB2NvbnRlbnQYAyABKAwiUQoLQ2hhdENvbnRlbnQSEgoKbWVzc2FnZV9pZBgBIAEoDBIMCgRyb29tGAIgASgJEgwKBHRleHQYAyABKAkSEgoKc2VudF9hdF9tcxgEIAEoBCJSCgpQb3N0UmVzdWx0Eg4KBm51bWJlchgBIAEoBBIkCgRjb2RlGAIgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEg4KBmN1cnNvchgDIAEoBCJlCgtDaGF0TWVzc2FnZRIOCgZjdXJzb3IYASABKAQSEQoJZGV2aWNlX2lkGAIgASgMEgwKBG5hbWUYAyABKAkSFAoMc3RvcmVkX2F0X21zGAQgASgEEg8KB2NvbnRlbnQYBSABKAwiMwoJU3Vic2NyaWJlEhQKDGFmdGVyX2N1cnNvchgBIAEoBBIQCghmcm9tX25vdxgCIAEoCCI4CgpIaXN0b3J5R2FwEhQKDGFmdGVyX2N1cnNvchgBIAEoBBIUCgxmaXJzdF9jdXJzb3IYAiABKAQiGgoIQ2F1Z2h0VXASDgoGY3Vyc29yGAEgASgEIkMKDkhpc3RvcnlSZXF1ZXN0EhQKDGFmdGVyX2N1cnNvchgBIAEoBBINCgVsaW1pdBgCIAEoDRIMCgRyb29tGAMgASgJIoUBCgtIaXN0b3J5UGFnZRIqCghtZXNzYWdlcxgBIAMoCzIYLmNsYXdjaGF0LnYxLkNoYXRNZXNzYWdlEgwKBG1vcmUYAiABKAgSFgoOdGhyb3VnaF9jdXJzb3IYAyABKAQSJAoDZ2FwGAQgASgLMhcuY2xhd2NoYXQudjEuSGlzdG9yeUdhcCIOCgxSb29tc1JlcXVlc3QiLAoIUm9vbUxpc3QSIAoFcm9vbXMYASADKAsyES5jbGF3Y2hhdC52MS5Sb29tIhQKBFJvb20SDAoEbmFtZRgBIAEoCSIzCgtDaGF0UmVmdXNhbBIkCgRjb2RlGAEgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlYgZwcm90bzM", [file_clawchat_v1_error]);
+  fileDesc("ChZjbGF3Y2hhdC92MS9jaGF0LnByb3RvEgtjbGF3Y2hhdC52MSLNBAoLQ2hhdFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIuCgtvdXRib3hfb3BlbhgCIAEoCzIXLmNsYXdjaGF0LnYxLk91dGJveE9wZW5IABI0Cg5vdXRib3hfY29tcGFyZRgDIAEoCzIaLmNsYXdjaGF0LnYxLk91dGJveENvbXBhcmVIABI0Cg5vdXRib3hfcmVwbGFjZRgEIAEoCzIaLmNsYXdjaGF0LnYxLk91dGJveFJlcGxhY2VIABIhCgRwb3N0GAUgASgLMhEuY2xhd2NoYXQudjEuUG9zdEgAEisKCXN1YnNjcmliZRgGIAEoCzIWLmNsYXdjaGF0LnYxLlN1YnNjcmliZUgAEi4KB2hpc3RvcnkYByABKAsyGy5jbGF3Y2hhdC52MS5IaXN0b3J5UmVxdWVzdEgAEioKBXJvb21zGAggASgLMhkuY2xhd2NoYXQudjEuUm9vbXNSZXF1ZXN0SAASJwoFaGVsbG8YCSABKAsyFi5jbGF3Y2hhdC52MS5DaGF0SGVsbG9IABIhCgRtYXJrGAogASgLMhEuY2xhd2NoYXQudjEuTWFya0gAEiUKBnR5cGluZxgLIAEoCzITLmNsYXdjaGF0LnYxLlR5cGluZ0gAEiwKBnBlb3BsZRgMIAEoCzIaLmNsYXdjaGF0LnYxLlBlb3BsZVJlcXVlc3RIABI5Cg1kZXZpY2VfaW52aXRlGA0gASgLMiAuY2xhd2NoYXQudjEuRGV2aWNlSW52aXRlUmVxdWVzdEgAQgYKBGJvZHki/QUKCUNoYXRSZXBseRISCgpyZXF1ZXN0X2lkGAEgASgNEjAKDG91dGJveF9zdGF0ZRgCIAEoCzIYLmNsYXdjaGF0LnYxLk91dGJveFN0YXRlSAASMgoNb3V0Ym94X3N0b3JlZBgDIAEoCzIZLmNsYXdjaGF0LnYxLk91dGJveFN0b3JlZEgAEi4KC3Bvc3RfcmVzdWx0GAQgASgLMhcuY2xhd2NoYXQudjEuUG9zdFJlc3VsdEgAEisKB21lc3NhZ2UYBSABKAsyGC5jbGF3Y2hhdC52MS5DaGF0TWVzc2FnZUgAEiYKA2dhcBgGIAEoCzIXLmNsYXdjaGF0LnYxLkhpc3RvcnlHYXBIABIrCgdoaXN0b3J5GAcgASgLMhguY2xhd2NoYXQudjEuSGlzdG9yeVBhZ2VIABImCgVyb29tcxgIIAEoCzIVLmNsYXdjaGF0LnYxLlJvb21MaXN0SAASKwoHcmVmdXNhbBgJIAEoCzIYLmNsYXdjaGF0LnYxLkNoYXRSZWZ1c2FsSAASKgoJY2F1Z2h0X3VwGAogASgLMhUuY2xhd2NoYXQudjEuQ2F1Z2h0VXBIABIrCgd3ZWxjb21lGAsgASgLMhguY2xhd2NoYXQudjEuQ2hhdFdlbGNvbWVIABImCgRtYXJrGAwgASgLMhYuY2xhd2NoYXQudjEuTWFya1N0YXRlSAASKgoGdHlwaW5nGA0gASgLMhguY2xhd2NoYXQudjEuVHlwaW5nU3RhdGVIABIuCghwcmVzZW5jZRgOIAEoCzIaLmNsYXdjaGF0LnYxLlByZXNlbmNlU3RhdGVIABIpCgZwZW9wbGUYDyABKAsyFy5jbGF3Y2hhdC52MS5QZW9wbGVMaXN0SAASKwoIcm9vbV9nYXAYECABKAsyFy5jbGF3Y2hhdC52MS5IaXN0b3J5R2FwSAASMgoNZGV2aWNlX2ludml0ZRgRIAEoCzIZLmNsYXdjaGF0LnYxLkRldmljZUludml0ZUgAQgYKBGJvZHkiHwoKT3V0Ym94T3BlbhIRCglvdXRib3hfaWQYASABKAwiPwoLT3V0Ym94U3RhdGUSEQoJb3V0Ym94X2lkGAEgASgMEg8KB2hpZ2hlc3QYAiABKAQSDAoEaGFzaBgDIAEoDCI6Cg1PdXRib3hDb21wYXJlEikKB2VudHJpZXMYASADKAsyGC5jbGF3Y2hhdC52MS5PdXRib3hFbnRyeSIrCgtPdXRib3hFbnRyeRIOCgZudW1iZXIYASABKAQSDAoEaGFzaBgCIAEoDCIvCgxPdXRib3hTdG9yZWQSDgoGaGFzaGVzGAEgAygMEg8KB2N1cnNvcnMYAiADKAQiIgoNT3V0Ym94UmVwbGFjZRIRCglvdXRib3hfaWQYASABKAwiOgoEUG9zdBIRCglvdXRib3hfaWQYASABKAwSDgoGbnVtYmVyGAIgASgEEg8KB2NvbnRlbnQYAyABKAwiwQMKC0NoYXRDb250ZW50EhIKCm1lc3NhZ2VfaWQYASABKAwSDAoEcm9vbRgCIAEoCRIMCgR0ZXh0GAMgASgJEhIKCnNlbnRfYXRfbXMYBCABKAQSEAoIcmVwbHlfdG8YBSABKAQSDQoFZWRpdHMYBiABKAQSKAoGZGVsZXRlGAcgASgLMhYuY2xhd2NoYXQudjEuRGVsZXRlQWN0SAASKQoGY3JlYXRlGAggASgLMhcuY2xhd2NoYXQudjEuUm9vbUNyZWF0ZUgAEiUKBGpvaW4YCSABKAsyFS5jbGF3Y2hhdC52MS5Sb29tSm9pbkgAEicKBWxlYXZlGAogASgLMhYuY2xhd2NoYXQudjEuUm9vbUxlYXZlSAASJwoFdG9waWMYCyABKAsyFi5jbGF3Y2hhdC52MS5Sb29tVG9waWNIABInCgVncmFudBgMIAEoCzIWLmNsYXdjaGF0LnYxLlJvb21HcmFudEgAEiUKBGtlZXAYDSABKAsyFS5jbGF3Y2hhdC52MS5Sb29tS2VlcEgAEigKBnJlbmFtZRgOIAEoCzIWLmNsYXdjaGF0LnYxLlJlbmFtZUFjdEgAQgUKA2FjdCIZCglSZW5hbWVBY3QSDAoEbmFtZRgBIAEoCSIbCglEZWxldGVBY3QSDgoGY3Vyc29yGAEgASgEIisKClJvb21DcmVhdGUSDQoFdG9waWMYASABKAkSDgoGY2xvc2VkGAIgASgIIgoKCFJvb21Kb2luIgsKCVJvb21MZWF2ZSIaCglSb29tVG9waWMSDQoFdG9waWMYASABKAkiPwoJUm9vbUdyYW50EhEKCXBlcnNvbl9pZBgBIAEoDBIfCgRyb2xlGAIgASgOMhEuY2xhd2NoYXQudjEuUm9sZSIbCghSb29tS2VlcBIPCgdrZWVwX21zGAEgASgEIlIKClBvc3RSZXN1bHQSDgoGbnVtYmVyGAEgASgEEiQKBGNvZGUYAiABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUSDgoGY3Vyc29yGAMgASgEIsEBCgtDaGF0TWVzc2FnZRIOCgZjdXJzb3IYASABKAQSEQoJZGV2aWNlX2lkGAIgASgMEgwKBG5hbWUYAyABKAkSFAoMc3RvcmVkX2F0X21zGAQgASgEEg8KB2NvbnRlbnQYBSABKAwSEQoJcGVyc29uX2lkGAYgASgMEhEKCWVkaXRlZF9ieRgHIAEoBBISCgpkZWxldGVkX2J5GAggASgEEhIKCm1lc3NhZ2VfaWQYCSABKAwSDAoEcm9vbRgKIAEoCSIzCglTdWJzY3JpYmUSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhAKCGZyb21fbm93GAIgASgIIkYKCkhpc3RvcnlHYXASFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhQKDGZpcnN0X2N1cnNvchgCIAEoBBIMCgRyb29tGAMgASgJIhoKCENhdWdodFVwEg4KBmN1cnNvchgBIAEoBCJqCg5IaXN0b3J5UmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQSDQoFbGltaXQYAiABKA0SDAoEcm9vbRgDIAEoCRIVCg1iZWZvcmVfY3Vyc29yGAQgASgEEg4KBnNlYXJjaBgFIAEoCSKaAQoLSGlzdG9yeVBhZ2USKgoIbWVzc2FnZXMYASADKAsyGC5jbGF3Y2hhdC52MS5DaGF0TWVzc2FnZRIMCgRtb3JlGAIgASgIEhYKDnRocm91Z2hfY3Vyc29yGAMgASgEEiQKA2dhcBgEIAEoCzIXLmNsYXdjaGF0LnYxLkhpc3RvcnlHYXASEwoLZnJvbV9jdXJzb3IYBSABKAQiDgoMUm9vbXNSZXF1ZXN0IiwKCFJvb21MaXN0EiAKBXJvb21zGAEgAygLMhEuY2xhd2NoYXQudjEuUm9vbSKPAQoEUm9vbRIMCgRuYW1lGAEgASgJEg0KBXRvcGljGAIgASgJEg4KBmNsb3NlZBgDIAEoCBIfCgRyb2xlGAQgASgOMhEuY2xhd2NoYXQudjEuUm9sZRIPCgdrZWVwX21zGAUgASgEEhMKC2xhc3RfY3Vyc29yGAYgASgEEhMKC3JlYWRfY3Vyc29yGAcgASgEIjMKC0NoYXRSZWZ1c2FsEiQKBGNvZGUYASABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUiGwoJQ2hhdEhlbGxvEg4KBmV2ZW50cxgBIAEoCCJLCgtDaGF0V2VsY29tZRIRCglwZXJzb25faWQYASABKAwSEQoJYmFja3dhcmRzGAIgASgIEhYKDmRldmljZV9pbnZpdGVzGAMgASgIIkUKBE1hcmsSDAoEcm9vbRgBIAEoCRIRCglkZWxpdmVyZWQYAiABKAQSDAoEcmVhZBgDIAEoBBIOCgZoaWRkZW4YBCABKAgiTQoJTWFya1N0YXRlEhEKCXBlcnNvbl9pZBgBIAEoDBIMCgRyb29tGAIgASgJEhEKCWRlbGl2ZXJlZBgDIAEoBBIMCgRyZWFkGAQgASgEIhYKBlR5cGluZxIMCgRyb29tGAEgASgJIjwKC1R5cGluZ1N0YXRlEhEKCXBlcnNvbl9pZBgBIAEoDBIMCgRuYW1lGAIgASgJEgwKBHJvb20YAyABKAkiQAoNUHJlc2VuY2VTdGF0ZRIRCglwZXJzb25faWQYASABKAwSDAoEbmFtZRgCIAEoCRIOCgZvbmxpbmUYAyABKAgiHQoNUGVvcGxlUmVxdWVzdBIMCgRyb29tGAEgASgJIjEKClBlb3BsZUxpc3QSIwoGcGVvcGxlGAEgAygLMhMuY2xhd2NoYXQudjEuUGVyc29uInsKBlBlcnNvbhIRCglwZXJzb25faWQYASABKAwSDAoEbmFtZRgCIAEoCRIfCgRyb2xlGAMgASgOMhEuY2xhd2NoYXQudjEuUm9sZRIOCgZvbmxpbmUYBCABKAgSEQoJZGVsaXZlcmVkGAUgASgEEgwKBHJlYWQYBiABKAQiIwoTRGV2aWNlSW52aXRlUmVxdWVzdBIMCgRuYW1lGAEgASgJIjUKDERldmljZUludml0ZRIOCgZpbnZpdGUYASABKAkSFQoNZXhwaXJlc19hdF9tcxgCIAEoBCpbCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIOCgpST0xFX09XTkVSEAESDwoLUk9MRV9NRU1CRVIQAhIOCgpST0xFX0dVRVNUEAMSDAoIUk9MRV9CT1QQBGIGcHJvdG8z", [file_clawchat_v1_error]);
 
 /**
  * What a client says on a chat stream. One of these is one message of the stream.
@@ -90,6 +90,47 @@ export type ChatRequest = Message<"clawchat.v1.ChatRequest"> & {
      */
     value: RoomsRequest;
     case: "rooms";
+  } | {
+    /**
+     * Say which optional parts of this chapter the client knows, and learn which the
+     * host knows. Answered by `welcome`; an older host refuses it.
+     *
+     * @generated from field: clawchat.v1.ChatHello hello = 9;
+     */
+    value: ChatHello;
+    case: "hello";
+  } | {
+    /**
+     * Say how far this person has received and read. Not answered.
+     *
+     * @generated from field: clawchat.v1.Mark mark = 10;
+     */
+    value: Mark;
+    case: "mark";
+  } | {
+    /**
+     * Say that this person is writing. Not answered.
+     *
+     * @generated from field: clawchat.v1.Typing typing = 11;
+     */
+    value: Typing;
+    case: "typing";
+  } | {
+    /**
+     * List the people of a room.
+     *
+     * @generated from field: clawchat.v1.PeopleRequest people = 12;
+     */
+    value: PeopleRequest;
+    case: "people";
+  } | {
+    /**
+     * Make an invite for another device of this person.
+     *
+     * @generated from field: clawchat.v1.DeviceInviteRequest device_invite = 13;
+     */
+    value: DeviceInviteRequest;
+    case: "deviceInvite";
   } | { case: undefined; value?: undefined };
 };
 
@@ -190,6 +231,62 @@ export type ChatReply = Message<"clawchat.v1.ChatReply"> & {
      */
     value: CaughtUp;
     case: "caughtUp";
+  } | {
+    /**
+     * Answers ChatHello.
+     *
+     * @generated from field: clawchat.v1.ChatWelcome welcome = 11;
+     */
+    value: ChatWelcome;
+    case: "welcome";
+  } | {
+    /**
+     * Pushed to who said hello: how far somebody has received and read.
+     *
+     * @generated from field: clawchat.v1.MarkState mark = 12;
+     */
+    value: MarkState;
+    case: "mark";
+  } | {
+    /**
+     * Pushed to who said hello: somebody is writing. May be lost.
+     *
+     * @generated from field: clawchat.v1.TypingState typing = 13;
+     */
+    value: TypingState;
+    case: "typing";
+  } | {
+    /**
+     * Pushed to who said hello: somebody came or went.
+     *
+     * @generated from field: clawchat.v1.PresenceState presence = 14;
+     */
+    value: PresenceState;
+    case: "presence";
+  } | {
+    /**
+     * Answers PeopleRequest.
+     *
+     * @generated from field: clawchat.v1.PeopleList people = 15;
+     */
+    value: PeopleList;
+    case: "people";
+  } | {
+    /**
+     * Pushed to who said hello: messages of one room are no longer kept.
+     *
+     * @generated from field: clawchat.v1.HistoryGap room_gap = 16;
+     */
+    value: HistoryGap;
+    case: "roomGap";
+  } | {
+    /**
+     * Answers DeviceInviteRequest.
+     *
+     * @generated from field: clawchat.v1.DeviceInvite device_invite = 17;
+     */
+    value: DeviceInvite;
+    case: "deviceInvite";
   } | { case: undefined; value?: undefined };
 };
 
@@ -425,6 +522,93 @@ export type ChatContent = Message<"clawchat.v1.ChatContent"> & {
    * @generated from field: uint64 sent_at_ms = 4;
    */
   sentAtMs: bigint;
+
+  /**
+   * Cursor of the message that this one replies to; 0 for none. Below 2^53.
+   *
+   * @generated from field: uint64 reply_to = 5;
+   */
+  replyTo: bigint;
+
+  /**
+   * Cursor of the sender's own message whose text this one replaces; 0 for none.
+   * Below 2^53.
+   *
+   * @generated from field: uint64 edits = 6;
+   */
+  edits: bigint;
+
+  /**
+   * What it does instead of saying something. Then `text` is empty, so that readers
+   * who know nothing of it pass over it.
+   *
+   * @generated from oneof clawchat.v1.ChatContent.act
+   */
+  act: {
+    /**
+     * Take back a message.
+     *
+     * @generated from field: clawchat.v1.DeleteAct delete = 7;
+     */
+    value: DeleteAct;
+    case: "delete";
+  } | {
+    /**
+     * Make the room.
+     *
+     * @generated from field: clawchat.v1.RoomCreate create = 8;
+     */
+    value: RoomCreate;
+    case: "create";
+  } | {
+    /**
+     * Become one of the room's people.
+     *
+     * @generated from field: clawchat.v1.RoomJoin join = 9;
+     */
+    value: RoomJoin;
+    case: "join";
+  } | {
+    /**
+     * Be none of them any more.
+     *
+     * @generated from field: clawchat.v1.RoomLeave leave = 10;
+     */
+    value: RoomLeave;
+    case: "leave";
+  } | {
+    /**
+     * Say what the room is about.
+     *
+     * @generated from field: clawchat.v1.RoomTopic topic = 11;
+     */
+    value: RoomTopic;
+    case: "topic";
+  } | {
+    /**
+     * Give somebody a role in the room, or send them away.
+     *
+     * @generated from field: clawchat.v1.RoomGrant grant = 12;
+     */
+    value: RoomGrant;
+    case: "grant";
+  } | {
+    /**
+     * Say how long the room's messages are kept.
+     *
+     * @generated from field: clawchat.v1.RoomKeep keep = 13;
+     */
+    value: RoomKeep;
+    case: "keep";
+  } | {
+    /**
+     * Take another name, in every room.
+     *
+     * @generated from field: clawchat.v1.RenameAct rename = 14;
+     */
+    value: RenameAct;
+    case: "rename";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
@@ -433,6 +617,176 @@ export type ChatContent = Message<"clawchat.v1.ChatContent"> & {
  */
 export const ChatContentSchema: GenMessage<ChatContent> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_chat, 9);
+
+/**
+ * Changes the name that the sender's messages carry from here on.
+ *
+ * @generated from message clawchat.v1.RenameAct
+ */
+export type RenameAct = Message<"clawchat.v1.RenameAct"> & {
+  /**
+   * 1 to 64 bytes of UTF-8, without what a name may not have (8.3).
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message clawchat.v1.RenameAct.
+ * Use `create(RenameActSchema)` to create a new message.
+ */
+export const RenameActSchema: GenMessage<RenameAct> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 10);
+
+/**
+ * Takes back a message: its text is gone for everybody.
+ *
+ * @generated from message clawchat.v1.DeleteAct
+ */
+export type DeleteAct = Message<"clawchat.v1.DeleteAct"> & {
+  /**
+   * The message's cursor; below 2^53.
+   *
+   * @generated from field: uint64 cursor = 1;
+   */
+  cursor: bigint;
+};
+
+/**
+ * Describes the message clawchat.v1.DeleteAct.
+ * Use `create(DeleteActSchema)` to create a new message.
+ */
+export const DeleteActSchema: GenMessage<DeleteAct> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 11);
+
+/**
+ * Makes a room. Whoever makes it is its owner.
+ *
+ * @generated from message clawchat.v1.RoomCreate
+ */
+export type RoomCreate = Message<"clawchat.v1.RoomCreate"> & {
+  /**
+   * What it is about, 0 to 256 bytes of UTF-8.
+   *
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+
+  /**
+   * True for a room that only its people see.
+   *
+   * @generated from field: bool closed = 2;
+   */
+  closed: boolean;
+};
+
+/**
+ * Describes the message clawchat.v1.RoomCreate.
+ * Use `create(RoomCreateSchema)` to create a new message.
+ */
+export const RoomCreateSchema: GenMessage<RoomCreate> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 12);
+
+/**
+ * Joins an open room.
+ *
+ * @generated from message clawchat.v1.RoomJoin
+ */
+export type RoomJoin = Message<"clawchat.v1.RoomJoin"> & {
+};
+
+/**
+ * Describes the message clawchat.v1.RoomJoin.
+ * Use `create(RoomJoinSchema)` to create a new message.
+ */
+export const RoomJoinSchema: GenMessage<RoomJoin> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 13);
+
+/**
+ * Leaves a room.
+ *
+ * @generated from message clawchat.v1.RoomLeave
+ */
+export type RoomLeave = Message<"clawchat.v1.RoomLeave"> & {
+};
+
+/**
+ * Describes the message clawchat.v1.RoomLeave.
+ * Use `create(RoomLeaveSchema)` to create a new message.
+ */
+export const RoomLeaveSchema: GenMessage<RoomLeave> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 14);
+
+/**
+ * Changes what the room is about.
+ *
+ * @generated from message clawchat.v1.RoomTopic
+ */
+export type RoomTopic = Message<"clawchat.v1.RoomTopic"> & {
+  /**
+   * 0 to 256 bytes of UTF-8.
+   *
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+};
+
+/**
+ * Describes the message clawchat.v1.RoomTopic.
+ * Use `create(RoomTopicSchema)` to create a new message.
+ */
+export const RoomTopicSchema: GenMessage<RoomTopic> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 15);
+
+/**
+ * Gives somebody a role.
+ *
+ * @generated from message clawchat.v1.RoomGrant
+ */
+export type RoomGrant = Message<"clawchat.v1.RoomGrant"> & {
+  /**
+   * The person, 16 bytes.
+   *
+   * @generated from field: bytes person_id = 1;
+   */
+  personId: Uint8Array;
+
+  /**
+   * The role; unspecified to send the person away.
+   *
+   * @generated from field: clawchat.v1.Role role = 2;
+   */
+  role: Role;
+};
+
+/**
+ * Describes the message clawchat.v1.RoomGrant.
+ * Use `create(RoomGrantSchema)` to create a new message.
+ */
+export const RoomGrantSchema: GenMessage<RoomGrant> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 16);
+
+/**
+ * Changes how long the room's messages are kept.
+ *
+ * @generated from message clawchat.v1.RoomKeep
+ */
+export type RoomKeep = Message<"clawchat.v1.RoomKeep"> & {
+  /**
+   * Milliseconds, below 2^53; 0 for ever.
+   *
+   * @generated from field: uint64 keep_ms = 1;
+   */
+  keepMs: bigint;
+};
+
+/**
+ * Describes the message clawchat.v1.RoomKeep.
+ * Use `create(RoomKeepSchema)` to create a new message.
+ */
+export const RoomKeepSchema: GenMessage<RoomKeep> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 17);
 
 /**
  * The final word on a post. Sent only when the host has committed it.
@@ -467,7 +821,7 @@ export type PostResult = Message<"clawchat.v1.PostResult"> & {
  * Use `create(PostResultSchema)` to create a new message.
  */
 export const PostResultSchema: GenMessage<PostResult> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 10);
+  messageDesc(file_clawchat_v1_chat, 18);
 
 /**
  * A stored message.
@@ -505,11 +859,47 @@ export type ChatMessage = Message<"clawchat.v1.ChatMessage"> & {
   storedAtMs: bigint;
 
   /**
-   * The exact bytes of the sender's ChatContent.
+   * The exact bytes of the sender's ChatContent; of the last edit once there is one,
+   * and empty once it was deleted.
    *
    * @generated from field: bytes content = 5;
    */
   content: Uint8Array;
+
+  /**
+   * The sender as a person, 16 bytes; empty when that is the device's id.
+   *
+   * @generated from field: bytes person_id = 6;
+   */
+  personId: Uint8Array;
+
+  /**
+   * Cursor of the last edit; 0 for none. Below 2^53.
+   *
+   * @generated from field: uint64 edited_by = 7;
+   */
+  editedBy: bigint;
+
+  /**
+   * Cursor of what deleted it; 0 while it is there. Below 2^53.
+   *
+   * @generated from field: uint64 deleted_by = 8;
+   */
+  deletedBy: bigint;
+
+  /**
+   * Once it was edited or deleted: its id, 16 bytes.
+   *
+   * @generated from field: bytes message_id = 9;
+   */
+  messageId: Uint8Array;
+
+  /**
+   * Once it was deleted: its room.
+   *
+   * @generated from field: string room = 10;
+   */
+  room: string;
 };
 
 /**
@@ -517,7 +907,7 @@ export type ChatMessage = Message<"clawchat.v1.ChatMessage"> & {
  * Use `create(ChatMessageSchema)` to create a new message.
  */
 export const ChatMessageSchema: GenMessage<ChatMessage> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 11);
+  messageDesc(file_clawchat_v1_chat, 19);
 
 /**
  * Asks for every message behind a cursor, and then for new ones as they come. A
@@ -546,7 +936,7 @@ export type Subscribe = Message<"clawchat.v1.Subscribe"> & {
  * Use `create(SubscribeSchema)` to create a new message.
  */
 export const SubscribeSchema: GenMessage<Subscribe> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 12);
+  messageDesc(file_clawchat_v1_chat, 20);
 
 /**
  * Says that messages between two cursors are no longer kept.
@@ -567,6 +957,13 @@ export type HistoryGap = Message<"clawchat.v1.HistoryGap"> & {
    * @generated from field: uint64 first_cursor = 2;
    */
   firstCursor: bigint;
+
+  /**
+   * In `room_gap`: the room that this is about; else empty.
+   *
+   * @generated from field: string room = 3;
+   */
+  room: string;
 };
 
 /**
@@ -574,7 +971,7 @@ export type HistoryGap = Message<"clawchat.v1.HistoryGap"> & {
  * Use `create(HistoryGapSchema)` to create a new message.
  */
 export const HistoryGapSchema: GenMessage<HistoryGap> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 13);
+  messageDesc(file_clawchat_v1_chat, 21);
 
 /**
  * Says that the subscriber has everything stored so far.
@@ -595,7 +992,7 @@ export type CaughtUp = Message<"clawchat.v1.CaughtUp"> & {
  * Use `create(CaughtUpSchema)` to create a new message.
  */
 export const CaughtUpSchema: GenMessage<CaughtUp> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 14);
+  messageDesc(file_clawchat_v1_chat, 22);
 
 /**
  * Asks for a page of history.
@@ -623,6 +1020,22 @@ export type HistoryRequest = Message<"clawchat.v1.HistoryRequest"> & {
    * @generated from field: string room = 3;
    */
   room: string;
+
+  /**
+   * If not 0: the newest messages with a lower cursor, and `after_cursor` is 0. Only
+   * for a host that said `backwards`. Below 2^53.
+   *
+   * @generated from field: uint64 before_cursor = 4;
+   */
+  beforeCursor: bigint;
+
+  /**
+   * Only messages with this in their text, in whatever case, 0 to 256 bytes of UTF-8;
+   * needs `before_cursor`.
+   *
+   * @generated from field: string search = 5;
+   */
+  search: string;
 };
 
 /**
@@ -630,7 +1043,7 @@ export type HistoryRequest = Message<"clawchat.v1.HistoryRequest"> & {
  * Use `create(HistoryRequestSchema)` to create a new message.
  */
 export const HistoryRequestSchema: GenMessage<HistoryRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 15);
+  messageDesc(file_clawchat_v1_chat, 23);
 
 /**
  * A page of history.
@@ -666,6 +1079,14 @@ export type HistoryPage = Message<"clawchat.v1.HistoryPage"> & {
    * @generated from field: clawchat.v1.HistoryGap gap = 4;
    */
   gap?: HistoryGap | undefined;
+
+  /**
+   * For `before_cursor`: how far back the host looked, which is the `before_cursor` of
+   * the next request. `more` says whether there is anything before. Below 2^53.
+   *
+   * @generated from field: uint64 from_cursor = 5;
+   */
+  fromCursor: bigint;
 };
 
 /**
@@ -673,7 +1094,7 @@ export type HistoryPage = Message<"clawchat.v1.HistoryPage"> & {
  * Use `create(HistoryPageSchema)` to create a new message.
  */
 export const HistoryPageSchema: GenMessage<HistoryPage> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 16);
+  messageDesc(file_clawchat_v1_chat, 24);
 
 /**
  * Asks for the list of rooms.
@@ -688,7 +1109,7 @@ export type RoomsRequest = Message<"clawchat.v1.RoomsRequest"> & {
  * Use `create(RoomsRequestSchema)` to create a new message.
  */
 export const RoomsRequestSchema: GenMessage<RoomsRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 17);
+  messageDesc(file_clawchat_v1_chat, 25);
 
 /**
  * The rooms of the host.
@@ -709,7 +1130,7 @@ export type RoomList = Message<"clawchat.v1.RoomList"> & {
  * Use `create(RoomListSchema)` to create a new message.
  */
 export const RoomListSchema: GenMessage<RoomList> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 18);
+  messageDesc(file_clawchat_v1_chat, 26);
 
 /**
  * One room.
@@ -723,6 +1144,48 @@ export type Room = Message<"clawchat.v1.Room"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * What it is about, 0 to 256 bytes of UTF-8.
+   *
+   * @generated from field: string topic = 2;
+   */
+  topic: string;
+
+  /**
+   * True when only its people see it.
+   *
+   * @generated from field: bool closed = 3;
+   */
+  closed: boolean;
+
+  /**
+   * What the asker is in it.
+   *
+   * @generated from field: clawchat.v1.Role role = 4;
+   */
+  role: Role;
+
+  /**
+   * How long its messages are kept, milliseconds; 0 for ever. Below 2^53.
+   *
+   * @generated from field: uint64 keep_ms = 5;
+   */
+  keepMs: bigint;
+
+  /**
+   * Highest cursor of its messages; 0 for none. Below 2^53.
+   *
+   * @generated from field: uint64 last_cursor = 6;
+   */
+  lastCursor: bigint;
+
+  /**
+   * How far the asker has read, on whatever device. Below 2^53.
+   *
+   * @generated from field: uint64 read_cursor = 7;
+   */
+  readCursor: bigint;
 };
 
 /**
@@ -730,7 +1193,7 @@ export type Room = Message<"clawchat.v1.Room"> & {
  * Use `create(RoomSchema)` to create a new message.
  */
 export const RoomSchema: GenMessage<Room> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 19);
+  messageDesc(file_clawchat_v1_chat, 27);
 
 /**
  * Says why a request was refused.
@@ -751,5 +1214,438 @@ export type ChatRefusal = Message<"clawchat.v1.ChatRefusal"> & {
  * Use `create(ChatRefusalSchema)` to create a new message.
  */
 export const ChatRefusalSchema: GenMessage<ChatRefusal> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 20);
+  messageDesc(file_clawchat_v1_chat, 28);
+
+/**
+ * Says what the client knows.
+ *
+ * @generated from message clawchat.v1.ChatHello
+ */
+export type ChatHello = Message<"clawchat.v1.ChatHello"> & {
+  /**
+   * True to be pushed `mark`, `typing`, `presence` and `room_gap`.
+   *
+   * @generated from field: bool events = 1;
+   */
+  events: boolean;
+};
+
+/**
+ * Describes the message clawchat.v1.ChatHello.
+ * Use `create(ChatHelloSchema)` to create a new message.
+ */
+export const ChatHelloSchema: GenMessage<ChatHello> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 29);
+
+/**
+ * Says what the host knows.
+ *
+ * @generated from message clawchat.v1.ChatWelcome
+ */
+export type ChatWelcome = Message<"clawchat.v1.ChatWelcome"> & {
+  /**
+   * This person, 16 bytes.
+   *
+   * @generated from field: bytes person_id = 1;
+   */
+  personId: Uint8Array;
+
+  /**
+   * True for a host that answers `before_cursor` and `search`.
+   *
+   * @generated from field: bool backwards = 2;
+   */
+  backwards: boolean;
+
+  /**
+   * True for a host that makes invites for further devices.
+   *
+   * @generated from field: bool device_invites = 3;
+   */
+  deviceInvites: boolean;
+};
+
+/**
+ * Describes the message clawchat.v1.ChatWelcome.
+ * Use `create(ChatWelcomeSchema)` to create a new message.
+ */
+export const ChatWelcomeSchema: GenMessage<ChatWelcome> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 30);
+
+/**
+ * Says how far this person has come in a room. Marks only grow.
+ *
+ * @generated from message clawchat.v1.Mark
+ */
+export type Mark = Message<"clawchat.v1.Mark"> & {
+  /**
+   * The room, 1 to 64 bytes of UTF-8.
+   *
+   * @generated from field: string room = 1;
+   */
+  room: string;
+
+  /**
+   * A device has every message up to this cursor; below 2^53.
+   *
+   * @generated from field: uint64 delivered = 2;
+   */
+  delivered: bigint;
+
+  /**
+   * The person has read up to this cursor; below 2^53.
+   *
+   * @generated from field: uint64 read = 3;
+   */
+  read: bigint;
+
+  /**
+   * True to tell nobody but this person's own devices.
+   *
+   * @generated from field: bool hidden = 4;
+   */
+  hidden: boolean;
+};
+
+/**
+ * Describes the message clawchat.v1.Mark.
+ * Use `create(MarkSchema)` to create a new message.
+ */
+export const MarkSchema: GenMessage<Mark> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 31);
+
+/**
+ * How far a person has come in a room.
+ *
+ * @generated from message clawchat.v1.MarkState
+ */
+export type MarkState = Message<"clawchat.v1.MarkState"> & {
+  /**
+   * The person, 16 bytes.
+   *
+   * @generated from field: bytes person_id = 1;
+   */
+  personId: Uint8Array;
+
+  /**
+   * The room.
+   *
+   * @generated from field: string room = 2;
+   */
+  room: string;
+
+  /**
+   * One of the person's devices has every message up to this cursor.
+   *
+   * @generated from field: uint64 delivered = 3;
+   */
+  delivered: bigint;
+
+  /**
+   * The person has read up to this cursor.
+   *
+   * @generated from field: uint64 read = 4;
+   */
+  read: bigint;
+};
+
+/**
+ * Describes the message clawchat.v1.MarkState.
+ * Use `create(MarkStateSchema)` to create a new message.
+ */
+export const MarkStateSchema: GenMessage<MarkState> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 32);
+
+/**
+ * Says that this person is writing.
+ *
+ * @generated from message clawchat.v1.Typing
+ */
+export type Typing = Message<"clawchat.v1.Typing"> & {
+  /**
+   * The room, 1 to 64 bytes of UTF-8.
+   *
+   * @generated from field: string room = 1;
+   */
+  room: string;
+};
+
+/**
+ * Describes the message clawchat.v1.Typing.
+ * Use `create(TypingSchema)` to create a new message.
+ */
+export const TypingSchema: GenMessage<Typing> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 33);
+
+/**
+ * Somebody is writing; it counts for 6 s.
+ *
+ * @generated from message clawchat.v1.TypingState
+ */
+export type TypingState = Message<"clawchat.v1.TypingState"> & {
+  /**
+   * The person, 16 bytes.
+   *
+   * @generated from field: bytes person_id = 1;
+   */
+  personId: Uint8Array;
+
+  /**
+   * The name.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * The room.
+   *
+   * @generated from field: string room = 3;
+   */
+  room: string;
+};
+
+/**
+ * Describes the message clawchat.v1.TypingState.
+ * Use `create(TypingStateSchema)` to create a new message.
+ */
+export const TypingStateSchema: GenMessage<TypingState> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 34);
+
+/**
+ * Somebody came or went.
+ *
+ * @generated from message clawchat.v1.PresenceState
+ */
+export type PresenceState = Message<"clawchat.v1.PresenceState"> & {
+  /**
+   * The person, 16 bytes.
+   *
+   * @generated from field: bytes person_id = 1;
+   */
+  personId: Uint8Array;
+
+  /**
+   * The name of the device that came last, or went.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * True while at least one device is connected.
+   *
+   * @generated from field: bool online = 3;
+   */
+  online: boolean;
+};
+
+/**
+ * Describes the message clawchat.v1.PresenceState.
+ * Use `create(PresenceStateSchema)` to create a new message.
+ */
+export const PresenceStateSchema: GenMessage<PresenceState> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 35);
+
+/**
+ * Asks for the people of a room.
+ *
+ * @generated from message clawchat.v1.PeopleRequest
+ */
+export type PeopleRequest = Message<"clawchat.v1.PeopleRequest"> & {
+  /**
+   * The room, 1 to 64 bytes of UTF-8.
+   *
+   * @generated from field: string room = 1;
+   */
+  room: string;
+};
+
+/**
+ * Describes the message clawchat.v1.PeopleRequest.
+ * Use `create(PeopleRequestSchema)` to create a new message.
+ */
+export const PeopleRequestSchema: GenMessage<PeopleRequest> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 36);
+
+/**
+ * The people of a room.
+ *
+ * @generated from message clawchat.v1.PeopleList
+ */
+export type PeopleList = Message<"clawchat.v1.PeopleList"> & {
+  /**
+   * At most 1,024, by name.
+   *
+   * @generated from field: repeated clawchat.v1.Person people = 1;
+   */
+  people: Person[];
+};
+
+/**
+ * Describes the message clawchat.v1.PeopleList.
+ * Use `create(PeopleListSchema)` to create a new message.
+ */
+export const PeopleListSchema: GenMessage<PeopleList> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 37);
+
+/**
+ * Somebody.
+ *
+ * @generated from message clawchat.v1.Person
+ */
+export type Person = Message<"clawchat.v1.Person"> & {
+  /**
+   * The person, 16 bytes.
+   *
+   * @generated from field: bytes person_id = 1;
+   */
+  personId: Uint8Array;
+
+  /**
+   * The name of the device that was heard last.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * What they are in the room.
+   *
+   * @generated from field: clawchat.v1.Role role = 3;
+   */
+  role: Role;
+
+  /**
+   * True while at least one device is connected.
+   *
+   * @generated from field: bool online = 4;
+   */
+  online: boolean;
+
+  /**
+   * How far a device has received, as far as others are told; 0 for unknown.
+   *
+   * @generated from field: uint64 delivered = 5;
+   */
+  delivered: bigint;
+
+  /**
+   * How far the person has read, as far as others are told; 0 for unknown.
+   *
+   * @generated from field: uint64 read = 6;
+   */
+  read: bigint;
+};
+
+/**
+ * Describes the message clawchat.v1.Person.
+ * Use `create(PersonSchema)` to create a new message.
+ */
+export const PersonSchema: GenMessage<Person> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 38);
+
+/**
+ * Asks for an invite for another device of this person.
+ *
+ * @generated from message clawchat.v1.DeviceInviteRequest
+ */
+export type DeviceInviteRequest = Message<"clawchat.v1.DeviceInviteRequest"> & {
+  /**
+   * A name for the device, 0 to 64 bytes of UTF-8.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message clawchat.v1.DeviceInviteRequest.
+ * Use `create(DeviceInviteRequestSchema)` to create a new message.
+ */
+export const DeviceInviteRequestSchema: GenMessage<DeviceInviteRequest> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 39);
+
+/**
+ * Such an invite. It is a secret.
+ *
+ * @generated from message clawchat.v1.DeviceInvite
+ */
+export type DeviceInvite = Message<"clawchat.v1.DeviceInvite"> & {
+  /**
+   * Its text form.
+   *
+   * @generated from field: string invite = 1;
+   */
+  invite: string;
+
+  /**
+   * When it ends, Unix milliseconds.
+   *
+   * @generated from field: uint64 expires_at_ms = 2;
+   */
+  expiresAtMs: bigint;
+};
+
+/**
+ * Describes the message clawchat.v1.DeviceInvite.
+ * Use `create(DeviceInviteSchema)` to create a new message.
+ */
+export const DeviceInviteSchema: GenMessage<DeviceInvite> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 40);
+
+/**
+ * What somebody is in a room.
+ *
+ * @generated from enum clawchat.v1.Role
+ */
+export const Role = {
+  /**
+   * None of its people.
+   *
+   * @generated from enum value: ROLE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * May do everything.
+   *
+   * @generated from enum value: ROLE_OWNER = 1;
+   */
+  OWNER: 1,
+
+  /**
+   * Reads, writes, invites, and says what the room is about.
+   *
+   * @generated from enum value: ROLE_MEMBER = 2;
+   */
+  MEMBER: 2,
+
+  /**
+   * Reads and writes.
+   *
+   * @generated from enum value: ROLE_GUEST = 3;
+   */
+  GUEST: 3,
+
+  /**
+   * Reads and writes, and is no person: nobody waits for it to read.
+   *
+   * @generated from enum value: ROLE_BOT = 4;
+   */
+  BOT: 4,
+} as const;
+
+/**
+ * What somebody is in a room.
+ *
+ * @generated from enum clawchat.v1.Role
+ */
+export type Role = (typeof Role)[keyof typeof Role] | UnknownEnum;
+
+/**
+ * Describes the enum clawchat.v1.Role.
+ */
+export const RoleSchema: GenEnum<Role> = /*@__PURE__*/
+  enumDesc(file_clawchat_v1_chat, 0);
 

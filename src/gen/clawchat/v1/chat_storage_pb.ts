@@ -7,6 +7,8 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Role } from "./chat_pb.ts";
+import { file_clawchat_v1_chat } from "./chat_pb.ts";
 import type { ErrorCode } from "./error_pb.ts";
 import { file_clawchat_v1_error } from "./error_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -15,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clawchat/v1/chat_storage.proto.
  */
 export const file_clawchat_v1_chat_storage: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jbGF3Y2hhdC92MS9jaGF0X3N0b3JhZ2UucHJvdG8SC2NsYXdjaGF0LnYxIi8KDFN0b3JlZE91dGJveBIRCglvdXRib3hfaWQYASABKAwSDAoEYmFzZRgCIAEoBCJQCgpTdG9yZWRQb3N0EgwKBGhhc2gYASABKAwSDgoGY3Vyc29yGAIgASgEEiQKBGNvZGUYAyABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUiGgoKU3RvcmVkUm9vbRIMCgRuYW1lGAEgASgJIicKDVN0b3JlZFBydW5pbmcSFgoOdGhyb3VnaF9jdXJzb3IYASABKAQiWAoSU3RvcmVkQ2xpZW50T3V0Ym94EhEKCW91dGJveF9pZBgBIAEoDBIUCgxhY2tub3dsZWRnZWQYAiABKAQSGQoRYWNrbm93bGVkZ2VkX2hhc2gYAyABKAwiUAoKU3RvcmVkU2VudBIMCgRoYXNoGAEgASgMEg4KBmN1cnNvchgCIAEoBBIkCgRjb2RlGAMgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlYgZwcm90bzM", [file_clawchat_v1_error]);
+  fileDesc("Ch5jbGF3Y2hhdC92MS9jaGF0X3N0b3JhZ2UucHJvdG8SC2NsYXdjaGF0LnYxIi8KDFN0b3JlZE91dGJveBIRCglvdXRib3hfaWQYASABKAwSDAoEYmFzZRgCIAEoBCJQCgpTdG9yZWRQb3N0EgwKBGhhc2gYASABKAwSDgoGY3Vyc29yGAIgASgEEiQKBGNvZGUYAyABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUibwoKU3RvcmVkUm9vbRIMCgRuYW1lGAEgASgJEg0KBXRvcGljGAIgASgJEg4KBmNsb3NlZBgDIAEoCBIPCgdrZWVwX21zGAQgASgEEg4KBnBydW5lZBgFIAEoBBITCgtsYXN0X2N1cnNvchgGIAEoBCJ7CgpTdG9yZWRQYXJ0Eh8KBHJvbGUYASABKA4yES5jbGF3Y2hhdC52MS5Sb2xlEhEKCWRlbGl2ZXJlZBgCIAEoBBIMCgRyZWFkGAMgASgEEhcKD3Nob3duX2RlbGl2ZXJlZBgEIAEoBBISCgpzaG93bl9yZWFkGAUgASgEIi8KDFN0b3JlZFBlcnNvbhIRCglwZXJzb25faWQYASABKAwSDAoEbmFtZRgCIAEoCSInCg1TdG9yZWRQcnVuaW5nEhYKDnRocm91Z2hfY3Vyc29yGAEgASgEIlgKElN0b3JlZENsaWVudE91dGJveBIRCglvdXRib3hfaWQYASABKAwSFAoMYWNrbm93bGVkZ2VkGAIgASgEEhkKEWFja25vd2xlZGdlZF9oYXNoGAMgASgMIlAKClN0b3JlZFNlbnQSDAoEaGFzaBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSJAoEY29kZRgDIAEoDjIWLmNsYXdjaGF0LnYxLkVycm9yQ29kZWIGcHJvdG8z", [file_clawchat_v1_chat, file_clawchat_v1_error]);
 
 /**
  * Host: the outbox of a device, and where it begins in the device's row of posts.
@@ -82,7 +84,7 @@ export const StoredPostSchema: GenMessage<StoredPost> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_chat_storage, 1);
 
 /**
- * Host: a room besides "lobby".
+ * Host: a room.
  *
  * @generated from message clawchat.v1.StoredRoom
  */
@@ -93,6 +95,41 @@ export type StoredRoom = Message<"clawchat.v1.StoredRoom"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * What it is about.
+   *
+   * @generated from field: string topic = 2;
+   */
+  topic: string;
+
+  /**
+   * True when only its people see it.
+   *
+   * @generated from field: bool closed = 3;
+   */
+  closed: boolean;
+
+  /**
+   * How long its messages are kept, milliseconds; 0 for ever.
+   *
+   * @generated from field: uint64 keep_ms = 4;
+   */
+  keepMs: bigint;
+
+  /**
+   * No message of it with this cursor or a lower one is kept.
+   *
+   * @generated from field: uint64 pruned = 5;
+   */
+  pruned: bigint;
+
+  /**
+   * Highest cursor of its messages.
+   *
+   * @generated from field: uint64 last_cursor = 6;
+   */
+  lastCursor: bigint;
 };
 
 /**
@@ -101,6 +138,83 @@ export type StoredRoom = Message<"clawchat.v1.StoredRoom"> & {
  */
 export const StoredRoomSchema: GenMessage<StoredRoom> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_chat_storage, 2);
+
+/**
+ * Host: somebody's part in a room.
+ *
+ * @generated from message clawchat.v1.StoredPart
+ */
+export type StoredPart = Message<"clawchat.v1.StoredPart"> & {
+  /**
+   * What the person is.
+   *
+   * @generated from field: clawchat.v1.Role role = 1;
+   */
+  role: Role;
+
+  /**
+   * One of the person's devices has every message up to this cursor.
+   *
+   * @generated from field: uint64 delivered = 2;
+   */
+  delivered: bigint;
+
+  /**
+   * The person has read up to this cursor.
+   *
+   * @generated from field: uint64 read = 3;
+   */
+  read: bigint;
+
+  /**
+   * How far others are told of both.
+   *
+   * @generated from field: uint64 shown_delivered = 4;
+   */
+  shownDelivered: bigint;
+
+  /**
+   * How far others are told of the latter.
+   *
+   * @generated from field: uint64 shown_read = 5;
+   */
+  shownRead: bigint;
+};
+
+/**
+ * Describes the message clawchat.v1.StoredPart.
+ * Use `create(StoredPartSchema)` to create a new message.
+ */
+export const StoredPartSchema: GenMessage<StoredPart> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat_storage, 3);
+
+/**
+ * Host: who a device belongs to.
+ *
+ * @generated from message clawchat.v1.StoredPerson
+ */
+export type StoredPerson = Message<"clawchat.v1.StoredPerson"> & {
+  /**
+   * The person, 16 bytes: the id of their first device.
+   *
+   * @generated from field: bytes person_id = 1;
+   */
+  personId: Uint8Array;
+
+  /**
+   * The name of the device, or the one that the person took.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message clawchat.v1.StoredPerson.
+ * Use `create(StoredPersonSchema)` to create a new message.
+ */
+export const StoredPersonSchema: GenMessage<StoredPerson> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat_storage, 4);
 
 /**
  * Host: how much of the history is gone.
@@ -121,7 +235,7 @@ export type StoredPruning = Message<"clawchat.v1.StoredPruning"> & {
  * Use `create(StoredPruningSchema)` to create a new message.
  */
 export const StoredPruningSchema: GenMessage<StoredPruning> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat_storage, 3);
+  messageDesc(file_clawchat_v1_chat_storage, 5);
 
 /**
  * Client: its outbox without the posts.
@@ -156,7 +270,7 @@ export type StoredClientOutbox = Message<"clawchat.v1.StoredClientOutbox"> & {
  * Use `create(StoredClientOutboxSchema)` to create a new message.
  */
 export const StoredClientOutboxSchema: GenMessage<StoredClientOutbox> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat_storage, 4);
+  messageDesc(file_clawchat_v1_chat_storage, 6);
 
 /**
  * Client: a message that the host has answered, kept so that a repeated request to
@@ -192,5 +306,5 @@ export type StoredSent = Message<"clawchat.v1.StoredSent"> & {
  * Use `create(StoredSentSchema)` to create a new message.
  */
 export const StoredSentSchema: GenMessage<StoredSent> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat_storage, 5);
+  messageDesc(file_clawchat_v1_chat_storage, 7);
 

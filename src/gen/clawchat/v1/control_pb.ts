@@ -7,6 +7,8 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { ChatContent, DeviceInvite, DeviceInviteRequest, HistoryGap, Mark, MarkState, PeopleList, PeopleRequest, PresenceState, Room, Typing, TypingState } from "./chat_pb.ts";
+import { file_clawchat_v1_chat } from "./chat_pb.ts";
 import type { ErrorCode } from "./error_pb.ts";
 import { file_clawchat_v1_error } from "./error_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -15,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file clawchat/v1/control.proto.
  */
 export const file_clawchat_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("ChljbGF3Y2hhdC92MS9jb250cm9sLnByb3RvEgtjbGF3Y2hhdC52MSK1BgoOQ29udHJvbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIqCgVoZWxsbxgCIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xIZWxsb0gAEiwKBmNhbmNlbBgDIAEoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xDYW5jZWxIABIzCgZzdGF0dXMYBCABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sU3RhdHVzUmVxdWVzdEgAEjUKB2RldmljZXMYBSABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlc1JlcXVlc3RIABIzCgZpbnZpdGUYBiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sSW52aXRlUmVxdWVzdEgAEjMKBnJldm9rZRgHIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSZXZva2VSZXF1ZXN0SAASLwoEc3RvcBgIIAEoCzIfLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9wUmVxdWVzdEgAEi8KBHNlbmQYCSABKAsyHy5jbGF3Y2hhdC52MS5Db250cm9sU2VuZFJlcXVlc3RIABIzCgZsaXN0ZW4YCiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sTGlzdGVuUmVxdWVzdEgAEjUKB2hpc3RvcnkYCyABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sSGlzdG9yeVJlcXVlc3RIABIvCgRwaW5nGAwgASgLMh8uY2xhd2NoYXQudjEuQ29udHJvbFBpbmdSZXF1ZXN0SAASNQoHaW5zcGVjdBgNIAEoCzIiLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnNwZWN0UmVxdWVzdEgAEjMKBnJvdGF0ZRgOIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSb3RhdGVSZXF1ZXN0SAASOQoJZW1lcmdlbmN5GA8gASgLMiQuY2xhd2NoYXQudjEuQ29udHJvbEVtZXJnZW5jeVJlcXVlc3RIABIxCgViZW5jaBgQIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xCZW5jaFJlcXVlc3RIAEIGCgRib2R5IuUGCg9Db250cm9sUmVzcG9uc2USEgoKcmVxdWVzdF9pZBgBIAEoDRILCgNlbmQYAiABKAgSKgoFZXJyb3IYAyABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sRXJyb3JIABIuCgd3ZWxjb21lGAQgASgLMhsuY2xhd2NoYXQudjEuQ29udHJvbFdlbGNvbWVIABI1Cgtob3N0X3N0YXR1cxgFIAEoCzIeLmNsYXdjaGF0LnYxLkNvbnRyb2xIb3N0U3RhdHVzSAASOQoNY2xpZW50X3N0YXR1cxgGIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xDbGllbnRTdGF0dXNIABIuCgdkZXZpY2VzGAcgASgLMhsuY2xhd2NoYXQudjEuQ29udHJvbERldmljZXNIABIsCgZpbnZpdGUYCCABKAsyGi5jbGF3Y2hhdC52MS5Db250cm9sSW52aXRlSAASLgoHcmV2b2tlZBgJIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xSZXZva2VkSAASMAoIc3RvcHBpbmcYCiABKAsyHC5jbGF3Y2hhdC52MS5Db250cm9sU3RvcHBpbmdIABIoCgRzZW50GAsgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbFNlbnRIABIqCgVpdGVtcxgMIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xJdGVtc0gAEiYKA2dhcBgNIAEoCzIXLmNsYXdjaGF0LnYxLkNvbnRyb2xHYXBIABIxCgljYXVnaHRfdXAYDiABKAsyHC5jbGF3Y2hhdC52MS5Db250cm9sQ2F1Z2h0VXBIABIuCgdoaXN0b3J5GA8gASgLMhsuY2xhd2NoYXQudjEuQ29udHJvbEhpc3RvcnlIABIoCgRwb25nGBAgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbFBvbmdIABIyCglpbnNwZWN0ZWQYESABKAsyHS5jbGF3Y2hhdC52MS5Db250cm9sSW5zcGVjdGVkSAASMAoIcm90YXRpbmcYEiABKAsyHC5jbGF3Y2hhdC52MS5Db250cm9sUm90YXRpbmdIABIqCgViZW5jaBgTIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xCZW5jaEgAQgYKBGJvZHkiQgoMQ29udHJvbEVycm9yEiQKBGNvZGUYASABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUSDAoEdGV4dBgCIAEoCSJvCgxDb250cm9sSGVsbG8SEAoIcHJvdG9jb2wYASABKA0SLAoHcHJvZ3JhbRgCIAEoDjIbLmNsYXdjaGF0LnYxLkNvbnRyb2xQcm9ncmFtEg8KB3ZlcnNpb24YAyABKAkSDgoGc2NoZW1hGAQgASgNIpABCg5Db250cm9sV2VsY29tZRIQCghwcm90b2NvbBgBIAEoDRIsCgdwcm9ncmFtGAIgASgOMhsuY2xhd2NoYXQudjEuQ29udHJvbFByb2dyYW0SDwoHdmVyc2lvbhgDIAEoCRIOCgZzY2hlbWEYBCABKA0SCwoDcGlkGAUgASgNEhAKCHJlc2lkZW50GAYgASgIIg8KDUNvbnRyb2xDYW5jZWwiFgoUQ29udHJvbFN0YXR1c1JlcXVlc3QivAMKEUNvbnRyb2xIb3N0U3RhdHVzEhEKCXNlcnZlcl9pZBgBIAEoDBIPCgdzZXJ2aW5nGAIgASgIEhUKDXN0YXJ0ZWRfYXRfbXMYAyABKAQSDQoFZXBvY2gYBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSDAoEcG9ydBgGIAEoDRIRCglhZGRyZXNzZXMYByADKAkSGwoTbmV4dF9yb3RhdGlvbl9hdF9tcxgIIAEoBBIWCg52YWxpZF91bnRpbF9tcxgJIAEoBBIPCgdkZXZpY2VzGAogASgNEhEKCWNvbm5lY3RlZBgLIAEoDRIPCgdpbnZpdGVzGAwgASgNEikKBnN0b3JlcxgNIAMoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9yZRIeChZuZXh0X2lkZW50aXR5X2V4cG9ydGVkGA4gASgIEhAKCHdhcm5pbmdzGA8gAygJEg0KBXBoYXNlGBAgASgJEikKBnBsYWNlcxgRIAMoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xQbGFjZRIpCgdoaXN0b3J5GBIgAygLMhguY2xhd2NoYXQudjEuQ29udHJvbE5vdGUibwoMQ29udHJvbFBsYWNlEgwKBHBvcnQYASABKA0SDQoFZXBvY2gYAiABKAQSDAoEcm9sZRgDIAEoCRIMCgRvcGVuGAQgASgIEg0KBXBhdGhzGAUgASgNEhcKD2xpc3RlZF91bnRpbF9tcxgGIAEoBCI6CgtDb250cm9sTm90ZRINCgVhdF9tcxgBIAEoBBIMCgR3aGF0GAIgASgJEg4KBmRldGFpbBgDIAEoCSJ1CgxDb250cm9sU3RvcmUSDAoEbmFtZRgBIAEoCRIkCgRjb2RlGAIgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEhkKEXZlcmlmaWVkX3NlcXVlbmNlGAMgASgEEhYKDnZlcmlmaWVkX2F0X21zGAQgASgEIqgCChNDb250cm9sQ2xpZW50U3RhdHVzEg4KBmpvaW5lZBgBIAEoCBIRCglzZXJ2ZXJfaWQYAiABKAwSEQoJZGV2aWNlX2lkGAMgASgMEgwKBG5hbWUYBCABKAkSKwoEbGluaxgFIAEoDjIdLmNsYXdjaGF0LnYxLkNvbnRyb2xMaW5rU3RhdGUSEAoIZW5kcG9pbnQYBiABKAkSEAoIc2VxdWVuY2UYByABKAQSFgoOdmFsaWRfdW50aWxfbXMYCCABKAQSFgoOdW5hY2tub3dsZWRnZWQYCSABKA0SDgoGY3Vyc29yGAogASgEEioKCmxhc3RfZXJyb3IYCyABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUSEAoId2FybmluZ3MYDCADKAkiFwoVQ29udHJvbERldmljZXNSZXF1ZXN0Ij0KDkNvbnRyb2xEZXZpY2VzEisKB2RldmljZXMYASADKAsyGi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlIpQBCg1Db250cm9sRGV2aWNlEhEKCWRldmljZV9pZBgBIAEoDBIMCgRuYW1lGAIgASgJEg8KB3BlbmRpbmcYAyABKAgSEQoJY29ubmVjdGVkGAQgASgIEhYKDmVucm9sbGVkX2F0X21zGAUgASgEEhcKD2xhc3Rfc2Vlbl9hdF9tcxgGIAEoBBINCgV3b3JkcxgHIAEoCSJFChRDb250cm9sSW52aXRlUmVxdWVzdBIMCgRuYW1lGAEgASgJEg8KB2xpZmVfbXMYAiABKAQSDgoGYnVuZGxlGAMgASgIImsKDUNvbnRyb2xJbnZpdGUSDgoGaW52aXRlGAEgASgJEg4KBmJ1bmRsZRgCIAEoDBIVCg1leHBpcmVzX2F0X21zGAMgASgEEhEKCXB1Ymxpc2hlZBgEIAEoCBIQCgh3YXJuaW5ncxgFIAMoCSIpChRDb250cm9sUmV2b2tlUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAwiIQoOQ29udHJvbFJldm9rZWQSDwoHZXhpc3RlZBgBIAEoCCIUChJDb250cm9sU3RvcFJlcXVlc3QiEQoPQ29udHJvbFN0b3BwaW5nIlgKEkNvbnRyb2xTZW5kUmVxdWVzdBISCgptZXNzYWdlX2lkGAEgASgMEgwKBHJvb20YAiABKAkSDAoEdGV4dBgDIAEoCRISCgpzZW50X2F0X21zGAQgASgEIh0KC0NvbnRyb2xTZW50Eg4KBmN1cnNvchgBIAEoBCJMChRDb250cm9sTGlzdGVuUmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQSEAoIZnJvbV9ub3cYAiABKAgSDAoEcm9vbRgDIAEoCSI3CgxDb250cm9sSXRlbXMSJwoFaXRlbXMYASADKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sSXRlbSKYAQoLQ29udHJvbEl0ZW0SDgoGY3Vyc29yGAEgASgEEgwKBHJvb20YAiABKAkSEQoJZGV2aWNlX2lkGAMgASgMEgwKBG5hbWUYBCABKAkSEgoKc2VudF9hdF9tcxgFIAEoBBIUCgxzdG9yZWRfYXRfbXMYBiABKAQSDAoEdGV4dBgHIAEoCRISCgptZXNzYWdlX2lkGAggASgMIjgKCkNvbnRyb2xHYXASFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhQKDGZpcnN0X2N1cnNvchgCIAEoBCIhCg9Db250cm9sQ2F1Z2h0VXASDgoGY3Vyc29yGAEgASgEIkoKFUNvbnRyb2xIaXN0b3J5UmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQSDQoFbGltaXQYAiABKA0SDAoEcm9vbRgDIAEoCSJHCg5Db250cm9sSGlzdG9yeRInCgVpdGVtcxgBIAMoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xJdGVtEgwKBG1vcmUYAiABKAgiFAoSQ29udHJvbFBpbmdSZXF1ZXN0IjYKC0NvbnRyb2xQb25nEhUKDXJvdW5kX3RyaXBfdXMYASABKA0SEAoIZW5kcG9pbnQYAiABKAkiMAoVQ29udHJvbEluc3BlY3RSZXF1ZXN0EhcKD2Nvbm5lY3Rpb25fZmlsZRgBIAEoDCIkChBDb250cm9sSW5zcGVjdGVkEhAKCGVudmVsb3BlGAEgASgMIhYKFENvbnRyb2xSb3RhdGVSZXF1ZXN0IicKF0NvbnRyb2xFbWVyZ2VuY3lSZXF1ZXN0EgwKBGhhcmQYASABKAgiIAoPQ29udHJvbFJvdGF0aW5nEg0KBXBoYXNlGAEgASgJIlUKE0NvbnRyb2xCZW5jaFJlcXVlc3QSDQoFYnl0ZXMYASABKAQSGAoQYnl0ZXNfcGVyX3NlY29uZBgCIAEoDRIVCg1tZXNzYWdlX2J5dGVzGAMgASgNInMKDENvbnRyb2xCZW5jaBIQCghtZXNzYWdlcxgBIAEoBBINCgVieXRlcxgCIAEoBBISCgplbGFwc2VkX21zGAMgASgNEhAKCHdvcnN0X3VzGAQgASgNEgwKBGRvbmUYBSABKAgSDgoGZGlnZXN0GAYgASgMKmcKDkNvbnRyb2xQcm9ncmFtEh8KG0NPTlRST0xfUFJPR1JBTV9VTlNQRUNJRklFRBAAEhgKFENPTlRST0xfUFJPR1JBTV9IT1NUEAESGgoWQ09OVFJPTF9QUk9HUkFNX0NMSUVOVBACKrgBChBDb250cm9sTGlua1N0YXRlEiIKHkNPTlRST0xfTElOS19TVEFURV9VTlNQRUNJRklFRBAAEhsKF0NPTlRST0xfTElOS19TVEFURV9JRExFEAESIQodQ09OVFJPTF9MSU5LX1NUQVRFX0NPTk5FQ1RJTkcQAhIgChxDT05UUk9MX0xJTktfU1RBVEVfQ09OTkVDVEVEEAMSHgoaQ09OVFJPTF9MSU5LX1NUQVRFX1dBSVRJTkcQBGIGcHJvdG8z", [file_clawchat_v1_error]);
+  fileDesc("ChljbGF3Y2hhdC92MS9jb250cm9sLnByb3RvEgtjbGF3Y2hhdC52MSLQCAoOQ29udHJvbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIqCgVoZWxsbxgCIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xIZWxsb0gAEiwKBmNhbmNlbBgDIAEoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xDYW5jZWxIABIzCgZzdGF0dXMYBCABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sU3RhdHVzUmVxdWVzdEgAEjUKB2RldmljZXMYBSABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlc1JlcXVlc3RIABIzCgZpbnZpdGUYBiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sSW52aXRlUmVxdWVzdEgAEjMKBnJldm9rZRgHIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSZXZva2VSZXF1ZXN0SAASLwoEc3RvcBgIIAEoCzIfLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9wUmVxdWVzdEgAEi8KBHNlbmQYCSABKAsyHy5jbGF3Y2hhdC52MS5Db250cm9sU2VuZFJlcXVlc3RIABIzCgZsaXN0ZW4YCiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sTGlzdGVuUmVxdWVzdEgAEjUKB2hpc3RvcnkYCyABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sSGlzdG9yeVJlcXVlc3RIABIvCgRwaW5nGAwgASgLMh8uY2xhd2NoYXQudjEuQ29udHJvbFBpbmdSZXF1ZXN0SAASNQoHaW5zcGVjdBgNIAEoCzIiLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnNwZWN0UmVxdWVzdEgAEjMKBnJvdGF0ZRgOIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSb3RhdGVSZXF1ZXN0SAASOQoJZW1lcmdlbmN5GA8gASgLMiQuY2xhd2NoYXQudjEuQ29udHJvbEVtZXJnZW5jeVJlcXVlc3RIABIxCgViZW5jaBgQIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xCZW5jaFJlcXVlc3RIABIxCgVyb29tcxgeIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc1JlcXVlc3RIABIsCgZwZW9wbGUYHyABKAsyGi5jbGF3Y2hhdC52MS5QZW9wbGVSZXF1ZXN0SAASIQoEbWFyaxggIAEoCzIRLmNsYXdjaGF0LnYxLk1hcmtIABIlCgZ0eXBpbmcYISABKAsyEy5jbGF3Y2hhdC52MS5UeXBpbmdIABIzCgZldmVudHMYIiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sRXZlbnRzUmVxdWVzdEgAEjkKDWRldmljZV9pbnZpdGUYIyABKAsyIC5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVSZXF1ZXN0SABCBgoEYm9keSLGCAoPQ29udHJvbFJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKA0SCwoDZW5kGAIgASgIEioKBWVycm9yGAMgASgLMhkuY2xhd2NoYXQudjEuQ29udHJvbEVycm9ySAASLgoHd2VsY29tZRgEIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xXZWxjb21lSAASNQoLaG9zdF9zdGF0dXMYBSABKAsyHi5jbGF3Y2hhdC52MS5Db250cm9sSG9zdFN0YXR1c0gAEjkKDWNsaWVudF9zdGF0dXMYBiABKAsyIC5jbGF3Y2hhdC52MS5Db250cm9sQ2xpZW50U3RhdHVzSAASLgoHZGV2aWNlcxgHIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xEZXZpY2VzSAASLAoGaW52aXRlGAggASgLMhouY2xhd2NoYXQudjEuQ29udHJvbEludml0ZUgAEi4KB3Jldm9rZWQYCSABKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sUmV2b2tlZEgAEjAKCHN0b3BwaW5nGAogASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFN0b3BwaW5nSAASKAoEc2VudBgLIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xTZW50SAASKgoFaXRlbXMYDCABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sSXRlbXNIABImCgNnYXAYDSABKAsyFy5jbGF3Y2hhdC52MS5Db250cm9sR2FwSAASMQoJY2F1Z2h0X3VwGA4gASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbENhdWdodFVwSAASLgoHaGlzdG9yeRgPIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xIaXN0b3J5SAASKAoEcG9uZxgQIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xQb25nSAASMgoJaW5zcGVjdGVkGBEgASgLMh0uY2xhd2NoYXQudjEuQ29udHJvbEluc3BlY3RlZEgAEjAKCHJvdGF0aW5nGBIgASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFJvdGF0aW5nSAASKgoFYmVuY2gYEyABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sQmVuY2hIABIqCgVyb29tcxgeIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc0gAEikKBnBlb3BsZRgfIAEoCzIXLmNsYXdjaGF0LnYxLlBlb3BsZUxpc3RIABIoCgRkb25lGCAgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbERvbmVIABIqCgVldmVudBghIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xFdmVudEgAEjIKDWRldmljZV9pbnZpdGUYIiABKAsyGS5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVIAEIGCgRib2R5IkIKDENvbnRyb2xFcnJvchIkCgRjb2RlGAEgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEgwKBHRleHQYAiABKAkibwoMQ29udHJvbEhlbGxvEhAKCHByb3RvY29sGAEgASgNEiwKB3Byb2dyYW0YAiABKA4yGy5jbGF3Y2hhdC52MS5Db250cm9sUHJvZ3JhbRIPCgd2ZXJzaW9uGAMgASgJEg4KBnNjaGVtYRgEIAEoDSKQAQoOQ29udHJvbFdlbGNvbWUSEAoIcHJvdG9jb2wYASABKA0SLAoHcHJvZ3JhbRgCIAEoDjIbLmNsYXdjaGF0LnYxLkNvbnRyb2xQcm9ncmFtEg8KB3ZlcnNpb24YAyABKAkSDgoGc2NoZW1hGAQgASgNEgsKA3BpZBgFIAEoDRIQCghyZXNpZGVudBgGIAEoCCIPCg1Db250cm9sQ2FuY2VsIhYKFENvbnRyb2xTdGF0dXNSZXF1ZXN0IrwDChFDb250cm9sSG9zdFN0YXR1cxIRCglzZXJ2ZXJfaWQYASABKAwSDwoHc2VydmluZxgCIAEoCBIVCg1zdGFydGVkX2F0X21zGAMgASgEEg0KBWVwb2NoGAQgASgEEhAKCHNlcXVlbmNlGAUgASgEEgwKBHBvcnQYBiABKA0SEQoJYWRkcmVzc2VzGAcgAygJEhsKE25leHRfcm90YXRpb25fYXRfbXMYCCABKAQSFgoOdmFsaWRfdW50aWxfbXMYCSABKAQSDwoHZGV2aWNlcxgKIAEoDRIRCgljb25uZWN0ZWQYCyABKA0SDwoHaW52aXRlcxgMIAEoDRIpCgZzdG9yZXMYDSADKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sU3RvcmUSHgoWbmV4dF9pZGVudGl0eV9leHBvcnRlZBgOIAEoCBIQCgh3YXJuaW5ncxgPIAMoCRINCgVwaGFzZRgQIAEoCRIpCgZwbGFjZXMYESADKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sUGxhY2USKQoHaGlzdG9yeRgSIAMoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xOb3RlIm8KDENvbnRyb2xQbGFjZRIMCgRwb3J0GAEgASgNEg0KBWVwb2NoGAIgASgEEgwKBHJvbGUYAyABKAkSDAoEb3BlbhgEIAEoCBINCgVwYXRocxgFIAEoDRIXCg9saXN0ZWRfdW50aWxfbXMYBiABKAQiOgoLQ29udHJvbE5vdGUSDQoFYXRfbXMYASABKAQSDAoEd2hhdBgCIAEoCRIOCgZkZXRhaWwYAyABKAkidQoMQ29udHJvbFN0b3JlEgwKBG5hbWUYASABKAkSJAoEY29kZRgCIAEoDjIWLmNsYXdjaGF0LnYxLkVycm9yQ29kZRIZChF2ZXJpZmllZF9zZXF1ZW5jZRgDIAEoBBIWCg52ZXJpZmllZF9hdF9tcxgEIAEoBCKoAgoTQ29udHJvbENsaWVudFN0YXR1cxIOCgZqb2luZWQYASABKAgSEQoJc2VydmVyX2lkGAIgASgMEhEKCWRldmljZV9pZBgDIAEoDBIMCgRuYW1lGAQgASgJEisKBGxpbmsYBSABKA4yHS5jbGF3Y2hhdC52MS5Db250cm9sTGlua1N0YXRlEhAKCGVuZHBvaW50GAYgASgJEhAKCHNlcXVlbmNlGAcgASgEEhYKDnZhbGlkX3VudGlsX21zGAggASgEEhYKDnVuYWNrbm93bGVkZ2VkGAkgASgNEg4KBmN1cnNvchgKIAEoBBIqCgpsYXN0X2Vycm9yGAsgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEhAKCHdhcm5pbmdzGAwgAygJIhcKFUNvbnRyb2xEZXZpY2VzUmVxdWVzdCI9Cg5Db250cm9sRGV2aWNlcxIrCgdkZXZpY2VzGAEgAygLMhouY2xhd2NoYXQudjEuQ29udHJvbERldmljZSKUAQoNQ29udHJvbERldmljZRIRCglkZXZpY2VfaWQYASABKAwSDAoEbmFtZRgCIAEoCRIPCgdwZW5kaW5nGAMgASgIEhEKCWNvbm5lY3RlZBgEIAEoCBIWCg5lbnJvbGxlZF9hdF9tcxgFIAEoBBIXCg9sYXN0X3NlZW5fYXRfbXMYBiABKAQSDQoFd29yZHMYByABKAkiRQoUQ29udHJvbEludml0ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIPCgdsaWZlX21zGAIgASgEEg4KBmJ1bmRsZRgDIAEoCCJrCg1Db250cm9sSW52aXRlEg4KBmludml0ZRgBIAEoCRIOCgZidW5kbGUYAiABKAwSFQoNZXhwaXJlc19hdF9tcxgDIAEoBBIRCglwdWJsaXNoZWQYBCABKAgSEAoId2FybmluZ3MYBSADKAkiKQoUQ29udHJvbFJldm9rZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgMIiEKDkNvbnRyb2xSZXZva2VkEg8KB2V4aXN0ZWQYASABKAgiFAoSQ29udHJvbFN0b3BSZXF1ZXN0IhEKD0NvbnRyb2xTdG9wcGluZyKBAQoSQ29udHJvbFNlbmRSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAwSDAoEcm9vbRgCIAEoCRIMCgR0ZXh0GAMgASgJEhIKCnNlbnRfYXRfbXMYBCABKAQSJwoFZXh0cmEYBSABKAsyGC5jbGF3Y2hhdC52MS5DaGF0Q29udGVudCIdCgtDb250cm9sU2VudBIOCgZjdXJzb3IYASABKAQiTAoUQ29udHJvbExpc3RlblJlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhAKCGZyb21fbm93GAIgASgIEgwKBHJvb20YAyABKAkiNwoMQ29udHJvbEl0ZW1zEicKBWl0ZW1zGAEgAygLMhguY2xhd2NoYXQudjEuQ29udHJvbEl0ZW0i9QEKC0NvbnRyb2xJdGVtEg4KBmN1cnNvchgBIAEoBBIMCgRyb29tGAIgASgJEhEKCWRldmljZV9pZBgDIAEoDBIMCgRuYW1lGAQgASgJEhIKCnNlbnRfYXRfbXMYBSABKAQSFAoMc3RvcmVkX2F0X21zGAYgASgEEgwKBHRleHQYByABKAkSEgoKbWVzc2FnZV9pZBgIIAEoDBIRCglwZXJzb25faWQYCSABKAwSJwoFZXh0cmEYCiABKAsyGC5jbGF3Y2hhdC52MS5DaGF0Q29udGVudBIOCgZlZGl0ZWQYCyABKAgSDwoHZGVsZXRlZBgMIAEoCCI4CgpDb250cm9sR2FwEhQKDGFmdGVyX2N1cnNvchgBIAEoBBIUCgxmaXJzdF9jdXJzb3IYAiABKAQiIQoPQ29udHJvbENhdWdodFVwEg4KBmN1cnNvchgBIAEoBCJxChVDb250cm9sSGlzdG9yeVJlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEg0KBWxpbWl0GAIgASgNEgwKBHJvb20YAyABKAkSFQoNYmVmb3JlX2N1cnNvchgEIAEoBBIOCgZzZWFyY2gYBSABKAkiXAoOQ29udHJvbEhpc3RvcnkSJwoFaXRlbXMYASADKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sSXRlbRIMCgRtb3JlGAIgASgIEhMKC2Zyb21fY3Vyc29yGAMgASgEIhQKEkNvbnRyb2xQaW5nUmVxdWVzdCI2CgtDb250cm9sUG9uZxIVCg1yb3VuZF90cmlwX3VzGAEgASgNEhAKCGVuZHBvaW50GAIgASgJIjAKFUNvbnRyb2xJbnNwZWN0UmVxdWVzdBIXCg9jb25uZWN0aW9uX2ZpbGUYASABKAwiJAoQQ29udHJvbEluc3BlY3RlZBIQCghlbnZlbG9wZRgBIAEoDCIWChRDb250cm9sUm90YXRlUmVxdWVzdCInChdDb250cm9sRW1lcmdlbmN5UmVxdWVzdBIMCgRoYXJkGAEgASgIIiAKD0NvbnRyb2xSb3RhdGluZxINCgVwaGFzZRgBIAEoCSJVChNDb250cm9sQmVuY2hSZXF1ZXN0Eg0KBWJ5dGVzGAEgASgEEhgKEGJ5dGVzX3Blcl9zZWNvbmQYAiABKA0SFQoNbWVzc2FnZV9ieXRlcxgDIAEoDSJzCgxDb250cm9sQmVuY2gSEAoIbWVzc2FnZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSEgoKZWxhcHNlZF9tcxgDIAEoDRIQCgh3b3JzdF91cxgEIAEoDRIMCgRkb25lGAUgASgIEg4KBmRpZ2VzdBgGIAEoDCIVChNDb250cm9sUm9vbXNSZXF1ZXN0IjAKDENvbnRyb2xSb29tcxIgCgVyb29tcxgBIAMoCzIRLmNsYXdjaGF0LnYxLlJvb20iDQoLQ29udHJvbERvbmUiFgoUQ29udHJvbEV2ZW50c1JlcXVlc3QioAIKDENvbnRyb2xFdmVudBIoCgRoZXJlGAEgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbEhlcmVIABItCgRsaW5rGAIgASgOMh0uY2xhd2NoYXQudjEuQ29udHJvbExpbmtTdGF0ZUgAEiYKBG1hcmsYAyABKAsyFi5jbGF3Y2hhdC52MS5NYXJrU3RhdGVIABIqCgZ0eXBpbmcYBCABKAsyGC5jbGF3Y2hhdC52MS5UeXBpbmdTdGF0ZUgAEi4KCHByZXNlbmNlGAUgASgLMhouY2xhd2NoYXQudjEuUHJlc2VuY2VTdGF0ZUgAEisKCHJvb21fZ2FwGAYgASgLMhcuY2xhd2NoYXQudjEuSGlzdG9yeUdhcEgAQgYKBGJvZHkiMwoLQ29udHJvbEhlcmUSEQoJcGVyc29uX2lkGAEgASgMEhEKCWRldmljZV9pZBgCIAEoDCpnCg5Db250cm9sUHJvZ3JhbRIfChtDT05UUk9MX1BST0dSQU1fVU5TUEVDSUZJRUQQABIYChRDT05UUk9MX1BST0dSQU1fSE9TVBABEhoKFkNPTlRST0xfUFJPR1JBTV9DTElFTlQQAiq4AQoQQ29udHJvbExpbmtTdGF0ZRIiCh5DT05UUk9MX0xJTktfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdDT05UUk9MX0xJTktfU1RBVEVfSURMRRABEiEKHUNPTlRST0xfTElOS19TVEFURV9DT05ORUNUSU5HEAISIAocQ09OVFJPTF9MSU5LX1NUQVRFX0NPTk5FQ1RFRBADEh4KGkNPTlRST0xfTElOS19TVEFURV9XQUlUSU5HEARiBnByb3RvMw", [file_clawchat_v1_chat, file_clawchat_v1_error]);
 
 /**
  * What an attacher says to the owner. One of these is one message of the
@@ -158,6 +160,56 @@ export type ControlRequest = Message<"clawchat.v1.ControlRequest"> & {
      */
     value: ControlBenchRequest;
     case: "bench";
+  } | {
+    /**
+     * Client: list the rooms. Answered by `rooms`.
+     *
+     * @generated from field: clawchat.v1.ControlRoomsRequest rooms = 30;
+     */
+    value: ControlRoomsRequest;
+    case: "rooms";
+  } | {
+    /**
+     * Client: list the people of a room. Answered by `people`.
+     *
+     * @generated from field: clawchat.v1.PeopleRequest people = 31;
+     */
+    value: PeopleRequest;
+    case: "people";
+  } | {
+    /**
+     * Client: say how far this person has come in a room. Answered by `done`.
+     *
+     * @generated from field: clawchat.v1.Mark mark = 32;
+     */
+    value: Mark;
+    case: "mark";
+  } | {
+    /**
+     * Client: say that this person is writing. Answered by `done`.
+     *
+     * @generated from field: clawchat.v1.Typing typing = 33;
+     */
+    value: Typing;
+    case: "typing";
+  } | {
+    /**
+     * Client: hear what happens beside messages. Answered by any number of `event`
+     * until cancelled.
+     *
+     * @generated from field: clawchat.v1.ControlEventsRequest events = 34;
+     */
+    value: ControlEventsRequest;
+    case: "events";
+  } | {
+    /**
+     * Client: make an invite for another device of this person. Answered by
+     * `device_invite`.
+     *
+     * @generated from field: clawchat.v1.DeviceInviteRequest device_invite = 35;
+     */
+    value: DeviceInviteRequest;
+    case: "deviceInvite";
   } | { case: undefined; value?: undefined };
 };
 
@@ -332,6 +384,46 @@ export type ControlResponse = Message<"clawchat.v1.ControlResponse"> & {
      */
     value: ControlBench;
     case: "bench";
+  } | {
+    /**
+     * Answers `rooms`.
+     *
+     * @generated from field: clawchat.v1.ControlRooms rooms = 30;
+     */
+    value: ControlRooms;
+    case: "rooms";
+  } | {
+    /**
+     * Answers `people`.
+     *
+     * @generated from field: clawchat.v1.PeopleList people = 31;
+     */
+    value: PeopleList;
+    case: "people";
+  } | {
+    /**
+     * Answers `mark` and `typing`.
+     *
+     * @generated from field: clawchat.v1.ControlDone done = 32;
+     */
+    value: ControlDone;
+    case: "done";
+  } | {
+    /**
+     * Answers `events`.
+     *
+     * @generated from field: clawchat.v1.ControlEvent event = 33;
+     */
+    value: ControlEvent;
+    case: "event";
+  } | {
+    /**
+     * Answers `device_invite`.
+     *
+     * @generated from field: clawchat.v1.DeviceInvite device_invite = 34;
+     */
+    value: DeviceInvite;
+    case: "deviceInvite";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1160,6 +1252,14 @@ export type ControlSendRequest = Message<"clawchat.v1.ControlSendRequest"> & {
    * @generated from field: uint64 sent_at_ms = 4;
    */
   sentAtMs: bigint;
+
+  /**
+   * `reply_to`, `edits` and the act of the message; nothing else of it counts. With an
+   * act the text is empty.
+   *
+   * @generated from field: clawchat.v1.ChatContent extra = 5;
+   */
+  extra?: ChatContent | undefined;
 };
 
 /**
@@ -1308,6 +1408,34 @@ export type ControlItem = Message<"clawchat.v1.ControlItem"> & {
    * @generated from field: bytes message_id = 8;
    */
   messageId: Uint8Array;
+
+  /**
+   * The sender as a person, 16 bytes.
+   *
+   * @generated from field: bytes person_id = 9;
+   */
+  personId: Uint8Array;
+
+  /**
+   * `reply_to`, `edits` and the act of the message; nothing else of it is set.
+   *
+   * @generated from field: clawchat.v1.ChatContent extra = 10;
+   */
+  extra?: ChatContent | undefined;
+
+  /**
+   * True when the text is that of a later edit.
+   *
+   * @generated from field: bool edited = 11;
+   */
+  edited: boolean;
+
+  /**
+   * True when it was taken back: the text is empty.
+   *
+   * @generated from field: bool deleted = 12;
+   */
+  deleted: boolean;
 };
 
 /**
@@ -1392,6 +1520,20 @@ export type ControlHistoryRequest = Message<"clawchat.v1.ControlHistoryRequest">
    * @generated from field: string room = 3;
    */
   room: string;
+
+  /**
+   * If not 0: the newest messages with a lower cursor, below 2^53. `after_cursor` is 0.
+   *
+   * @generated from field: uint64 before_cursor = 4;
+   */
+  beforeCursor: bigint;
+
+  /**
+   * Only messages with this in their text; needs `before_cursor`.
+   *
+   * @generated from field: string search = 5;
+   */
+  search: string;
 };
 
 /**
@@ -1415,11 +1557,18 @@ export type ControlHistory = Message<"clawchat.v1.ControlHistory"> & {
   items: ControlItem[];
 
   /**
-   * True when there are more behind the last one.
+   * True when there are more behind the last one; with `before_cursor`, before the first.
    *
    * @generated from field: bool more = 2;
    */
   more: boolean;
+
+  /**
+   * With `before_cursor`: the one of the next request.
+   *
+   * @generated from field: uint64 from_cursor = 3;
+   */
+  fromCursor: bigint;
 };
 
 /**
@@ -1662,6 +1811,169 @@ export type ControlBench = Message<"clawchat.v1.ControlBench"> & {
  */
 export const ControlBenchSchema: GenMessage<ControlBench> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_control, 38);
+
+/**
+ * Asks for the rooms.
+ *
+ * @generated from message clawchat.v1.ControlRoomsRequest
+ */
+export type ControlRoomsRequest = Message<"clawchat.v1.ControlRoomsRequest"> & {
+};
+
+/**
+ * Describes the message clawchat.v1.ControlRoomsRequest.
+ * Use `create(ControlRoomsRequestSchema)` to create a new message.
+ */
+export const ControlRoomsRequestSchema: GenMessage<ControlRoomsRequest> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 39);
+
+/**
+ * The rooms.
+ *
+ * @generated from message clawchat.v1.ControlRooms
+ */
+export type ControlRooms = Message<"clawchat.v1.ControlRooms"> & {
+  /**
+   * By name: 1 to 256.
+   *
+   * @generated from field: repeated clawchat.v1.Room rooms = 1;
+   */
+  rooms: Room[];
+};
+
+/**
+ * Describes the message clawchat.v1.ControlRooms.
+ * Use `create(ControlRoomsSchema)` to create a new message.
+ */
+export const ControlRoomsSchema: GenMessage<ControlRooms> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 40);
+
+/**
+ * What was asked is under way; nothing more is heard of it.
+ *
+ * @generated from message clawchat.v1.ControlDone
+ */
+export type ControlDone = Message<"clawchat.v1.ControlDone"> & {
+};
+
+/**
+ * Describes the message clawchat.v1.ControlDone.
+ * Use `create(ControlDoneSchema)` to create a new message.
+ */
+export const ControlDoneSchema: GenMessage<ControlDone> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 41);
+
+/**
+ * Asks for what happens beside messages.
+ *
+ * @generated from message clawchat.v1.ControlEventsRequest
+ */
+export type ControlEventsRequest = Message<"clawchat.v1.ControlEventsRequest"> & {
+};
+
+/**
+ * Describes the message clawchat.v1.ControlEventsRequest.
+ * Use `create(ControlEventsRequestSchema)` to create a new message.
+ */
+export const ControlEventsRequestSchema: GenMessage<ControlEventsRequest> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 42);
+
+/**
+ * Something happened beside messages. Any of these may be missing.
+ *
+ * @generated from message clawchat.v1.ControlEvent
+ */
+export type ControlEvent = Message<"clawchat.v1.ControlEvent"> & {
+  /**
+   * What.
+   *
+   * @generated from oneof clawchat.v1.ControlEvent.body
+   */
+  body: {
+    /**
+     * The device has a stream: who it is, and from here on who is here.
+     *
+     * @generated from field: clawchat.v1.ControlHere here = 1;
+     */
+    value: ControlHere;
+    case: "here";
+  } | {
+    /**
+     * How the connection stands; the first event, and again when it changes.
+     *
+     * @generated from field: clawchat.v1.ControlLinkState link = 2;
+     */
+    value: ControlLinkState;
+    case: "link";
+  } | {
+    /**
+     * How far somebody has come.
+     *
+     * @generated from field: clawchat.v1.MarkState mark = 3;
+     */
+    value: MarkState;
+    case: "mark";
+  } | {
+    /**
+     * Somebody is writing.
+     *
+     * @generated from field: clawchat.v1.TypingState typing = 4;
+     */
+    value: TypingState;
+    case: "typing";
+  } | {
+    /**
+     * Somebody came or went.
+     *
+     * @generated from field: clawchat.v1.PresenceState presence = 5;
+     */
+    value: PresenceState;
+    case: "presence";
+  } | {
+    /**
+     * Messages of one room are no longer kept.
+     *
+     * @generated from field: clawchat.v1.HistoryGap room_gap = 6;
+     */
+    value: HistoryGap;
+    case: "roomGap";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message clawchat.v1.ControlEvent.
+ * Use `create(ControlEventSchema)` to create a new message.
+ */
+export const ControlEventSchema: GenMessage<ControlEvent> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 43);
+
+/**
+ * Who the device is.
+ *
+ * @generated from message clawchat.v1.ControlHere
+ */
+export type ControlHere = Message<"clawchat.v1.ControlHere"> & {
+  /**
+   * The person, 16 bytes.
+   *
+   * @generated from field: bytes person_id = 1;
+   */
+  personId: Uint8Array;
+
+  /**
+   * The device, 16 bytes.
+   *
+   * @generated from field: bytes device_id = 2;
+   */
+  deviceId: Uint8Array;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlHere.
+ * Use `create(ControlHereSchema)` to create a new message.
+ */
+export const ControlHereSchema: GenMessage<ControlHere> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 44);
 
 /**
  * The two programs that own data directories.

@@ -1,0 +1,288 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { noble } from '../../crypto/noble.ts';
+import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { codeName } from '../../protocol/fault.ts';
+import { isFault } from '../../wire/fault.ts';
+import type { StreamHandler } from '../ports.ts';
+import { hex } from './bytes.ts';
+import { type ContentExtra, encodeContent } from './content.ts';
+import { ChatHost } from './host.ts';
+import { type ChatItem, parseReply, type Reply } from './reply.ts';
+import { encodeRequest, type RequestBody } from './request.ts';
+import { ProbeDatabase, ProbeStream } from './testing/probe.ts';
+
+const id = (fill: number): Uint8Array => new Uint8Array(16).fill(fill);
+const [ANN, BOB, CAT] = [id(0xaa), id(0xbb), id(0xcc)];
+const X = id(1);
+const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
+
+let database: ProbeDatabase;
+let host: ChatHost;
+let ids = 0;
+
+function openHost(): Promise<ChatHost> {
+  return ChatHost.open({
+    database,
+    suite: noble,
+    alarm: () => {},
+    failed: reason => expect(reason).toBeUndefined(),
+    inviteDevice: async name => ({ id: '77'.repeat(16), text: `invite for ${name}`, expiresAtMs: 9 }),
+  });
+}
+
+/** One device's stream, which posts in its own outbox. */
+class Peer {
+  readonly stream = new ProbeStream();
+  readonly handler: StreamHandler;
+  readonly #outbox: Uint8Array;
+  #asked = 0;
+  #posted = 0;
+  wallMs = 1_000;
+
+  constructor(device: Uint8Array, name: string, outbox: Uint8Array = device) {
+    this.#outbox = outbox;
+    this.handler = host.serve(this.stream, { deviceId: device, name });
+    this.ask({ kind: 'outboxOpen', outboxId: outbox });
+  }
+
+  ask(body: RequestBody): void {
+    this.#asked += 1;
+    this.handler.message(encodeRequest(this.#asked, body), this.wallMs);
+  }
+
+  async replies(): Promise<readonly Reply['body'][]> {
+    await settle();
+    await settle();
+    return this.stream.take().map(message => {
+      const reply = parseReply(message);
+      if (isFault(reply)) throw new Error(reply.detail);
+      return reply.body;
+    });
+  }
+
+  /** Post and give the cursor, or the name of the refusal. */
+  async post(text: string, extra: ContentExtra = {}, room: string = 'lobby'): Promise<number | string> {
+    await this.replies();
+    ids += 1;
+    const messageId = new Uint8Array(16);
+    new DataView(messageId.buffer).setUint32(0, ids);
+    this.#posted += 1;
+    const content = encodeContent({ messageId, room, text, sentAtMs: 1, ...extra });
+    this.ask({ kind: 'post', outboxId: this.#outbox, number: this.#posted, content });
+    const result = (await this.replies()).find(({ kind }) => kind === 'postResult');
+    if (result?.kind !== 'postResult') throw new Error('no result');
+    const { code, cursor } = result.outcome;
+    return code === ErrorCode.UNSPECIFIED ? cursor : codeName(code);
+  }
+
+  async history(
+    room: string = '',
+    search: string = '',
+    beforeCursor: number = 9e15,
+  ): Promise<readonly ChatItem[]> {
+    await this.replies();
+    this.ask({ kind: 'backwards', beforeCursor, limit: 10, room, search });
+    const page = (await this.replies()).find(({ kind }) => kind === 'history');
+    return page?.kind === 'history' ? page.places.flatMap(({ item }) => (item ? [item] : [])) : [];
+  }
+
+  async rooms(): Promise<readonly string[]> {
+    await this.replies();
+    this.ask({ kind: 'rooms' });
+    const list = (await this.replies()).find(({ kind }) => kind === 'rooms');
+    return list?.kind === 'rooms' ? list.rooms.map(({ name, role }) => `${name} ${role}`) : [];
+  }
+}
+
+beforeEach(async () => {
+  database = new ProbeDatabase();
+  host = await openHost();
+});
+
+describe('rooms', () => {
+  // CH-040~1, CH-041~1
+  test('that are closed are there for their people only', async () => {
+    const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
+    bob.ask({ kind: 'subscribe', afterCursor: 0, fromNow: false });
+    expect(await ann.post('', { act: { kind: 'create', topic: '', closed: true } }, 'den')).toBeTypeOf(
+      'number',
+    );
+    expect(await bob.post('', { act: { kind: 'create', topic: '', closed: true } }, 'den')).toBe(
+      'ROOM_EXISTS',
+    );
+    await ann.post('secret', {}, 'den');
+    expect((await bob.replies()).filter(({ kind }) => kind === 'message')).toEqual([]);
+    expect(await bob.history()).toEqual([]);
+    expect(await bob.rooms()).toEqual([`lobby ${Role.MEMBER}`]);
+    expect(await bob.post('let me in', {}, 'den')).toBe('ROOM_UNKNOWN');
+    expect(await bob.post('', { act: { kind: 'join' } }, 'den')).toBe('ROOM_UNKNOWN');
+    await ann.post('', { act: { kind: 'grant', personId: BOB, role: Role.GUEST } }, 'den');
+    expect((await bob.history('den')).map(({ text }) => text)).toContain('secret');
+    expect(await bob.rooms()).toEqual([`den ${Role.GUEST}`, `lobby ${Role.MEMBER}`]);
+    // They are so after a restart.
+    host = await openHost();
+    expect(await new Peer(BOB, 'Bob').rooms()).toEqual([`den ${Role.GUEST}`, `lobby ${Role.MEMBER}`]);
+    expect(await new Peer(CAT, 'Cat').rooms()).toEqual([`lobby ${Role.MEMBER}`]);
+  });
+
+  // CH-041~1
+  test('let each do what the role allows', async () => {
+    const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
+    await ann.post('', { act: { kind: 'create', topic: 'x', closed: false } }, 'den');
+    const grant = (personId: Uint8Array, role: Role): ContentExtra => ({
+      act: { kind: 'grant', personId, role },
+    });
+    const topic: ContentExtra = { act: { kind: 'topic', topic: 'y' } };
+    const refused = 'ROOM_FORBIDDEN';
+    expect(await bob.post('', topic, 'den')).toBe(refused);
+    expect(await bob.post('', { act: { kind: 'join' } }, 'den')).toBeTypeOf('number');
+    expect(await bob.post('', topic, 'den')).toBeTypeOf('number');
+    expect(await bob.post('', { act: { kind: 'keep', keepMs: 1 } }, 'den')).toBe(refused);
+    expect(await bob.post('', grant(BOB, Role.OWNER), 'den')).toBe(refused);
+    expect(await bob.post('', grant(CAT, Role.MEMBER), 'den')).toBeTypeOf('number');
+    expect(await bob.post('', grant(CAT, Role.UNSPECIFIED), 'den')).toBe(refused);
+    expect(await bob.post('', grant(BOB, Role.BOT), 'den')).toBeTypeOf('number');
+    expect(await bob.post('', topic, 'den')).toBe(refused);
+    expect(await ann.post('', { act: { kind: 'leave' } }, 'den')).toBe(refused);
+    expect(await ann.post('', grant(CAT, Role.OWNER), 'den')).toBeTypeOf('number');
+    expect(await ann.post('', { act: { kind: 'leave' } }, 'den')).toBeTypeOf('number');
+    expect(await ann.post('', { act: { kind: 'leave' } }, 'lobby')).toBe(refused);
+  });
+
+  // CH-047~1
+  test('forget what is older than they keep it, and say so', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    await ann.post('', { act: { kind: 'create', topic: '', closed: false } }, 'den');
+    await ann.post('old', {}, 'den');
+    await ann.post('stays');
+    await ann.post('', { act: { kind: 'keep', keepMs: 1_000 } }, 'den');
+    ann.ask({ kind: 'hello', events: true });
+    ann.wallMs = 100_000;
+    await ann.post('new', {}, 'den');
+    expect((await ann.replies()).map(({ kind }) => kind)).toEqual([]);
+    expect((await ann.history()).map(({ text }) => text).filter(text => text !== '')).toEqual([
+      'stays',
+      'new',
+    ]);
+    ann.ask({ kind: 'history', afterCursor: 1, limit: 10, room: 'den' });
+    const [page] = await ann.replies();
+    expect(page).toMatchObject({ kind: 'history', gap: { afterCursor: 1 } });
+  });
+});
+
+describe('messages', () => {
+  // CH-042~1, CH-015~2
+  test('that are edited or taken back are nowhere any more', async () => {
+    const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
+    const first = Number(await ann.post('pasword'));
+    expect(await bob.post('mine', { edits: first })).toBe('MESSAGE_UNKNOWN');
+    expect(await bob.post('', { act: { kind: 'delete', cursor: first } })).toBe('MESSAGE_UNKNOWN');
+    const edit = Number(await ann.post('password', { edits: first }));
+    await ann.post('passphrase', { edits: first });
+    expect(await ann.post('no', { edits: edit })).toBe('MESSAGE_UNKNOWN');
+    const texts = (await bob.history()).map(({ cursor, text }) => (cursor === first ? `>${text}` : text));
+    expect(texts).toEqual(['>passphrase', '', 'passphrase']);
+    const [shown] = await bob.history();
+    expect(shown).toMatchObject({ cursor: first, deletedBy: 0 });
+    await ann.post('', { act: { kind: 'delete', cursor: first } });
+    const disk = [...database.values.values()].map(value => new TextDecoder().decode(value)).join();
+    expect(disk).not.toMatch(/pas+word|passphrase/);
+    expect((await bob.history())[0]).toMatchObject({ cursor: first, text: '', room: 'lobby' });
+    expect(await ann.post('again', { edits: first })).toBe('MESSAGE_UNKNOWN');
+  });
+
+  // CH-043~1
+  test('are found backwards, by text, within bounds', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    for (let n = 1; n <= 30; n += 1) await ann.post(n % 10 === 0 ? `Needle ${n}` : `hay ${n}`);
+    expect((await ann.history('', 'nEEdle')).map(({ text }) => text)).toEqual([
+      'Needle 10',
+      'Needle 20',
+      'Needle 30',
+    ]);
+    const page = await ann.history('lobby');
+    expect(page.map(({ text }) => text).at(0)).toBe('hay 21');
+    expect((await ann.history('lobby', '', page[0]?.cursor)).map(({ text }) => text).at(-1)).toBe(
+      'Needle 20',
+    );
+    expect(await ann.history('den')).toEqual([]);
+  });
+
+  // CH-048~1
+  test('carry the name that their sender took', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    await ann.post('before');
+    await ann.post('', { act: { kind: 'rename', name: 'Anna' } });
+    host = await openHost();
+    const again = new Peer(ANN, 'Ann', X);
+    again.ask({ kind: 'outboxReplace', outboxId: X });
+    await again.post('after');
+    const said = (await again.history()).map(({ name, text }) => `${name}: ${text}`);
+    expect(said).toEqual(['Ann: before', 'Ann: ', 'Anna: after']);
+  });
+});
+
+describe('beside messages', () => {
+  // CH-039~1, CH-045~1
+  test('marks grow, are one for all devices of a person, and hidden from others when asked', async () => {
+    const [ann, bob, old] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob'), new Peer(CAT, 'Cat')];
+    const cursor = Number(await ann.post('hi'));
+    for (const peer of [ann, bob]) peer.ask({ kind: 'hello', events: true });
+    await ann.replies();
+    await old.replies();
+    const mark = async (
+      delivered: number,
+      read: number,
+      hidden: boolean,
+    ): Promise<readonly Reply['body'][]> => {
+      bob.ask({ kind: 'mark', room: 'lobby', delivered, read, hidden });
+      return ann.replies();
+    };
+    expect(await mark(cursor, 0, false)).toMatchObject([{ mark: { delivered: cursor, read: 0 } }]);
+    expect(await mark(cursor, cursor, true)).toEqual([]);
+    expect(await mark(0, 0, false)).toMatchObject([{ mark: { delivered: cursor, read: cursor } }]);
+    expect(await mark(cursor + 99, cursor + 99, false)).toEqual([]);
+    expect(await old.replies()).toEqual([]);
+    const { personId } = { personId: hex(BOB) };
+    expect(host.peopleOf(hex(ANN), 'lobby')?.find(person => hex(person.personId) === personId)?.read).toBe(
+      cursor,
+    );
+  });
+
+  // CH-046~1
+  test('nothing waits for a full stream but the last word', async () => {
+    const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
+    const cursors = [await ann.post('1'), await ann.post('2'), await ann.post('3')].map(Number);
+    for (const peer of [ann, bob]) peer.ask({ kind: 'hello', events: true });
+    await ann.replies();
+    ann.stream.room = 1;
+    for (const read of cursors) bob.ask({ kind: 'mark', room: 'lobby', delivered: 0, read, hidden: false });
+    bob.ask({ kind: 'typing', room: 'lobby' });
+    expect((await ann.replies()).map(({ kind }) => kind)).toEqual(['mark']);
+    ann.stream.room = 9;
+    ann.handler.writable();
+    expect(await ann.replies()).toMatchObject([{ kind: 'mark', mark: { read: cursors[2] } }]);
+    bob.wallMs += 5_000;
+    bob.ask({ kind: 'typing', room: 'lobby' });
+    bob.ask({ kind: 'typing', room: 'lobby' });
+    expect((await ann.replies()).map(({ kind }) => kind)).toEqual(['typing']);
+    bob.handler.closed(ErrorCode.UNSPECIFIED);
+    expect(await ann.replies()).toMatchObject([{ kind: 'presence', online: false }]);
+  });
+
+  // CH-044~1
+  test('a device that a person invited is that person', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    ann.ask({ kind: 'deviceInvite', name: 'phone' });
+    expect((await ann.replies()).at(-1)).toMatchObject({ kind: 'deviceInvite', invite: 'invite for phone' });
+    await database.commit(host.people.claimed('77'.repeat(16), hex(BOB), 'phone'));
+    host = await openHost();
+    const phone = new Peer(BOB, 'phone');
+    await phone.post('from the phone');
+    expect((await phone.history()).map(({ personId }) => hex(personId))).toEqual([hex(ANN)]);
+    const laptop = new Peer(ANN, 'Ann');
+    const cursor = Number(await laptop.post('from the laptop'));
+    expect(await phone.post('edited there', { edits: cursor })).toBeTypeOf('number');
+  });
+});
