@@ -1,12 +1,11 @@
 /** Connections of the load, of each kind, all over TLS 1.3 from addresses of their own (bench/README.md). */
-import { createRequire } from 'node:module';
 import type { TcpNetConnectOpts } from 'node:net';
 import { type ConnectionOptions, connect, createSecureContext, type TLSSocket } from 'node:tls';
 import { WebSocket } from 'ws';
 import { cork } from './cork.ts';
 import type { Place } from './host.ts';
+import { requirePeer, type SocketIo, type SocketIoConnect } from './peer-packages.ts';
 import { connectSession } from './session-link.ts';
-import type { SocketIo, SocketIoConnect } from './socket-io.ts';
 
 export type Kind = 'clawchat' | 'ws' | 'ws-corked' | 'socket.io';
 
@@ -81,7 +80,7 @@ async function connectRaw(place: Place, index: number, isCorked: boolean): Promi
 }
 
 function connectSocketIo(place: Place, index: number): Promise<Link> {
-  const { io } = createRequire(import.meta.url)('socket.io-client') as { io: SocketIoConnect };
+  const { io } = requirePeer<{ io: SocketIoConnect }>('socket.io-client');
   const socket: SocketIo = io(`https://127.0.0.1:${place.port}`, {
     transports: ['websocket'],
     rejectUnauthorized: false,

@@ -1,61 +1,122 @@
-/**
- * Measures ClawChat beside what it is built on and what people use instead, and prints ratios (bench/README.md).
- *
- * `npm run bench [-- --rounds N] [-- --only network,connections,fan-out,sessions,memory,primitives,peers] [-- --match TEXT] [-- --flags='--cpu-prof --cpu-prof-dir=DIR']`
- */
+/** Measures ClawChat beside what it is built on and what people use instead, and prints ratios (bench/README.md). */
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { bundleOptions } from '../scripts/bundle.mjs';
-import { Child } from './child.ts';
-import { measureMemory, measureNetwork } from './network.ts';
+import { GROUPS } from './groups.ts';
+import type { Group, Settings } from './settings.ts';
 import { HEAD, line, type Measured, type Row, row } from './stats.ts';
+import { renew } from './table.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const built = `${root}/dist/.bench-${process.pid}`;
+const built = `${root}dist/.bench-${process.pid}`;
+const results = `${root}bench/results.json`;
 const OURS = ['host', 'load', 'primitives'];
+const ROUNDS = 5;
+const QUICK_EFFORT = 0.02;
 
-/** What was asked for. */
-export interface Settings {
-  /** Where the bundled parts are. */
-  readonly built: string;
-  readonly rounds: number;
-  readonly groups: ReadonlySet<string>;
-  /** Only exchanges whose name contains this. */
-  readonly match: string;
-  readonly hasPeers: boolean;
-  /** Flags of Node for the measured host. */
-  readonly hostFlags: readonly string[];
+const HELP = `npm run bench [-- OPTIONS]
+
+Measures ClawChat beside raw ws over the same TLS 1.3, its primitives, and what people use instead: interleaved in one
+run, medians of at least ${ROUNDS} rounds, server CPU for each operation. Prints a Markdown table and writes the figures as JSON.
+
+  --only GROUP,...   only these groups
+  --match TEXT       of a group with many rows only those whose name contains TEXT
+  --rounds N         rounds (${ROUNDS}); fewer than ${ROUNDS} only with --quick
+  --quick            one round of little: shows that all of it runs, and writes no figures
+  --json FILE        where the figures go (bench/results.json; not written with --only unless named, '-' for stdout)
+  --no-peers         leave out what people use instead; it is installed by \`npm ci --prefix bench\` when it is absent
+  --flags FLAGS      flags of Node for the measured host, such as '--cpu-prof --cpu-prof-dir=/tmp/prof'
+  --readme           measure nothing: write the tables of README.md and docs/speed.md anew from bench/results.json
+  --help
+
+Groups:
+${GROUPS.map(({ name, about }) => `  ${name.padEnd(14)}${about}`).join('\n')}
+
+Exit codes: 0 measured, whether the aims were hit or not; 1 something failed; 2 a mistake in the command.`;
+
+class CommandError extends Error {}
+
+interface Asked extends Settings {
+  readonly groups: readonly Group[];
+  /** Where the figures go: a file, '-' for standard output, or nowhere. */
+  readonly json: string | undefined;
 }
 
-function settings(): Settings {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: 'string', default: '7' },
-      only: { type: 'string', default: 'network,connections,fan-out,sessions,memory,primitives,peers' },
-      match: { type: 'string', default: '' },
-      flags: { type: 'string', default: '' },
-    },
-  });
+const OPTIONS = {
+  only: { type: 'string' },
+  match: { type: 'string', default: '' },
+  rounds: { type: 'string' },
+  quick: { type: 'boolean', default: false },
+  json: { type: 'string' },
+  'no-peers': { type: 'boolean', default: false },
+  flags: { type: 'string', default: '' },
+  readme: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+type Values = ReturnType<typeof parse>;
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, strict: true }).values;
+  } catch (error) {
+    throw new CommandError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function asked(values: Values): Asked {
+  const { only, match, quick } = values;
+  const names = only?.split(',') ?? GROUPS.map(({ name }) => name);
+  const unknown = names.filter(name => !GROUPS.some(group => group.name === name));
+  if (unknown.length > 0) {
+    const all = GROUPS.map(({ name }) => name).join(', ');
+    throw new CommandError(`there is no group ${unknown.join(', ')}; the groups are ${all}`);
+  }
+  const rounds = values.rounds === undefined ? (quick ? 1 : ROUNDS) : Number(values.rounds);
+  if (!Number.isSafeInteger(rounds) || rounds < (quick ? 1 : ROUNDS)) {
+    throw new CommandError(`--rounds is a whole number of at least ${quick ? 1 : ROUNDS}`);
+  }
+  const isPartial = only !== undefined || match !== '' || quick || values['no-peers'];
   return {
     built,
-    rounds: Math.max(1, Number.parseInt(values.rounds, 10)),
-    groups: new Set(values.only.split(',')),
-    match: values.match,
-    hasPeers: existsSync(`${root}/bench/node_modules/socket.io`),
+    rounds,
+    effort: quick ? QUICK_EFFORT : 1,
+    match,
+    groups: GROUPS.filter(({ name }) => names.includes(name)),
+    json: values.json ?? (isPartial ? undefined : results),
+    hasPeers: !values['no-peers'] && installPeers(),
     hostFlags: values.flags.split(' ').filter(flag => flag !== ''),
   };
 }
 
+/** What people use instead is no dependency of ClawChat: it is installed when it is to be measured. */
+function installPeers(): boolean {
+  if (existsSync(`${root}bench/node_modules/socket.io`)) return true;
+  const args = ['ci', '--prefix', `${root}bench`, '--ignore-scripts', '--no-audit', '--no-fund'];
+  console.error(`installs what is compared with: npm ${args.slice(0, 3).join(' ')}`);
+  try {
+    execFileSync('npm', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    return true;
+  } catch {
+    throw new CommandError(
+      'cannot install what is compared with (see above): `npm ci --prefix bench` by hand, or leave it out with --no-peers',
+    );
+  }
+}
+
 /** Bundle every part as the programs are bundled, so that what is measured is what ships; raw `ws` stays as it comes. */
-async function bundle(): Promise<void> {
+async function bundle(groups: readonly Group[]): Promise<void> {
   await mkdir(built, { recursive: true });
-  const options = bundleOptions(root, 'bench');
+  const shipped = bundleOptions(root, 'bench');
+  const options = { ...shipped, define: { ...shipped.define, __BENCH__: JSON.stringify(`${root}bench/`) } };
   const entries = (names: readonly string[]): string[] => names.map(name => `bench/${name}.ts`);
-  const ours = build({ ...options, entryPoints: entries(OURS), outdir: built });
+  const parts = [...new Set([...OURS, ...groups.flatMap(group => group.parts ?? [])])];
+  const ours = build({ ...options, entryPoints: entries(parts), outdir: built });
   const raw = build({
     ...options,
     entryPoints: entries(['raw-host']),
@@ -64,27 +125,6 @@ async function bundle(): Promise<void> {
     external: [...(options.external ?? []), 'bufferutil'],
   });
   await Promise.all([ours, raw]);
-}
-
-async function measurePrimitives({ rounds }: Settings): Promise<readonly Measured[]> {
-  const all: Measured[] = [];
-  for (const method of ['records', 'handshakes', 'files']) {
-    // A process for each: a heap that handshakes have churned makes every cipher object dearer.
-    const child = new Child(`${built}/primitives.js`, 'primitives');
-    all.push(...(await child.ask<readonly Measured[]>(method, Math.max(rounds, 5))));
-    await child.end();
-  }
-  return all;
-}
-
-async function measurePeers({ rounds }: Settings): Promise<readonly Measured[]> {
-  const child = new Child(`${built}/peers.js`, 'peers');
-  const all = await child.ask<readonly Measured[]>('measure', {
-    rounds: Math.max(rounds, 5),
-    from: `${root}/bench/`,
-  });
-  await child.end();
-  return all;
 }
 
 function show(measured: readonly Measured[], rows: Row[]): void {
@@ -96,20 +136,14 @@ function show(measured: readonly Measured[], rows: Row[]): void {
   }
 }
 
-async function main(): Promise<void> {
-  const asked = settings();
+async function measure(settings: Asked): Promise<void> {
   const rows: Row[] = [];
   const startedAt = performance.now();
-  await bundle();
+  await bundle(settings.groups);
+  const cpu = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`;
+  console.log(`Node ${process.version}, ${cpu}, ${settings.rounds} rounds`);
   try {
-    console.log(
-      `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${asked.rounds} rounds`,
-    );
-    if (!asked.hasPeers) console.log('without what people use instead: npm ci --prefix bench');
-    await measureNetwork(asked, measured => show(measured, rows));
-    if (asked.groups.has('memory')) show(await measureMemory(asked), rows);
-    if (asked.groups.has('primitives')) show(await measurePrimitives(asked), rows);
-    if (asked.groups.has('peers') && asked.hasPeers) show(await measurePeers(asked), rows);
+    for (const group of settings.groups) await group.measure(settings, measured => show(measured, rows));
   } finally {
     await rm(built, { recursive: true, force: true });
   }
@@ -117,8 +151,25 @@ async function main(): Promise<void> {
   const missed = judged.filter(({ hit }) => hit === false);
   const seconds = Math.round((performance.now() - startedAt) / 1000);
   console.log(`\n${judged.length - missed.length} of ${judged.length} aims hit, in ${seconds} s`);
-  const about = { at: new Date().toISOString(), node: process.version, rounds: asked.rounds };
-  await writeFile(`${root}/bench/results.json`, `${JSON.stringify({ ...about, rows }, undefined, 1)}\n`);
+  if (settings.json === undefined) return;
+  const { rounds } = settings;
+  const all = { at: new Date().toISOString(), node: process.version, cpu, rounds, seconds, rows };
+  const text = `${JSON.stringify(all, undefined, 1)}\n`;
+  if (settings.json === '-') console.log(text);
+  else await writeFile(settings.json, text);
 }
 
-await main();
+async function main(): Promise<void> {
+  const values = parse(process.argv.slice(2));
+  if (values.help) console.log(HELP);
+  else if (values.readme) {
+    const figures = JSON.parse(await readFile(results, 'utf8'));
+    for (const file of await renew(root, figures))
+      console.log(`${file} has the tables of bench/results.json`);
+  } else await measure(asked(values));
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof CommandError ? `bench: ${error.message}\nbench: see --help` : error);
+  process.exitCode = error instanceof CommandError ? 2 : 1;
+});

@@ -20,6 +20,7 @@ import { gateRecipients } from '../src/protocol/registry.ts';
 import { RowReader, RowWriter } from '../src/wire/row.ts';
 import { accessKey, channelKey, device, deviceKey, makeEnvelope, named, registry, trust } from './cast.ts';
 import { answer } from './child.ts';
+import type { PrimitiveRequest } from './primitive-groups.ts';
 import type { Aim, Measured } from './stats.ts';
 
 const EMPTY = new Uint8Array(0);
@@ -44,7 +45,11 @@ interface Comparison {
 }
 
 /** Measure in turns, after one turn that does not count. */
-function compare({ count, ours, theirs, unit = 'us', ...about }: Comparison, rounds: number): Measured {
+function compare(
+  { count: whole, ours, theirs, unit = 'us', ...about }: Comparison,
+  { rounds, effort }: PrimitiveRequest,
+): Measured {
+  const count = Math.max(1, Math.round(whole * effort));
   const mine: number[] = [];
   const other: number[] = [];
   const scale = unit === 'ms' ? 1000 : 1;
@@ -199,7 +204,7 @@ function messenger(suite: Suite, bytes: number): () => void {
   };
 }
 
-function records(rounds: number): readonly Measured[] {
+function records(request: PrimitiveRequest): readonly Measured[] {
   const group = 'Records';
   const what = 'createCipheriv + createDecipheriv';
   const rows: Measured[] = [];
@@ -213,7 +218,7 @@ function records(rounds: number): readonly Measured[] {
     const name = `seal and open a record of ${bytes} bytes`;
     const theirs = (): void => bareSealAndOpen(plaintext);
     rows.push(
-      compare({ group, name, count, ours, theirs, what, ...(aim === undefined ? {} : { aim }) }, rounds),
+      compare({ group, name, count, ours, theirs, what, ...(aim === undefined ? {} : { aim }) }, request),
     );
   }
   for (const [bytes, of] of [
@@ -224,14 +229,14 @@ function records(rounds: number): readonly Measured[] {
       const name = `frame, seal, open and parse ${of}, ${suite.name}`;
       const ours = messenger(suite, bytes);
       rows.push(
-        compare({ group, name, count: 10, ours, unit: 'ms', aim: { max: 100, of: 'value' } }, rounds),
+        compare({ group, name, count: 10, ours, unit: 'ms', aim: { max: 100, of: 'value' } }, request),
       );
     }
   }
   return rows;
 }
 
-function handshakes(rounds: number): readonly Measured[] {
+function handshakes(request: PrimitiveRequest): readonly Measured[] {
   const group = 'Handshakes and refusals';
   const what = '2 key generations + 6 DH';
   const max = Number.parseInt(process.versions.node, 10) < 22 ? 1.8 : 1.6;
@@ -256,7 +261,7 @@ function handshakes(rounds: number): readonly Measured[] {
         what,
         aim: { max, of: 'ratio' },
       },
-      rounds,
+      request,
     ),
     compare(
       {
@@ -271,7 +276,7 @@ function handshakes(rounds: number): readonly Measured[] {
         theirs: bareHandshake,
         what,
       },
-      rounds,
+      request,
     ),
     compare(
       {
@@ -286,12 +291,12 @@ function handshakes(rounds: number): readonly Measured[] {
         },
         what: 'a known handle, wrong MAC',
       },
-      rounds,
+      request,
     ),
   ];
 }
 
-function files(rounds: number): readonly Measured[] {
+function files(request: PrimitiveRequest): readonly Measured[] {
   const envelope = makeEnvelope(50_000, named('pin'));
   const rows: Measured[] = [];
   for (const recipients of [1, 100, 1000]) {
@@ -304,9 +309,9 @@ function files(rounds: number): readonly Measured[] {
       const count = Math.max(1, Math.ceil((suite === native ? 200 : 40) / recipients));
       const kib = file.length / 1024;
       const name = `${recipients} recipient${recipients > 1 ? 's' : ''} (${kib} KiB), ${suite.name}`;
-      rows.push(compare({ ...about, name: `seal for ${name}`, count, ours: () => void seal() }, rounds));
+      rows.push(compare({ ...about, name: `seal for ${name}`, count, ours: () => void seal() }, request));
       const open = (): void => void must(openFile(suite, file, own));
-      rows.push(compare({ ...about, name: `open one for ${name}`, count: count * 2, ours: open }, rounds));
+      rows.push(compare({ ...about, name: `open one for ${name}`, count: count * 2, ours: open }, request));
     }
   }
   return rows;

@@ -1,6 +1,5 @@
 /** What ClawChat is compared with: an echo of `ws`, corked or not, and of socket.io, over the same TLS 1.3 (bench/README.md). */
 import { createServer } from 'node:https';
-import { createRequire } from 'node:module';
 import type { AddressInfo, Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { makeCertificate } from '../src/node/certificate.ts';
@@ -8,7 +7,7 @@ import { native } from '../src/node/native.ts';
 import { answer } from './child.ts';
 import { cork } from './cork.ts';
 import type { Place } from './host.ts';
-import type { SocketIoServer } from './socket-io.ts';
+import { requirePeer, type SocketIoServer } from './peer-packages.ts';
 
 const [, , kind = 'ws'] = process.argv;
 const send = new Set<(bytes: Uint8Array) => void>();
@@ -41,7 +40,7 @@ function serveWebSockets(): void {
 }
 
 function serveSocketIo(): void {
-  const { Server } = createRequire(import.meta.url)('socket.io') as { Server: SocketIoServer };
+  const { Server } = requirePeer<{ Server: SocketIoServer }>('socket.io');
   const io = new Server(server, {
     transports: ['websocket'],
     perMessageDeflate: false,

@@ -1,0 +1,15 @@
+/** Every group of rows, in the order in which they are measured and printed: one line each (bench/README.md). */
+import { connections, fanOut, memory, messages, sessions } from './network.ts';
+import { files, handshakes, records } from './primitive-groups.ts';
+import type { Group } from './settings.ts';
+
+export const GROUPS: readonly Group[] = [
+  messages,
+  connections,
+  fanOut,
+  sessions,
+  memory,
+  records,
+  handshakes,
+  files,
+];
