@@ -1,4 +1,6 @@
 /** Owns a host's data directory: answers the control socket, serving or not. Chapter: spec/12-control.md. */
+
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   type ControlNoteSchema,
@@ -9,10 +11,12 @@ import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, isFault } from '../protocol/fault.ts';
 import { encodeBundle, inviteText } from '../protocol/invite.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
-import { failure } from './failure.ts';
+import { failure, systemCode } from './failure.ts';
 import { HostCore, type HostOptions } from './host/core.ts';
 import { isNextIdentityExported, moveNextIdentity } from './host/identity.ts';
+import { LOOP_RESOLUTION_MS, metricsText } from './host/metrics.ts';
 import { type HistoryNote, Moving } from './host/moving.ts';
+import { MetricsServer } from './metrics-server.ts';
 import { native } from './native.ts';
 import { attachOrOwn, type Owner } from './owner.ts';
 import { SCHEMA_VERSION } from './store.ts';
@@ -189,6 +193,7 @@ export async function serveHost(options: HostOptions, ready: (about: Ready) => v
     const core = await HostCore.open(options);
     try {
       const serving = await Moving.open(core);
+      await openMetrics(core, serving);
       about = { serverId: core.identity.serverId, port: serving.port, addresses: serving.addresses };
       void core.broken.then(end);
       return new HostOwner(core, serving, stop);
@@ -214,6 +219,26 @@ export async function serveHost(options: HostOptions, ready: (about: Ready) => v
   await attachment.server.close();
   await attachment.owner.close();
   if (why !== undefined) throw why;
+}
+
+/** Answer Prometheus until the host is closed, if the operator wants that. @throws ClawChatError `NO_PORT` */
+async function openMetrics(core: HostCore, moving: Moving): Promise<void> {
+  const { metrics, log } = core.options;
+  if (metrics === undefined) return;
+  const loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  try {
+    const server = await MetricsServer.open(metrics, () => metricsText({ core, moving, loopDelay }));
+    loopDelay.enable();
+    moving.onClose = async () => {
+      loopDelay.disable();
+      await server.close();
+    };
+    log.info('metrics-open', { host: metrics.host, port: server.port });
+  } catch (cause) {
+    await moving.close();
+    const text = `cannot answer metrics on ${metrics.host} port ${metrics.port} (${systemCode(cause) ?? 'unknown'})`;
+    throw failure(ErrorCode.NO_PORT, text, cause);
+  }
 }
 
 /** Move the next identity key into a file; works whether a host runs or not, as it only touches that key's file. */

@@ -23,12 +23,16 @@ afterEach(async () => {
 });
 
 /** A listener whose gate lets one token in; `admitted` is told of each connection. */
-async function listening(admitted: (connection: Admitted) => void = () => {}): Promise<number> {
+async function listening(
+  admitted: (connection: Admitted) => void = () => {},
+  turnedAway: (why: string) => void = () => {},
+): Promise<number> {
   const door: Doorkeeper = {
     accepts: () => true,
     opens: token => (token === TOKEN ? 1 : undefined),
     admitted: (_, connection) => admitted(connection),
     abandoned: () => {},
+    turnedAway,
   };
   const where = { host: '127.0.0.1', port: 0, identity: { key, cert }, preauthConnectionsMax: 8 };
   const listener = await Listener.open(where, door);

@@ -15,6 +15,7 @@ import {
   PREAUTH_BYTES_MAX,
   WIRE_RECORD_BYTES_MAX,
 } from '../gen/constants.ts';
+import type { Refusal } from './host/counts.ts';
 import { upgradeToken } from './upgrade.ts';
 
 /** A TLS key with its certificate, both PEM. */
@@ -45,6 +46,8 @@ export interface Doorkeeper {
   admitted(path: number, connection: Admitted): void;
   /** The connection ended before {@link admitted}. */
   abandoned(path: number): void;
+  /** Somebody was turned away without being asked about: to be counted. */
+  turnedAway(why: Refusal): void;
 }
 
 /** Where to listen. */
@@ -83,12 +86,20 @@ export function strangersAnswer(now: Date): string {
   ].join('\r\n');
 }
 
+/** A connection that is still a stranger's. */
+interface Stranger {
+  readonly timer: NodeJS.Timeout;
+  readonly acceptedAt: number;
+  /** Whether it is counted already why it was turned away, or it was let through the gate. */
+  isJudged: boolean;
+}
+
 /** One open listener. */
 export class Listener {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   /** Connections that are still strangers', by peer address and port. */
-  readonly #preauth = new Map<string, { readonly timer: NodeJS.Timeout; readonly acceptedAt: number }>();
+  readonly #preauth = new Map<string, Stranger>();
   readonly #options: ListenOptions;
   readonly #door: Doorkeeper;
   /** @impl HS-004~1, LI-006~1 */
@@ -118,13 +129,23 @@ export class Listener {
     this.#server.on('connection', (socket: Socket) => this.#accept(socket));
     this.#server.on('secureConnection', (socket: TLSSocket) => this.#secured(socket));
     // A failed TLS handshake has nobody to answer to.
-    this.#server.on('tlsClientError', (_error, socket: TLSSocket) => socket.destroy());
-    const refuse = (request: IncomingMessage): void => this.#refuse(request.socket);
+    this.#server.on('tlsClientError', (_error, socket: TLSSocket) => {
+      this.#judge(peerOf(socket), 'tls_failed');
+      socket.destroy();
+    });
+    const refuse = (request: IncomingMessage): void => {
+      this.#judge(peerOf(request.socket), 'no_upgrade');
+      this.#refuse(request.socket);
+    };
     this.#server.on('request', refuse);
     this.#server.on('checkContinue', refuse);
     this.#server.on('checkExpectation', refuse);
     this.#server.on('connect', refuse);
-    this.#server.on('clientError', (_error, socket: Duplex) => this.#refuse(socket));
+    this.#server.on('clientError', (_error, socket: Duplex) => {
+      // A connection that ends in the middle of a request is an error, too.
+      if (socket.writable) this.#judge(peerOf(socket as TLSSocket), 'not_http');
+      this.#refuse(socket);
+    });
     this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
       this.#upgrade(request, socket, head),
     );
@@ -153,6 +174,11 @@ export class Listener {
     return this.#sockets.size;
   }
 
+  /** How many of them are not authenticated yet. */
+  get strangers(): number {
+    return this.#preauth.size;
+  }
+
   /** Present another certificate to connections from now on. */
   setIdentity(identity: TlsIdentity): void {
     this.#server.setSecureContext({ ...identity, minVersion: 'TLSv1.3' });
@@ -169,18 +195,27 @@ export class Listener {
   /** @impl HS-015~1, LI-001~1, LI-002~1, ER-003~1 */
   #accept(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
-    if (this.#preauth.size >= this.#options.preauthConnectionsMax || !this.#door.accepts(address)) {
+    if (this.#preauth.size >= this.#options.preauthConnectionsMax) {
+      this.#door.turnedAway('strangers_limit');
+      socket.destroy();
+      return;
+    }
+    if (!this.#door.accepts(address)) {
       socket.destroy();
       return;
     }
     const peer = peerOf(socket);
     socket.setNoDelay(true);
     this.#sockets.add(socket);
-    const timer = setTimeout(() => socket.destroy(), AUTH_MS_MAX);
-    this.#preauth.set(peer, { timer, acceptedAt: performance.now() });
+    const timer = setTimeout(() => {
+      this.#judge(peer, 'late', true);
+      socket.destroy();
+    }, AUTH_MS_MAX);
+    this.#preauth.set(peer, { timer, acceptedAt: performance.now(), isJudged: false });
     socket.on('error', () => {});
     socket.on('close', () => {
       this.#sockets.delete(socket);
+      this.#judge(peer, 'gave_up');
       this.#release(peer);
     });
   }
@@ -196,7 +231,10 @@ export class Listener {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const token = upgradeToken(request);
-    const acceptedAt = this.#preauth.get(peerOf(request.socket))?.acceptedAt ?? performance.now();
+    const stranger = this.#preauth.get(peerOf(request.socket));
+    const acceptedAt = stranger?.acceptedAt ?? performance.now();
+    // From here on whoever is asked counts.
+    if (stranger !== undefined) stranger.isJudged = true;
     // A request that is not one of ours still goes to the gate, with no token: equal work for all.
     const path = this.#door.opens(token, request.socket.remoteAddress ?? '', acceptedAt, this.port);
     if (path === undefined) {
@@ -219,7 +257,9 @@ export class Listener {
     // Runs behind the listener of ws: when message 3 was in this piece, `known` is true by now.
     const count = (piece: Buffer): void => {
       bytes += piece.length;
-      if (!known && bytes > PREAUTH_BYTES_MAX) websocket.terminate();
+      if (known || bytes <= PREAUTH_BYTES_MAX || websocket.readyState !== websocket.OPEN) return;
+      this.#door.turnedAway('too_many_bytes');
+      websocket.terminate();
     };
     socket.on('data', count);
     websocket.binaryType = 'nodebuffer';
@@ -232,6 +272,14 @@ export class Listener {
         this.#release(peer);
       },
     });
+  }
+
+  /** Count, once for a connection, why it comes to nothing; `always` also behind the gate. */
+  #judge(peer: string, why: Refusal, always = false): void {
+    const stranger = this.#preauth.get(peer);
+    if (stranger === undefined || (stranger.isJudged && !always)) return;
+    stranger.isJudged = true;
+    this.#door.turnedAway(why);
   }
 
   /** Take a connection out of the strangers' count and lift their deadline. */

@@ -14,6 +14,7 @@ import { examineHost } from '../doctor/host-doctor.ts';
 import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
 import { exportNextIdentity, type HostOptions, openHostOwner, serveHost } from '../host-owner.ts';
+import { isLoopback, type MetricsAddress } from '../metrics-server.ts';
 import type { OwnerLink, Wish } from '../owner.ts';
 import { VERSION } from '../version.ts';
 import { type Call, type Command, duration, type Program, usage, wholeNumber } from './command-line.ts';
@@ -49,6 +50,10 @@ const SERVE_OPTIONS = {
     help: 'ask this server for the time, hourly: HOST, HOST:PORT (SNTP) or an https URL',
   },
   bench: { help: 'let devices measure: take bulk streams and throw them away (clawchat bench-stream)' },
+  metrics: {
+    value: 'ADDRESS:PORT',
+    help: 'answer Prometheus there, at /metrics; a loopback address (default: nowhere)',
+  },
   interval: { value: 'TIME', help: 'from one move to the next, 15m to 24h (default: 1h)' },
 };
 
@@ -80,7 +85,20 @@ function hostOptions(call: Call): HostOptions {
     advertise,
     storePath: store,
     bench: call.on('bench'),
+    metrics: metricsAddress(call.text('metrics')),
   };
+}
+
+function metricsAddress(text: string | undefined): MetricsAddress | undefined {
+  if (text === undefined) return undefined;
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const port = Number(match?.[3]);
+  if (isIP(host) === 0 || !(port <= 65_535))
+    throw usage(`--metrics takes an IP address and a port, such as 127.0.0.1:9464, not '${text}'`);
+  if (!isLoopback(host))
+    throw usage(`--metrics takes a loopback address, not '${host}': metrics are for this machine's operator`);
+  return { host, port };
 }
 
 async function serve(call: Call): Promise<number> {

@@ -7,7 +7,7 @@ import { type Constants, STORE_ATTEMPT_MS_MAX } from '../../gen/constants.ts';
 import { responderKeys } from '../../protocol/channel-keys.ts';
 import { sealFile } from '../../protocol/connection-file.ts';
 import type { Store as StorePlace } from '../../protocol/connection-record.ts';
-import { ClawChatError, type Fault, fault, isFault } from '../../protocol/fault.ts';
+import { ClawChatError, codeName, type Fault, fault, isFault } from '../../protocol/fault.ts';
 import type { RecordName } from '../../protocol/freshness.ts';
 import { type HostIdentity, type HostRecord, loadHostRecord } from '../../protocol/host-record.ts';
 import { fileRecipients, type RegistryChange } from '../../protocol/registry.ts';
@@ -28,6 +28,7 @@ import { BenchHost } from '../../services/bench/host.ts';
 import { CHAT_SERVICE, ChatHost } from '../../services/chat/host.ts';
 import { failure } from '../failure.ts';
 import type { Log } from '../log.ts';
+import type { MetricsAddress } from '../metrics-server.ts';
 import { native } from '../native.ts';
 import { openStore, type Store } from '../store.ts';
 import type { HostStore } from '../stores/open.ts';
@@ -56,6 +57,8 @@ export interface HostOptions {
   readonly storePath: string | undefined;
   /** Offer the bench service. */
   readonly bench: boolean;
+  /** Where Prometheus is answered; nowhere when undefined. */
+  readonly metrics?: MetricsAddress | undefined;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -113,6 +116,8 @@ export class HostCore {
     });
     chat.failed = reason => this.#fail(reason);
     chat.alarm = text => this.#alarm(text);
+    chat.posted = code =>
+      this.driver.counts.posts.add(code === ErrorCode.UNSPECIFIED ? 'STORED' : codeName(code));
     this.driver = new HostDriver(
       server,
       {
@@ -130,6 +135,7 @@ export class HostCore {
       readAgainMs: options.constants.STORE_READ_AGAIN_MS,
       open: bytes => this.#open(bytes),
       verified: record => this.#verified(record),
+      ended: (store, result) => this.driver.counts.published(store, result),
       older: found =>
         this.#alarm(`a store holds record ${found.sequence}, which this database does not know`),
       log: options.log,
@@ -254,6 +260,7 @@ export class HostCore {
 
   #alarm(text: string): void {
     this.options.log.error('alarm', { text });
+    this.driver.counts.alarms += 1;
     this.alarms.push(text);
     if (this.alarms.length > 32) this.alarms.shift();
   }
@@ -328,6 +335,7 @@ interface Loaded {
     readonly host: ChatHost;
     failed: (reason: unknown) => void;
     alarm: (text: string) => void;
+    posted: (code: ErrorCode) => void;
   };
 }
 
@@ -345,14 +353,12 @@ async function load(database: Store, { directory, storePath }: HostOptions): Pro
   ];
   const registry = loadRegistry(native, entries);
   if (isFault(registry)) throw new ClawChatError(registry);
-  const hooks: { failed: (reason: unknown) => void; alarm: (text: string) => void } = {
-    failed: () => {},
-    alarm: () => {},
-  };
+  const hooks: Omit<Loaded['chat'], 'host'> = { failed: () => {}, alarm: () => {}, posted: () => {} };
   const host = await ChatHost.open({
     database,
     suite: native,
     failed: reason => hooks.failed(reason),
+    posted: code => hooks.posted(code),
     alarm: ({ name, highest }) => {
       hooks.alarm(
         `the outbox of ${name} was replaced at number ${highest}: its directory was restored or copied`,

@@ -23,6 +23,7 @@ import type { Log } from '../log.ts';
 import { native, recycle } from '../native.ts';
 import { Alarm, readNow } from '../now.ts';
 import { serverMessage } from '../server-message.ts';
+import { HostCounts, type Refusal } from './counts.ts';
 
 /** The epoch that a token names. It was admitted, so it is one. */
 function tokenEpoch(token: string): number {
@@ -74,6 +75,7 @@ interface Connection {
 /** Drives one host's machine. */
 export class HostDriver implements Doorkeeper {
   readonly server: Server;
+  readonly counts: HostCounts = new HostCounts();
   readonly #port: DriverPort;
   readonly #log: Log;
   readonly #connections = new Map<number, Connection>();
@@ -117,6 +119,16 @@ export class HostDriver implements Doorkeeper {
     for (const { socket } of this.#connections.values()) socket?.terminate();
   }
 
+  /** Sessions that live, on a path or not. */
+  get sessions(): number {
+    return this.#streams.size;
+  }
+
+  /** How many client addresses the buckets remember. */
+  get bucketAddresses(): number {
+    return this.#limits.strangers.byKey.size + this.#limits.known.byKey.size;
+  }
+
   /** How many paths there are on each listener's port. */
   get pathsByPort(): ReadonlyMap<number, number> {
     const counts = new Map<number, number>();
@@ -140,8 +152,17 @@ export class HostDriver implements Doorkeeper {
 
   accepts(address: string): boolean {
     const isIn = admitAddress(this.#limits, address, performance.now());
-    if (!isIn) this.#log.debug('address-limited', { address });
+    if (isIn) this.counts.accepted += 1;
+    else {
+      this.counts.refused.add('address_limit');
+      this.#log.debug('address-limited', { address });
+    }
     return isIn;
+  }
+
+  turnedAway(why: Refusal): void {
+    this.counts.refused.add(why);
+    this.#log.debug('turned-away', { why });
   }
 
   opens(token: string, address: string, acceptedAt: number, port: number): number | undefined {
@@ -194,16 +215,20 @@ export class HostDriver implements Doorkeeper {
       connection.socket?.terminate();
       return;
     }
+    this.counts.recordsReceived += 1;
+    this.counts.bytesReceived += data.length;
     this.step({ kind: 'message', path, bytes: data });
     // Message 3 came first; whoever is still here behind it is a member.
     if (connection.authenticated === undefined || !this.#connections.has(path)) return;
     connection.authenticated();
     connection.authenticated = undefined;
+    this.counts.authenticated += 1;
     noteAuthenticated(this.#limits, connection.address, performance.now());
   }
 
   #gone(path: number): void {
     if (!this.#connections.delete(path)) return;
+    this.counts.pathsEnded.add('GONE');
     if (!this.#closed) this.step({ kind: 'closed', path });
   }
 
@@ -223,10 +248,12 @@ export class HostDriver implements Doorkeeper {
         this.#close(output);
         break;
       case 'accept':
+        this.counts.pathsOpened += 1;
         this.#log.debug('path-accepted', { path: output.path, id: output.id });
         break;
       case 'refuse':
         this.#connections.delete(output.path);
+        this.counts.refused.add(output.reason);
         this.#log.info('path-refused', { reason: output.reason, code: codeName(output.code) });
         break;
       case 'pause':
@@ -277,6 +304,8 @@ export class HostDriver implements Doorkeeper {
     if (socket.readyState !== socket.OPEN) return;
     const message = serverMessage(bytes, room);
     connection.sent += bytes.length;
+    this.counts.recordsSent += 1;
+    this.counts.bytesSent += bytes.length;
     const { sent } = connection;
     if (bytes.length < LARGE_BYTES && sent - connection.asked < TOLD_BYTES) {
       stream.write(message);
@@ -298,6 +327,7 @@ export class HostDriver implements Doorkeeper {
     const connection = this.#connections.get(path);
     if (connection === undefined) return;
     this.#connections.delete(path);
+    this.counts.pathsEnded.add(codeName(code));
     this.#log.info('path-closed', { path, code: codeName(code), why: detail });
     const { socket } = connection;
     if (socket === undefined) return;
@@ -326,11 +356,13 @@ export class HostDriver implements Doorkeeper {
       taken: (stream, cost) => sessions.taken(session, stream, cost),
       flush: () => this.#schedule(),
     };
+    this.counts.sessionsOpened += 1;
     this.#devices.set(session, device);
     this.#streams.set(session, new Streams(port, this.#port.accept(device)));
   }
 
   #lost(session: number, code: ErrorCode): void {
+    this.counts.sessionsLost.add(codeName(code));
     this.#connected.delete(session);
     this.#devices.delete(session);
     const streams = this.#streams.get(session);

@@ -60,6 +60,8 @@ const KINDS: Readonly<Record<Notice['kind'], RotationKind>> = {
 export class Moving {
   readonly startedAtMs: number = Date.now();
   readonly history: HistoryNote[] = [];
+  /** What else ends with it. */
+  onClose: () => Promise<void> = async () => {};
   readonly #core: HostCore;
   readonly #place: HostPlace;
   readonly #alarm = new Alarm(() => this.#input({ kind: 'tick' }));
@@ -121,6 +123,16 @@ export class Moving {
     return (placeOf(this.#state, 'primary') ?? headOf(this.#state))?.port ?? 0;
   }
 
+  /** Connections of all listeners that are not authenticated yet. */
+  get strangers(): number {
+    return [...this.#listeners.values()].reduce((sum, { strangers }) => sum + strangers, 0);
+  }
+
+  /** How many ports are open. */
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
   /** What the record tells clients to dial. */
   get addresses(): readonly string[] {
     return this.#place.addresses;
@@ -148,7 +160,7 @@ export class Moving {
     this.#core.onVerified = () => {};
     this.#core.noticeFor = () => undefined;
     this.#core.driver.close();
-    await Promise.all([...this.#listeners.values()].map(listener => listener.close()));
+    await Promise.all([this.onClose(), ...[...this.#listeners.values()].map(listener => listener.close())]);
   }
 
   // ---- the machine ----
@@ -323,6 +335,7 @@ export class Moving {
 
   #note(note: Note): void {
     const { log } = this.#core.options;
+    this.#core.driver.counts.rotation.add(note.what);
     this.history.push({ atMs: Date.now(), note });
     if (this.history.length > HISTORY_MAX) this.history.shift();
     const { what, ...fields } = note;

@@ -33,6 +33,8 @@ export interface PublisherOptions {
   readonly verified: (record: RecordName) => void;
   /** A store holds a record of this host that its database does not know. */
   readonly older: (found: RecordName) => void;
+  /** An attempt at a store ended so: to be counted. */
+  readonly ended: (store: number, result: 'verified' | 'failed') => void;
   readonly log: Log;
 }
 
@@ -137,10 +139,12 @@ export class Publisher {
         this.#underWay.get(output.attempt)?.abort();
         break;
       case 'verified':
+        this.#options.ended(output.store, 'verified');
         log.debug('store-verified', { store: store.reader.name, sequence: output.record.sequence });
         if (output.counts) this.#options.verified(output.record);
         break;
       case 'failed':
+        this.#options.ended(output.store, 'failed');
         log.warn('store-failed', { store: store.reader.name, why: output.failure.detail });
         break;
       case 'older':

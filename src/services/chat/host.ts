@@ -39,6 +39,8 @@ export interface ChatHostOptions {
   readonly alarm: (alarm: ChatAlarm) => void;
   /** Called once when the database fails. Every stream is aborted; the host has to end. */
   readonly failed: (reason: unknown) => void;
+  /** Called when a post was decided, with `UNSPECIFIED` when it was stored. */
+  readonly posted?: (code: ErrorCode) => void;
   /** Make an invite for another device of a person; absent when this host makes none. */
   readonly inviteDevice?: (name: string) => Promise<MadeInvite>;
 }
@@ -149,6 +151,7 @@ export class ChatHost {
     const operations = isCode(done) ? advance : [...done.operations, ...advance];
     this.commit(operations, () => {
       if (!isCode(done)) done.committed();
+      this.#options.posted?.(outcome.code);
       answer(outcome);
     });
     this.prune(wallMs);
