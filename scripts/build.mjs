@@ -1,13 +1,15 @@
 /**
- * Bundles the two programs into `dist/`, so that they start fast. Plain JavaScript, because it runs at `npm ci`.
+ * Makes `dist/`: the two programs and the library, each bundled into one file so that it starts fast, the library's
+ * declarations, and the licences of what is inside. Plain JavaScript, because it runs at `npm ci`.
  *
  * `--if-possible`: without esbuild (`npm ci --omit=dev`) do nothing and succeed.
  */
 
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { bundleOptions } from './bundle.mjs';
+import { bundleOptions, libraryOptions } from './bundle.mjs';
+import { makeTypes, notices } from './types.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const PROGRAMS = ['clawchatd', 'clawchat'];
@@ -17,23 +19,35 @@ const esbuild = await import('esbuild').catch(error => {
   throw error;
 });
 const { version } = JSON.parse(await readFile(`${root}/package.json`, 'utf8'));
-const entries = PROGRAMS.filter(name => existsSync(`${root}/src/node/${name}.ts`));
+const programs = PROGRAMS.filter(name => existsSync(`${root}/src/node/${name}.ts`));
+const hasLibrary = existsSync(`${root}/src/index.ts`);
 
-if (entries.length > 0) {
-  // Bundled beside dist/ and renamed into it: a program that starts meanwhile sees the old one or the new one.
-  const fresh = `${root}/dist/.build-${process.pid}`;
-  try {
-    await esbuild.build({
+// Made beside dist/ and renamed into it: a program that starts meanwhile sees the old one or the new one.
+const fresh = `${root}/dist/.build-${process.pid}`;
+const inputs = new Set();
+async function bundle(options) {
+  const { metafile } = await esbuild.build({ ...options, outdir: fresh, metafile: true });
+  for (const input of Object.keys(metafile.inputs)) inputs.add(input);
+}
+
+try {
+  if (programs.length > 0) {
+    await bundle({
       ...bundleOptions(root, version),
-      entryPoints: entries.map(name => `src/node/${name}.ts`),
-      outdir: fresh,
+      entryPoints: programs.map(name => `src/node/${name}.ts`),
     });
-    await mkdir(`${root}/dist`, { recursive: true });
-    for (const name of entries) {
-      await chmod(`${fresh}/${name}.js`, 0o755);
-      await rename(`${fresh}/${name}.js`, `${root}/dist/${name}.js`);
-    }
-  } finally {
-    await rm(fresh, { recursive: true, force: true });
+    for (const name of programs) await chmod(`${fresh}/${name}.js`, 0o755);
   }
+  if (hasLibrary) {
+    await bundle({ ...libraryOptions(root, version), entryPoints: ['src/index.ts'] });
+    await makeTypes(root, `${fresh}/types`);
+  }
+  if (inputs.size > 0) {
+    await writeFile(`${fresh}/THIRD-PARTY-LICENSES.txt`, await notices(root, inputs));
+    await mkdir(`${root}/dist`, { recursive: true });
+    await rm(`${root}/dist/types`, { recursive: true, force: true });
+    for (const name of await readdir(fresh)) await rename(`${fresh}/${name}`, `${root}/dist/${name}`);
+  }
+} finally {
+  await rm(fresh, { recursive: true, force: true });
 }

@@ -22,7 +22,8 @@ beforeEach(() => {
   tree = mkdtempSync(join(tmpdir(), 'clawchat-build-'));
   mkdirSync(join(tree, 'scripts'));
   mkdirSync(join(tree, 'src/node'), { recursive: true });
-  for (const name of ['scripts/build.mjs', 'scripts/bundle.mjs']) cpSync(join(ROOT, name), join(tree, name));
+  for (const name of ['scripts/build.mjs', 'scripts/bundle.mjs', 'scripts/types.mjs'])
+    cpSync(join(ROOT, name), join(tree, name));
   writeFileSync(join(tree, 'package.json'), '{"type":"module","version":"1.2.3"}');
 });
 afterEach(() => rmSync(tree, { recursive: true }));

@@ -6,6 +6,10 @@
 /** What has native parts, or is probed for by `ws` and may be absent. */
 const EXTERNAL = ['classic-level', 'utf-8-validate'];
 
+/** `ws` is CommonJS and calls require for what is built into Node. */
+const REQUIRE =
+  "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);";
+
 /** Give the options for sources under `root`; entry points and where the files go are the caller's. */
 export function bundleOptions(root, version) {
   return {
@@ -18,10 +22,13 @@ export function bundleOptions(root, version) {
     // `ws` asks for this package to mask faster; ours is as fast, and has no native parts.
     alias: { bufferutil: './src/node/mask.ts' },
     define: { __VERSION__: JSON.stringify(version) },
-    // The sources have no #! line of their own. `ws` is CommonJS and calls require for what is built into Node.
-    banner: {
-      js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
-    },
+    // The sources have no #! line of their own.
+    banner: { js: `#!/usr/bin/env node\n${REQUIRE}` },
     logLevel: 'warning',
   };
+}
+
+/** The same for the library, which is no program. */
+export function libraryOptions(root, version) {
+  return { ...bundleOptions(root, version), banner: { js: REQUIRE } };
 }

@@ -8,6 +8,7 @@ import { ClawChatError, type Fault, fault, isFault } from '../protocol/fault.ts'
 import { dialKeys, type Member } from '../protocol/join.ts';
 import { deviceId } from '../protocol/keys.ts';
 import { decodeMember, encodeMember, MEMBER_KEY } from '../protocol/storage.ts';
+import type { Database } from '../runtime/database.ts';
 import { ChatClient } from '../services/chat/client.ts';
 import { contentExtra } from '../services/chat/content.ts';
 import { CHAT_SERVICE } from '../services/chat/host.ts';
@@ -20,14 +21,18 @@ import { failure } from './failure.ts';
 import type { Log } from './log.ts';
 import { native } from './native.ts';
 import type { Owner } from './owner.ts';
-import { openStore, type Store } from './store.ts';
+import { openStore } from './store.ts';
 
-/** A client's data directory. */
-export interface ClientOptions {
-  readonly directory: string;
+/** What a client runs with, wherever it keeps what it has. */
+export interface Running {
   /** The preset that the host has. */
   readonly constants: Constants;
   readonly log: Log;
+}
+
+/** A client's data directory. */
+export interface ClientOptions extends Running {
+  readonly directory: string;
 }
 
 const LINKS: Readonly<Record<LinkState, ControlLinkState>> = {
@@ -53,7 +58,7 @@ type Waiter = (why: Fault) => void;
 /** The owner of a client's data directory. */
 export class ClientOwner implements Owner {
   readonly driver: ClientDriver;
-  readonly #store: Store;
+  readonly #store: Database;
   readonly #chat: ChatClient;
   readonly #log: Log;
   readonly #waiters = new Set<Waiter>();
@@ -66,7 +71,7 @@ export class ClientOwner implements Owner {
   /** Called when an invite, a record or an answer was refused, and nothing has changed. */
   onDeclined: (why: Fault) => void = () => {};
 
-  constructor(store: Store, chat: ChatClient, member: Member | undefined, { constants, log }: ClientOptions) {
+  constructor(store: Database, chat: ChatClient, member: Member | undefined, { constants, log }: Running) {
     this.#store = store;
     this.#chat = chat;
     this.#log = log;
@@ -301,22 +306,29 @@ export class ClientOwner implements Owner {
 
 /** Open a client's data directory and everything that runs on it. @throws as `openStore` does */
 export async function openClientOwner(options: ClientOptions): Promise<ClientOwner> {
-  const { directory, log } = options;
-  const store = await openStore({ directory, program: 'client', suite: native });
+  return openClientOn(
+    await openStore({ directory: options.directory, program: 'client', suite: native }),
+    options,
+  );
+}
+
+/** Open a client that keeps what it has in `database`, which is its own from here on. */
+export async function openClientOn(database: Database, running: Running): Promise<ClientOwner> {
+  const { log } = running;
   try {
-    const stored = await store.get(MEMBER_KEY);
+    const stored = await database.get(MEMBER_KEY);
     const member = stored === undefined ? undefined : decodeMember(native, stored);
     if (member !== undefined && isFault(member)) throw new ClawChatError(member);
     const chat = await ChatClient.open({
-      database: store,
+      database,
       suite: native,
       failed: reason =>
         log.error('outbox-failed', { why: reason instanceof Error ? reason : String(reason) }),
       notice: notice => log.warn('outbox', { kind: notice.kind }),
     });
-    return new ClientOwner(store, chat, member, options);
+    return new ClientOwner(database, chat, member, running);
   } catch (error) {
-    await store.close();
+    await database.close();
     throw error;
   }
 }

@@ -177,17 +177,26 @@ export async function openHostOwner(options: HostOptions): Promise<Owner> {
   return new HostOwner(await HostCore.open(options), undefined, () => {});
 }
 
+/** A host that serves the network. */
+export interface Serving {
+  readonly about: Ready;
+  /** Answers what is asked of the host, as over the control socket. */
+  readonly owner: Owner;
+  /** Resolves when it should end: undefined after a `stop`, else why nothing can be promised any more. */
+  readonly ended: Promise<unknown>;
+  close(): Promise<void>;
+}
+
 /**
- * Serve until a signal, a `stop`, or the end of the disk. `ready` is called once clients can come.
+ * Start to serve; resolves once clients can come.
  *
  * @throws ClawChatError `DIRECTORY_LOCKED`, `NO_PORT`, `DATABASE_OLD`, `STORAGE_FULL` and those of `openStore`.
  */
-export async function serveHost(options: HostOptions, ready: (about: Ready) => void): Promise<void> {
+export async function openServing(options: HostOptions): Promise<Serving> {
   let end: (why: unknown) => void = () => {};
   const ended = new Promise<unknown>(resolve => {
     end = resolve;
   });
-  const stop = (): void => end(undefined);
   let about: Ready | undefined;
   const open = async (): Promise<Owner> => {
     const core = await HostCore.open(options);
@@ -196,7 +205,7 @@ export async function serveHost(options: HostOptions, ready: (about: Ready) => v
       await openMetrics(core, serving);
       about = { serverId: core.identity.serverId, port: serving.port, addresses: serving.addresses };
       void core.broken.then(end);
-      return new HostOwner(core, serving, stop);
+      return new HostOwner(core, serving, () => end(undefined));
     } catch (error) {
       await core.close();
       throw error;
@@ -210,14 +219,28 @@ export async function serveHost(options: HostOptions, ready: (about: Ready) => v
   );
   if (attachment.kind !== 'owned' || about === undefined)
     throw failure(ErrorCode.INTERNAL, 'owned by another');
+  const { owner, server } = attachment;
+  const close = async (): Promise<void> => {
+    await server.close();
+    await owner.close();
+  };
+  return { about, owner, ended, close };
+}
+
+/** Serve until a signal, a `stop`, or the end of the disk. `ready` is called once clients can come. @throws as `openServing` */
+export async function serveHost(options: HostOptions, ready: (about: Ready) => void): Promise<void> {
+  const serving = await openServing(options);
+  let stop = (): void => {};
+  const stopped = new Promise<undefined>(resolve => {
+    stop = () => resolve(undefined);
+  });
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
-  ready(about);
-  const why = await ended;
+  ready(serving.about);
+  const why = await Promise.race([serving.ended, stopped]);
   process.off('SIGTERM', stop);
   process.off('SIGINT', stop);
-  await attachment.server.close();
-  await attachment.owner.close();
+  await serving.close();
   if (why !== undefined) throw why;
 }
 

@@ -338,16 +338,18 @@ function attachedTarget(attachment: Attachment & { kind: 'attached' }): Target {
   };
 }
 
-/** Ask the owner in this process as if over the socket. */
 function ownTarget(attachment: Attachment & { kind: 'owned' }): Target {
-  const { owner } = attachment;
+  return { attachment, ...askWithin(attachment.owner) };
+}
+
+/** Ask an owner in this process as if over the socket. */
+export function askWithin(owner: ControlOwner): Pick<Target, 'call' | 'stream'> {
   async function* stream(body: RequestInit, signal: AbortSignal = NEVER): AsyncGenerator<ResponseBody> {
     const answer = owner.answer(requestBody(body), signal);
     if (isStream(answer)) for await (const part of answer) yield responseBody(part);
     else yield responseBody(await answer);
   }
   return {
-    attachment,
     call: async (body, signal) => {
       for await (const response of stream(body, signal)) return response;
       throw failure(ErrorCode.INTERNAL, `"${body.case}" was answered with nothing`);

@@ -4,6 +4,7 @@ import { ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { FILE_BYTES_MAX } from '../../gen/constants.ts';
 import { fault } from '../../protocol/fault.ts';
+import { following } from '../client/following.ts';
 import { joinHost } from '../client/join-host.ts';
 import { openClientOwner } from '../client-owner.ts';
 import { printFindings } from '../doctor/check.ts';
@@ -169,30 +170,19 @@ interface Following {
   readonly signal: AbortSignal;
 }
 
-/** Print messages from a cursor on, each once, whoever owns the directory meanwhile. */
+/** Print messages from a cursor on. */
 async function follow(link: OwnerLink, call: Call, { start, limit, signal }: Following): Promise<void> {
-  let cursor = start;
   let printed = 0;
   const room = call.text('room') ?? '';
-  const ask = (): { case: 'listen'; value: { afterCursor: bigint; fromNow: boolean; room: string } } => ({
-    case: 'listen',
-    value: { afterCursor: BigInt(cursor ?? 0), fromNow: cursor === undefined, room },
-  });
+  const gap = (first: number): void => {
+    process.stderr.write(`clawchat: messages before ${first} are no longer kept\n`);
+  };
   try {
-    for await (const answer of link.stream(ask(), ask, signal)) {
-      if (answer.case === 'caughtUp') cursor = Math.max(cursor ?? 0, Number(answer.value.cursor));
-      if (answer.case === 'gap') {
-        process.stderr.write(`clawchat: messages before ${answer.value.firstCursor} are no longer kept\n`);
-      }
-      if (answer.case !== 'items') continue;
-      for (const item of answer.value.items) {
-        if (cursor !== undefined && Number(item.cursor) <= cursor) continue;
-        cursor = Number(item.cursor);
-        if (call.on('json')) jsonLine(messageJson(item));
-        else line(messageText(item));
-        printed += 1;
-        if (printed >= limit) return;
-      }
+    for await (const item of following(link, { after: start, room, signal, gap })) {
+      if (call.on('json')) jsonLine(messageJson(item));
+      else line(messageText(item));
+      printed += 1;
+      if (printed >= limit) return;
     }
   } catch (error) {
     // The end of --for, or Ctrl-C, is how listening ends.

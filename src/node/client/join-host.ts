@@ -4,7 +4,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { openFile } from '../../protocol/connection-file.ts';
 import type { Envelope } from '../../protocol/envelope.ts';
 import { ClawChatError, fault, isFault } from '../../protocol/fault.ts';
-import { type Invite, parseInviteInput } from '../../protocol/invite.ts';
+import { type Invite, type InviteInput, parseInviteInput } from '../../protocol/invite.ts';
 import { deviceId, inviteKeys } from '../../protocol/keys.ts';
 import { words } from '../../protocol/words.ts';
 import { type ClientOptions, type ClientOwner, openClientOwner } from '../client-owner.ts';
@@ -14,14 +14,18 @@ import { attachOrOwn } from '../owner.ts';
 import { SCHEMA_VERSION } from '../store.ts';
 import { VERSION } from '../version.ts';
 
-/** What `join` works with. */
-export interface JoinOptions extends ClientOptions {
+/** What a client joins with. */
+export interface Joining {
   /** The text of an invite, or a bundle. */
   readonly invite: Uint8Array;
   /** The name to ask for; may be empty. */
   readonly name: string;
-  readonly timeoutMs: number;
   readonly progress: (text: string) => void;
+}
+
+/** What `join` works with. */
+export interface JoinOptions extends ClientOptions, Joining {
+  readonly timeoutMs: number;
 }
 
 /** A device that has joined. */
@@ -38,29 +42,50 @@ export interface Joined {
  * @throws ClawChatError with the invite's, the file's, the store's or the host's reason; `TIMEOUT`.
  */
 export async function joinHost(options: JoinOptions): Promise<Joined> {
-  const { directory, constants, log, timeoutMs, progress } = options;
-  const input = parseInviteInput(native, options.invite);
-  if (isFault(input)) throw new ClawChatError(input);
+  const { directory, log, timeoutMs } = options;
+  // A wrong letter is said before a directory is made.
+  parseInput(options.invite);
   const identity = { program: ControlProgram.CLIENT, version: VERSION, schema: SCHEMA_VERSION };
   let opened: ClientOwner | undefined;
   const open = async (): Promise<ClientOwner> => {
-    opened = await openClientOwner({ directory, constants, log });
+    opened = await openClientOwner(options);
     return opened;
   };
   const attachment = await attachOrOwn({ directory, identity, suite: native, open, log }, 'own');
   if (attachment.kind !== 'owned' || opened === undefined)
     throw failure(ErrorCode.DIRECTORY_LOCKED, directory);
+  const late = AbortSignal.timeout(timeoutMs);
   try {
-    const { invite, connectionFile } = input;
-    const bundled = connectionFile === undefined ? undefined : openBundle(connectionFile, invite.secret);
-    progress(
-      bundled === undefined ? `Looking for the host in ${invite.stores.length} store(s) ...` : 'Dialling ...',
-    );
-    return await runJoin(opened, { ...options, invite, bundled }, AbortSignal.timeout(timeoutMs));
+    return await joinWith(opened, options, late);
+  } catch (error) {
+    if (!late.aborted) throw error;
+    const why = opened.driver.lastFault;
+    const detail = `not joined within ${timeoutMs / 1000} s${why === undefined ? '' : `: ${why.detail}`}; the same command goes on where this one stopped`;
+    throw new ClawChatError(fault('time', why?.code ?? ErrorCode.TIMEOUT, detail), { cause: error });
   } finally {
     await attachment.server.close();
     await attachment.owner.close();
   }
+}
+
+/**
+ * Join with a client that is open, and leave it connected.
+ *
+ * @throws ClawChatError as `joinHost` does; `ALREADY_JOINED`; `CANCELLED`.
+ */
+export async function joinWith(owner: ClientOwner, joining: Joining, signal: AbortSignal): Promise<Joined> {
+  const { invite, connectionFile } = parseInput(joining.invite);
+  const bundled = connectionFile === undefined ? undefined : openBundle(connectionFile, invite.secret);
+  joining.progress(
+    bundled === undefined ? `Looking for the host in ${invite.stores.length} store(s) ...` : 'Dialling ...',
+  );
+  return runJoin(owner, { invite, bundled, name: joining.name }, signal);
+}
+
+function parseInput(bytes: Uint8Array): InviteInput {
+  const input = parseInviteInput(native, bytes);
+  if (isFault(input)) throw new ClawChatError(input);
+  return input;
 }
 
 function openBundle(file: Uint8Array, secret: Uint8Array): Envelope {
@@ -71,11 +96,10 @@ function openBundle(file: Uint8Array, secret: Uint8Array): Envelope {
 
 async function runJoin(
   owner: ClientOwner,
-  options: Omit<JoinOptions, 'invite'> & { readonly invite: Invite; readonly bundled: Envelope | undefined },
-  late: AbortSignal,
+  { invite, bundled, name }: { invite: Invite; bundled: Envelope | undefined; name: string },
+  signal: AbortSignal,
 ): Promise<Joined> {
   const { driver } = owner;
-  const { invite, bundled, name, timeoutMs } = options;
   let text = '';
   owner.onWords = shown => {
     text = shown;
@@ -95,14 +119,7 @@ async function runJoin(
   attached.catch(() => undefined);
   driver.step({ kind: 'join', invite, devicePrivateKey: native.randomBytes(32), name });
   if (bundled !== undefined) driver.step({ kind: 'record', envelope: bundled });
-  try {
-    await owner.wait(attached, late);
-  } catch (error) {
-    if (!late.aborted) throw error;
-    const why = driver.lastFault;
-    const detail = `not joined within ${timeoutMs / 1000} s${why === undefined ? '' : `: ${why.detail}`}; the same command goes on where this one stopped`;
-    throw new ClawChatError(fault('time', why?.code ?? ErrorCode.TIMEOUT, detail), { cause: error });
-  }
+  await owner.wait(attached, signal);
   await driver.settled;
   const member = driver.client.member;
   if (member === undefined) throw failure(ErrorCode.INTERNAL, 'joined, but nothing was stored');

@@ -26,6 +26,7 @@ import type { StreamAcceptor } from '../../runtime/streams.ts';
 import { BENCH_SERVICE } from '../../services/bench/answer.ts';
 import { BenchHost } from '../../services/bench/host.ts';
 import { CHAT_SERVICE, ChatHost } from '../../services/chat/host.ts';
+import type { ServiceStream, StreamHandler } from '../../services/ports.ts';
 import { failure } from '../failure.ts';
 import type { Log } from '../log.ts';
 import type { MetricsAddress } from '../metrics-server.ts';
@@ -59,7 +60,15 @@ export interface HostOptions {
   readonly bench: boolean;
   /** Where Prometheus is answered; nowhere when undefined. */
   readonly metrics?: MetricsAddress | undefined;
+  /** Services of the program around the host, by name. */
+  readonly services?: ReadonlyMap<string, MemberService>;
 }
+
+/** Serves one stream that a device opened. */
+export type MemberService = (
+  stream: ServiceStream,
+  member: { readonly deviceId: Uint8Array; readonly name: string },
+) => StreamHandler;
 
 const EMPTY = new Uint8Array(0);
 
@@ -284,9 +293,10 @@ export class HostCore {
   #acceptor(device: string): StreamAcceptor {
     return (service, stream) => {
       if (service === BENCH_SERVICE && this.options.bench) return new BenchHost(native, stream);
-      if (service !== CHAT_SERVICE) return undefined;
       const name = this.driver.server.registry.devices.get(device)?.name ?? device.slice(0, 8);
-      return this.#chat.serve(stream, { deviceId: Buffer.from(device, 'hex'), name });
+      const member = { deviceId: Buffer.from(device, 'hex'), name };
+      if (service === CHAT_SERVICE) return this.#chat.serve(stream, member);
+      return this.options.services?.get(service)?.(stream, member);
     };
   }
 

@@ -1,0 +1,17 @@
+/** Finds the code blocks of a page, so that what is printed is what is run. */
+
+/** A fenced block and what stands behind it up to the next heading. */
+export interface CodeBlock {
+  readonly code: string;
+  readonly after: string;
+}
+
+/** Give the first block of a language behind a heading. */
+export function codeBlock(page: string, language: string, heading: string): CodeBlock {
+  const section = page.split(`\n${heading}\n`)[1];
+  if (section === undefined) throw new Error(`there is no heading "${heading}"`);
+  const [, code, after = ''] =
+    new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$([\\s\\S]*)`, 'm').exec(section) ?? [];
+  if (code === undefined) throw new Error(`there is no ${language} block behind "${heading}"`);
+  return { code, after: after.split(/^#/m)[0] ?? '' };
+}

@@ -1,0 +1,26 @@
+/** What `connect` and `serve` have in common. */
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { type Constants, MINIMAL, STANDARD } from '../../gen/constants.ts';
+import { failure } from '../failure.ts';
+import { createLog, type Log, SILENT_LOG } from '../log.ts';
+
+/** Options of both sides. */
+export interface CommonOptions {
+  /** `minimal` is for tests: an hour of 12 seconds, on host and clients alike. Default: `standard`. */
+  readonly preset?: 'standard' | 'minimal';
+  /** Takes what happens, one JSON object without line feed at a time, warnings and errors. Secrets are never in it. */
+  readonly log?: (line: string) => void;
+}
+
+/** The constants of a preset. @throws ClawChatError `USAGE` @internal */
+export function presetConstants(preset: CommonOptions['preset'] = 'standard'): Constants {
+  if (preset === 'standard') return STANDARD;
+  if (preset === 'minimal') return MINIMAL;
+  throw failure(ErrorCode.USAGE, `preset is "standard" or "minimal", not ${JSON.stringify(preset)}`);
+}
+
+/** The log that a program wants. @internal */
+export function programLog(take: CommonOptions['log']): Log {
+  if (take === undefined) return SILENT_LOG;
+  return createLog({ level: 'warn', style: 'json', write: line => take(line.trimEnd()), now: Date.now });
+}

@@ -1,0 +1,249 @@
+/** The host for programs. Chapters: spec/01-architecture.md, spec/08-devices.md; guide: docs/embedding.md. */
+import { isIP } from 'node:net';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { INVITE_LIFE_MS, SERVICE_BYTES_MAX } from '../../gen/constants.ts';
+import { parseInterval } from '../../protocol/rotation-interval.ts';
+import { type Channel, StreamChannel } from '../../runtime/channel.ts';
+import { BENCH_SERVICE } from '../../services/bench/answer.ts';
+import { CHAT_SERVICE } from '../../services/chat/host.ts';
+import { toHex } from '../../wire/bytes.ts';
+import { expectAnswer } from '../cli/directory.ts';
+import { failure } from '../failure.ts';
+import type { MemberService } from '../host/core.ts';
+import { type HostOptions, openServing, type Serving } from '../host-owner.ts';
+import type { Log } from '../log.ts';
+import { askWithin } from '../owner.ts';
+import { type CommonOptions, presetConstants, programLog } from './options.ts';
+
+/** Who opened a channel: a device of this host, proven by the handshake. */
+export interface Peer {
+  /** 32 hexadecimal digits. */
+  readonly device: string;
+  /** Its name at this host; not unique. */
+  readonly name: string;
+}
+
+/**
+ * Serve one channel that a device opened. When it returns, the channel is closed; when it throws, the other side sees
+ * `INTERNAL`, the log has the error, and the host goes on.
+ */
+export type Service = (channel: Channel, peer: Peer) => Promise<void> | void;
+
+/** How a host runs. */
+export interface ServeOptions extends CommonOptions {
+  /** The data directory, made if need be; the same that `clawchatd` works on, which attaches to this host. */
+  readonly directory: string;
+  /** Address to listen on. Default: all. */
+  readonly listen?: string;
+  /** A fixed port instead of a random one of 49152-65535. */
+  readonly port?: number;
+  /** What clients shall dial. Default: the addresses of this machine. */
+  readonly advertise?: readonly string[];
+  /** File to publish the connection file in; `stores.json` in the directory names stores of other kinds. Default: in the directory. */
+  readonly store?: string;
+  /** From one move to the next, 900,000 (15 min) to 86,400,000 ms (24 h). Default: 3,600,000. */
+  readonly intervalMs?: number;
+  /** Who is asked for the time, hourly: `host`, `host:port` (SNTP) or an https URL. Default: nobody. */
+  readonly timeServer?: string;
+  /** Services beside the chat, by the name that `Client.open` takes: 1 to 32 visible ASCII characters. */
+  readonly services?: Readonly<Record<string, Service>>;
+  /** Closes the host when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+/** An invite for one device. Secrets, both forms: whoever has one first can use it, once. */
+export interface Invitation {
+  /** Works as long as the invited device can read one of the host's stores. */
+  readonly text: string;
+  /** The invite with the connection file: works without a store, while the host stays where it is. */
+  readonly file: Uint8Array;
+  readonly expiresAtMs: number;
+  /** False when no store could be verified to have the file that `text` needs: use `file`. */
+  readonly published: boolean;
+}
+
+/** A device of the host. Ids are hexadecimal. */
+export interface Device {
+  readonly device: string;
+  readonly name: string;
+  readonly connected: boolean;
+  /** Enrolled, and not connected as a device yet. */
+  readonly pending: boolean;
+  /** To be compared by voice with what the joiner was shown. */
+  readonly words: string;
+}
+
+/** A host that serves. It moves by itself until it is closed. */
+export interface Host {
+  /** Its permanent name: 64 hexadecimal digits. */
+  readonly server: string;
+  /** The port at the start. */
+  readonly port: number;
+  /** What the connection file lists. */
+  readonly addresses: readonly string[];
+  /** Resolves when the host was closed or stopped; rejects with `STORAGE_FULL` when its disk takes no more, which closes it. */
+  readonly closed: Promise<void>;
+  /**
+   * Make an invite for one device that lives `lifeMs` milliseconds, at most 604,800,000 (7 days), 86,400,000 by default.
+   *
+   * @throws ClawChatError `USAGE` for a name or a life that is none; `DEVICE_LIMIT`; `STORAGE_FULL`.
+   */
+  invite(options?: { readonly name?: string; readonly lifeMs?: number }): Promise<Invitation>;
+  /** List the devices, by name. */
+  devices(): Promise<readonly Device[]>;
+  /** Put a device out, within a second and for good; false when there is none. @throws ClawChatError `USAGE` for what is no id */
+  revoke(device: string): Promise<boolean>;
+  /** Finish what is being written, end every connection, let go of the directory. Clients find it again at its next start. */
+  close(): Promise<void>;
+}
+
+const SERVICE_NAME = new RegExp(`^[\\x21-\\x7e]{1,${SERVICE_BYTES_MAX}}$`);
+
+/**
+ * Run a host, with chat and with services of your own. Resolves once clients can come.
+ *
+ * @throws ClawChatError `USAGE` for options that are none; `DIRECTORY_LOCKED` when it runs already; `NO_PORT`;
+ *   `DATABASE_OLD`; `STORE_DAMAGED`, `SCHEMA_NEWER`, `PERMISSIONS_LOOSE`, `STORAGE_FULL` of the directory; `CANCELLED`.
+ */
+export async function serve(options: ServeOptions): Promise<Host> {
+  const { signal } = options;
+  if (signal?.aborted) throw failure(ErrorCode.CANCELLED, 'given up');
+  const serving = await openServing(hostOptions(options));
+  const host = new ServingHost(serving);
+  const abort = (): void => void host.close();
+  signal?.addEventListener('abort', abort, { once: true });
+  host.closed.catch(() => undefined).finally(() => signal?.removeEventListener('abort', abort));
+  if (signal?.aborted) {
+    await host.close();
+    throw failure(ErrorCode.CANCELLED, 'given up');
+  }
+  return host;
+}
+
+function hostOptions(options: ServeOptions): HostOptions {
+  const constants = presetConstants(options.preset);
+  const { listen, port, services = {} } = options;
+  if (listen !== undefined && isIP(listen) === 0) {
+    throw failure(ErrorCode.USAGE, `listen takes an IP address, not ${JSON.stringify(listen)}`);
+  }
+  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
+    throw failure(ErrorCode.USAGE, `port is 1 to 65535, not ${port}`);
+  }
+  const intervalMs = parseInterval(options.intervalMs ?? constants.ROTATION_INTERVAL_MS, constants);
+  if (typeof intervalMs !== 'number') throw failure(ErrorCode.USAGE, intervalMs.detail);
+  const log = programLog(options.log);
+  return {
+    directory: options.directory,
+    constants,
+    log,
+    listen,
+    port,
+    advertise: options.advertise ?? [],
+    timeServer: options.timeServer,
+    intervalMs,
+    storePath: options.store,
+    bench: false,
+    services: new Map(
+      Object.entries(services).map(([name, service]) => [checkName(name), memberService(name, service, log)]),
+    ),
+  };
+}
+
+function checkName(name: string): string {
+  if (SERVICE_NAME.test(name) && name !== CHAT_SERVICE && name !== BENCH_SERVICE) return name;
+  throw failure(ErrorCode.USAGE, `${JSON.stringify(name)} cannot be the name of a service`);
+}
+
+/** Run a program's service over a stream; nothing that it throws reaches the host. */
+function memberService(name: string, service: Service, log: Log): MemberService {
+  return (stream, member) => {
+    const channel = new StreamChannel(stream);
+    const peer = { device: toHex(member.deviceId), name: member.name };
+    Promise.resolve()
+      .then(() => service(channel, peer))
+      .then(
+        () => channel.close(),
+        (error: unknown) => {
+          // That the other side went away is no fault of the service.
+          if (channel.isOver) return;
+          log.error('service-failed', {
+            service: name,
+            error: error instanceof Error ? error : String(error),
+          });
+          channel.abort(ErrorCode.INTERNAL);
+        },
+      );
+    return channel;
+  };
+}
+
+class ServingHost implements Host {
+  readonly server: string;
+  readonly port: number;
+  readonly addresses: readonly string[];
+  readonly closed: Promise<void>;
+  readonly #call: ReturnType<typeof askWithin>['call'];
+  readonly #serving: Serving;
+  #closing: Promise<void> | undefined;
+  #settle: (why: unknown) => void = () => {};
+
+  constructor(serving: Serving) {
+    this.#serving = serving;
+    this.server = toHex(serving.about.serverId);
+    this.port = serving.about.port;
+    this.addresses = serving.about.addresses;
+    const { call } = askWithin(serving.owner);
+    this.#call = async body => {
+      if (this.#closing !== undefined) throw failure(ErrorCode.CANCELLED, 'the host was closed');
+      return call(body);
+    };
+    this.closed = new Promise((resolve, reject) => {
+      this.#settle = why => (why === undefined ? resolve() : reject(why));
+    });
+    // Whoever waits for it sees it; a program that does not is not ended by it.
+    this.closed.catch(() => undefined);
+    void serving.ended.then(why => this.#end(why));
+  }
+
+  async invite({
+    name = '',
+    lifeMs = INVITE_LIFE_MS,
+  }: {
+    name?: string;
+    lifeMs?: number;
+  } = {}): Promise<Invitation> {
+    if (!Number.isSafeInteger(lifeMs) || lifeMs < 1) {
+      throw failure(ErrorCode.USAGE, `lifeMs is a whole number of milliseconds, not ${lifeMs}`);
+    }
+    const value = { name, lifeMs: BigInt(lifeMs), bundle: true };
+    const made = expectAnswer(await this.#call({ case: 'invite', value }), 'invite');
+    const { invite: text, bundle: file, published } = made;
+    return { text, file, expiresAtMs: Number(made.expiresAtMs), published };
+  }
+
+  async devices(): Promise<readonly Device[]> {
+    const { devices } = expectAnswer(await this.#call({ case: 'devices', value: {} }), 'devices');
+    return devices.map(({ deviceId, name, connected, pending, words }) => ({
+      device: toHex(deviceId),
+      name,
+      connected,
+      pending,
+      words,
+    }));
+  }
+
+  async revoke(device: string): Promise<boolean> {
+    if (!/^[0-9a-f]{32}$/i.test(device)) throw failure(ErrorCode.USAGE, 'a device is 32 hexadecimal digits');
+    const value = { deviceId: Buffer.from(device, 'hex') };
+    return expectAnswer(await this.#call({ case: 'revoke', value }), 'revoked').existed;
+  }
+
+  close(): Promise<void> {
+    return this.#end(undefined);
+  }
+
+  #end(why: unknown): Promise<void> {
+    this.#closing ??= this.#serving.close().finally(() => this.#settle(why));
+    return this.#closing;
+  }
+}
