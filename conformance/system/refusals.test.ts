@@ -206,11 +206,24 @@ describe('a wrong server behind the right address', () => {
     await new Promise<void>(resolve => server.listen(Number(port), '127.0.0.1', resolve));
     const ping = await place.run('clawchat', ['ping', '--json', '--data', B, '--timeout', '30s']);
     expect(refusal(ping)).toEqual({ code: 'HANDSHAKE_FAILED', exit: 4 });
+
+    // A message waits through more of that than ends a question, and is stored when the host is back (CT-045).
+    let refused = 0;
+    const enough = new Promise<void>(resolve => {
+      sockets.on('connection', () => {
+        refused += 1;
+        if (refused > 3) resolve();
+      });
+    });
+    const send = place.start('clawchat', ['send', 'still there?', '--data', B]);
+    await Promise.race([enough, send.ended]);
+    expect(send.child.exitCode).toBeNull();
     sockets.close();
     server.closeAllConnections();
     await new Promise(resolve => server.close(resolve));
     const back = await place.host(A);
     expect(portOf(back)).toBe(port);
+    expect(await send.ended).toMatchObject({ code: 0 });
     await place.ok('clawchat', ['ping', '--data', B]);
   });
 });

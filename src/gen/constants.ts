@@ -150,6 +150,9 @@ export const BIND_ATTEMPTS_MAX: number = 16;
 /** ports: the last ports used, none of which is drawn again. */
 export const RECENT_PORTS_MAX: number = 24;
 
+/** notes: what a host remembers of its rotations. */
+export const HISTORY_NOTES_MAX: number = 512;
+
 /** listeners: open at once in a scheduled rotation. */
 export const LISTENERS_MAX: number = 2;
 
@@ -320,6 +323,9 @@ export const HANDLE_TOKENS_MAX: number = 64;
 
 /** ms: one token back. */
 export const HANDLE_REFILL_MS: number = 1000;
+
+/** ms: refused for so long without a break, a message that waits is told; at least what fills an empty bucket of a handle. */
+export const REFUSED_MS: number = 60_000;
 
 /** tokens: bucket of the whole host, one token a valid MAC. */
 export const GLOBAL_TOKENS_MAX: number = 1024;

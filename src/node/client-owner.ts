@@ -16,6 +16,7 @@ import { runBench } from './client/bench-run.ts';
 import { ChatRequests } from './client/chat-requests.ts';
 import { ClientDriver, type LinkState } from './client/driver.ts';
 import { controlItem, fitting, ListenQueue } from './client/listen-queue.ts';
+import { Patience } from './client/patience.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
 import { failure } from './failure.ts';
 import type { Log } from './log.ts';
@@ -41,17 +42,6 @@ const LINKS: Readonly<Record<LinkState, ControlLinkState>> = {
   connected: ControlLinkState.CONNECTED,
   waiting: ControlLinkState.WAITING,
 };
-/** Refusals in a row after which whoever waits is told; the client itself goes on trying. */
-const REFUSALS_MAX = 2;
-/** What says that the host, or who answers in its place, does not want this device. */
-const REFUSED: ReadonlySet<ErrorCode> = new Set([
-  ErrorCode.GATE_REFUSED,
-  ErrorCode.HANDSHAKE_FAILED,
-  ErrorCode.TLS_FAILED,
-  ErrorCode.VERSION_UNSUPPORTED,
-  ErrorCode.CLOCK_SUSPECT,
-]);
-
 /** What somebody waits for, who is told when there is no use in waiting. */
 type Waiter = (why: Fault) => void;
 
@@ -62,9 +52,11 @@ export class ClientOwner implements Owner {
   readonly #chat: ChatClient;
   readonly #log: Log;
   readonly #waiters = new Set<Waiter>();
+  /** Of those, the ones who wait for a message to be stored. */
+  readonly #senders = new Set<Waiter>();
+  readonly #patience = new Patience();
   readonly #chatRequests: ChatRequests;
   readonly #warnings: string[] = [];
-  #refusals = 0;
   /** Called with the words, when the device is let in. */
   onWords: (words: string) => void = () => {};
   onAttached: () => void = () => {};
@@ -93,7 +85,7 @@ export class ClientOwner implements Owner {
         declined: why => this.onDeclined(why),
         trouble: (why, round) => this.#trouble(why, round),
         attached: () => {
-          this.#refusals = 0;
+          this.#patience.attached();
           this.onAttached();
         },
         stopped: why => this.#giveUp(why),
@@ -142,19 +134,25 @@ export class ClientOwner implements Owner {
   }
 
   /** Wait for `work`, unless there is no use in waiting: the host refuses this device, or `signal` ends it. */
-  async wait<T>(work: Promise<T>, signal: AbortSignal, cancel: () => void = () => {}): Promise<T> {
+  async wait<T>(
+    work: Promise<T>,
+    signal: AbortSignal,
+    cancel: () => void = () => {},
+    isSend = false,
+  ): Promise<T> {
     let reject: Waiter = () => {};
     const hopeless = new Promise<never>((_, no) => {
       reject = why => no(new ClawChatError(why));
     });
     const aborted = (): void => reject(fault('self', ErrorCode.CANCELLED, 'given up'));
-    this.#waiters.add(reject);
+    const waiters = isSend ? this.#senders : this.#waiters;
+    waiters.add(reject);
     signal.addEventListener('abort', aborted, { once: true });
     if (signal.aborted) aborted();
     try {
       return await Promise.race([work, hopeless]);
     } finally {
-      this.#waiters.delete(reject);
+      waiters.delete(reject);
       signal.removeEventListener('abort', aborted);
       cancel();
     }
@@ -181,7 +179,7 @@ export class ClientOwner implements Owner {
     };
     const enqueued = await this.#chat.enqueue(content);
     if (isFault(enqueued)) throw new ClawChatError(enqueued);
-    const result = await this.wait(enqueued.result, signal);
+    const result = await this.wait(enqueued.result, signal, undefined, true);
     if (isFault(result)) throw new ClawChatError(result);
     return { case: 'sent', value: { cursor: BigInt(result.cursor) } };
   }
@@ -279,13 +277,14 @@ export class ClientOwner implements Owner {
 
   #trouble(why: Fault, round: boolean): void {
     const { member } = this.driver.client;
-    if (REFUSED.has(why.code)) this.#refusals += 1;
     // While there is no record there is nothing to try but the stores, and they have just been asked.
-    const isLost = round && member?.held.newest === undefined;
-    if (isLost || this.#refusals >= REFUSALS_MAX) {
-      this.#refusals = 0;
-      this.#tell(why);
+    if (round) {
+      if (member?.held.newest === undefined) this.#tell(why);
+      return;
     }
+    const told = this.#patience.failed(why.code, performance.now());
+    if (told === 'everybody') this.#tell(why);
+    else if (told === 'questions') for (const waiter of [...this.#waiters]) waiter(why);
   }
 
   #giveUp(why: Fault): void {
@@ -294,7 +293,7 @@ export class ClientOwner implements Owner {
   }
 
   #tell(why: Fault): void {
-    for (const waiter of [...this.#waiters]) waiter(why);
+    for (const waiter of [...this.#waiters, ...this.#senders]) waiter(why);
   }
 
   #broken(reason: unknown): void {

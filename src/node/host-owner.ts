@@ -2,11 +2,7 @@
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import {
-  type ControlNoteSchema,
-  type ControlPlaceSchema,
-  ControlProgram,
-} from '../gen/clawchat/v1/control_pb.ts';
+import { type ControlPlaceSchema, ControlProgram } from '../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, isFault } from '../protocol/fault.ts';
 import { encodeBundle, inviteText } from '../protocol/invite.ts';
@@ -15,7 +11,7 @@ import { failure, systemCode } from './failure.ts';
 import { HostCore, type HostOptions } from './host/core.ts';
 import { isNextIdentityExported, moveNextIdentity } from './host/identity.ts';
 import { LOOP_RESOLUTION_MS, metricsText } from './host/metrics.ts';
-import { type HistoryNote, Moving } from './host/moving.ts';
+import { Moving } from './host/moving.ts';
 import { MetricsServer } from './metrics-server.ts';
 import { native } from './native.ts';
 import { attachOrOwn, type Owner } from './owner.ts';
@@ -112,7 +108,7 @@ class HostOwner implements Owner {
         nextIdentityExported: exported,
         phase: this.#serving?.state.phase ?? '',
         places: places(this.#serving, core.driver.pathsByPort),
-        history: this.#serving?.history.map(historyNote) ?? [],
+        history: core.history.notes.map(({ atMs, ...note }) => ({ ...note, atMs: BigInt(atMs) })),
         warnings: [
           ...core.alarms,
           ...expiring.flatMap(text => (text === undefined ? [] : [text])),
@@ -283,10 +279,4 @@ function places(
     paths: paths.get(port) ?? 0,
     listedUntilMs: BigInt(listedUntil?.wall ?? 0),
   }));
-}
-
-function historyNote({ atMs, note }: HistoryNote): MessageInitShape<typeof ControlNoteSchema> {
-  const { what, ...rest } = note;
-  const detail = Object.entries(rest).map(([name, value]) => `${name} ${value}`);
-  return { atMs: BigInt(atMs), what, detail: detail.join(', ') };
 }

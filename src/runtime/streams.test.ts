@@ -129,6 +129,51 @@ describe('streams of a session', () => {
     expect(port.calls).toEqual([]);
   });
 
+  it.each(['message', 'writable', 'closed'] as const)(
+    'abort with INTERNAL, and go on, when a service throws in %s (SE-046~1)',
+    where => {
+      const port = new FakePort();
+      const failures: string[] = [];
+      const heard: string[] = [];
+      const fail = (): never => {
+        throw new RangeError('Invalid array length');
+      };
+      const handlers = new Map<string, StreamHandler>([
+        [
+          'bad.v1',
+          { message: () => {}, writable: () => {}, closed: () => void heard.push('bad'), [where]: fail },
+        ],
+        ['good.v1', { message: () => void heard.push('good'), writable: () => {}, closed: () => {} }],
+      ]);
+      const streams = new Streams(
+        port,
+        service => handlers.get(service),
+        (stream, reason) => failures.push(`${stream} ${reason}`),
+      );
+      streams.take({ kind: 'opened', stream: 1, service: 'bad.v1' }, 0);
+      streams.take({ kind: 'opened', stream: 3, service: 'good.v1' }, 0);
+      if (where === 'message') streams.take(piece(10, false), 0);
+      if (where === 'writable') streams.take({ kind: 'writable', stream: 1 }, 0);
+      if (where === 'closed') streams.take({ kind: 'ended', stream: 1, code: ErrorCode.UNSPECIFIED }, 0);
+      expect(failures).toEqual(['1 RangeError: Invalid array length']);
+      expect(port.calls).toEqual(where === 'closed' ? ['end 1'] : [`abort 1 ${ErrorCode.INTERNAL}`]);
+      // What comes behind it for that stream goes nowhere, and the other stream is served.
+      streams.take(piece(10, false), 0);
+      streams.take({ kind: 'piece', stream: 3, payload: new Uint8Array(1), more: false, cost: 33 }, 0);
+      expect(heard).toEqual(where === 'closed' ? ['good'] : ['bad', 'good']);
+      expect(failures).toHaveLength(1);
+    },
+  );
+
+  it('abort with INTERNAL when a service throws while it is opened (SE-046~1)', () => {
+    const port = new FakePort();
+    const streams = new Streams(port, () => {
+      throw new RangeError('no');
+    });
+    streams.take({ kind: 'opened', stream: 1, service: 'chat.v1' }, 0);
+    expect(port.calls).toEqual([`abort 1 ${ErrorCode.INTERNAL}`]);
+  });
+
   it('refuse a service that there is none of', () => {
     const { port, streams } = bound();
     streams.take({ kind: 'opened', stream: 3, service: 'files.v9' }, 0);

@@ -17,10 +17,14 @@ export interface StreamPort {
 /** Gives the handler of a stream that the other side opened, or undefined for a service there is none of. */
 export type StreamAcceptor = (service: string, stream: ServiceStream) => StreamHandler | undefined;
 
+/** Told of what a service threw. */
+export type ServiceFailed = (stream: number, reason: unknown) => void;
+
 class BoundStream implements ServiceStream {
   readonly id: number;
   readonly #port: StreamPort;
   readonly #forget: (id: number) => void;
+  readonly #failed: ServiceFailed;
   handler: StreamHandler | undefined;
   /** Answers that were due while the session's queue was full, in order. */
   #waiting: Uint8Array[] = [];
@@ -31,10 +35,11 @@ class BoundStream implements ServiceStream {
   #paused = false;
   #over = false;
 
-  constructor(id: number, port: StreamPort, forget: (id: number) => void) {
+  constructor(id: number, port: StreamPort, forget: (id: number) => void, failed: ServiceFailed) {
     this.id = id;
     this.#port = port;
     this.#forget = forget;
+    this.#failed = failed;
   }
 
   send(message: Uint8Array): boolean {
@@ -75,7 +80,7 @@ class BoundStream implements ServiceStream {
       this.#waiting.shift();
     }
     this.#port.flush();
-    if (!this.#over) this.handler?.writable();
+    if (!this.#over) this.guard(() => this.handler?.writable());
   }
 
   /** A piece has arrived. */
@@ -98,7 +103,7 @@ class BoundStream implements ServiceStream {
     const message = this.#pieces.length === 0 ? payload : join(this.#pieces, this.#pieceBytes);
     this.#pieces = [];
     this.#pieceBytes = 0;
-    this.handler?.message(message, wallMs);
+    this.guard(() => this.handler?.message(message, wallMs));
   }
 
   /** The other side has ended its direction; services here answer an end with theirs. @impl SE-044~1 */
@@ -108,7 +113,7 @@ class BoundStream implements ServiceStream {
     this.#finish();
     if (code === ErrorCode.UNSPECIFIED) this.#port.end(this.id);
     this.#port.flush();
-    handler?.closed(code);
+    this.guard(() => handler?.closed(code));
   }
 
   /** The session is gone, or the stream was cut from this side. */
@@ -116,7 +121,20 @@ class BoundStream implements ServiceStream {
     const { handler } = this;
     if (this.#over) return;
     this.#finish();
-    handler?.closed(code);
+    this.guard(() => handler?.closed(code));
+  }
+
+  /** Run what belongs to the service: what it throws ends this stream and nothing else. @impl SE-046~1 */
+  guard(work: () => void): void {
+    try {
+      work();
+    } catch (reason) {
+      this.#failed(this.id, reason);
+      if (this.#over) return;
+      this.lost(ErrorCode.INTERNAL);
+      this.#port.abort(this.id, ErrorCode.INTERNAL);
+      this.#port.flush();
+    }
   }
 
   #finish(): void {
@@ -141,17 +159,21 @@ function join(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
 export class Streams {
   readonly #port: StreamPort;
   readonly #accept: StreamAcceptor;
+  readonly #failed: ServiceFailed;
   readonly #streams = new Map<number, BoundStream>();
 
-  constructor(port: StreamPort, accept: StreamAcceptor) {
+  constructor(port: StreamPort, accept: StreamAcceptor, failed: ServiceFailed = () => {}) {
     this.#port = port;
     this.#accept = accept;
+    this.#failed = failed;
   }
 
   /** Bind a stream that this side opened: `handler` is made with the service's end of it. */
   bind(id: number, handler: (stream: ServiceStream) => StreamHandler): void {
     const stream = this.#make(id);
-    stream.handler = handler(stream);
+    stream.guard(() => {
+      stream.handler = handler(stream);
+    });
   }
 
   /** Take one event of the session. */
@@ -177,14 +199,16 @@ export class Streams {
   }
 
   #make(id: number): BoundStream {
-    const stream = new BoundStream(id, this.#port, gone => this.#streams.delete(gone));
+    const stream = new BoundStream(id, this.#port, gone => this.#streams.delete(gone), this.#failed);
     this.#streams.set(id, stream);
     return stream;
   }
 
   #opened(id: number, service: string): void {
     const stream = this.#make(id);
-    stream.handler = this.#accept(service, stream);
-    if (stream.handler === undefined) stream.close(ErrorCode.SERVICE_UNKNOWN);
+    stream.guard(() => {
+      stream.handler = this.#accept(service, stream);
+      if (stream.handler === undefined) stream.close(ErrorCode.SERVICE_UNKNOWN);
+    });
   }
 }

@@ -16,7 +16,7 @@ export interface ServiceStream {
   close(code: ErrorCode): void;
 }
 
-/** What a service gives for a stream. None of it throws, whatever the peer sends. */
+/** What a service gives for a stream. None of it should throw; if it does, the stream is aborted with `INTERNAL`. */
 export interface StreamHandler {
   /** Take one whole message, which belongs to the service from here on. `wallMs` is the time, Unix milliseconds. */
   message(message: Uint8Array, wallMs: number): void;

@@ -6,7 +6,7 @@ import {
   ControlProgram,
 } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { INVITE_LIFE_MS, INVITE_LIFE_MS_MAX } from '../../gen/constants.ts';
+import { HISTORY_NOTES_MAX, INVITE_LIFE_MS, INVITE_LIFE_MS_MAX } from '../../gen/constants.ts';
 import { parseInterval } from '../../protocol/rotation-interval.ts';
 import type { RequestInit } from '../control.ts';
 import { printFindings } from '../doctor/check.ts';
@@ -28,7 +28,7 @@ import {
   withOwner,
 } from './directory.ts';
 import { EXIT_LOCAL, EXIT_OK } from './exit-code.ts';
-import { describeHost } from './host-status.ts';
+import { describeHistory, describeHost } from './host-status.ts';
 import { mega } from './mega.ts';
 import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
 import { harmlessLine } from './terminal-text.ts';
@@ -152,6 +152,15 @@ async function status(call: Call): Promise<number> {
   await reach(call, async link => {
     const found = expectAnswer(await link.call({ case: 'status', value: {} }), 'hostStatus');
     describeHost(found, call.on('json'));
+  });
+  return EXIT_OK;
+}
+
+async function history(call: Call): Promise<number> {
+  const limit = wholeNumber(call.text('limit') ?? '512', '--limit', 1, HISTORY_NOTES_MAX);
+  await reach(call, async link => {
+    const found = expectAnswer(await link.call({ case: 'status', value: {} }), 'hostStatus');
+    describeHistory(found.history.slice(-limit), call.on('json'));
   });
   return EXIT_OK;
 }
@@ -283,6 +292,14 @@ const COMMANDS: readonly Command[] = [
     run: invite,
   },
   { name: 'status', words: '', count: [0, 0], summary: 'show how the host stands', options: {}, run: status },
+  {
+    name: 'history',
+    words: '',
+    count: [0, 0],
+    summary: 'show what happened to the address: moves, holds, emergencies, ports and clocks',
+    options: { limit: { value: 'N', help: `at most so many, the newest (default: ${HISTORY_NOTES_MAX})` } },
+    run: history,
+  },
   { name: 'devices', words: '', count: [0, 0], summary: 'list the devices', options: {}, run: devices },
   {
     name: 'revoke',

@@ -1,11 +1,25 @@
 /** Prints how a host stands. */
-import type { ControlHostStatus } from '../../gen/clawchat/v1/control_pb.ts';
+import type { ControlHostStatus, ControlNote } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
 import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
 
-/** How much of the history people see; JSON has all of it. */
+/** How much of the history people see here; `history` and JSON have all of it. */
 const HISTORY_SHOWN = 8;
+
+/** Print what happened to the rotation, oldest first. */
+export function describeHistory(notes: readonly ControlNote[], json: boolean): void {
+  for (const note of notes) {
+    const { atMs, what, detail } = note;
+    if (json) jsonLine({ at_ms: atMs, what, detail });
+    else line(noteText(note));
+  }
+  if (notes.length === 0 && !json) line('Nothing has happened yet.');
+}
+
+function noteText({ atMs, what, detail }: ControlNote): string {
+  return `${timeText(atMs)}  ${what}${detail === '' ? '' : `: ${detail}`}`;
+}
 
 /** Print it for people, or as one JSON value whose names are part of the interface. */
 export function describeHost(status: ControlHostStatus, json: boolean): void {
@@ -57,7 +71,7 @@ export function describeHost(status: ControlHostStatus, json: boolean): void {
   for (const place of status.places) {
     const until = place.role === 'old' ? `, promised until ${fromNow(place.listedUntilMs, now)}` : '';
     line(
-      `port       ${place.port} ${place.role}, ${place.open ? 'open' : 'closed'}, ${place.paths} paths${until}`,
+      `port       ${place.port} ${place.role}, epoch ${place.epoch}, ${place.open ? 'open' : 'closed'}, ${place.paths} sessions${until}`,
     );
   }
   line(`devices    ${status.devices}, ${status.connected} connected; ${status.invites} invites open`);
@@ -65,8 +79,6 @@ export function describeHost(status: ControlHostStatus, json: boolean): void {
     const state = store.error ?? `verified ${fromNow(store.verified_at_ms, now)}`;
     line(`store      ${store.name}: ${state}`);
   }
-  for (const note of status.history.slice(-HISTORY_SHOWN)) {
-    line(`history    ${timeText(note.atMs)}  ${note.what}${note.detail === '' ? '' : `: ${note.detail}`}`);
-  }
+  for (const note of status.history.slice(-HISTORY_SHOWN)) line(`history    ${noteText(note)}`);
   for (const warning of status.warnings) line(`warning    ${warning}`);
 }

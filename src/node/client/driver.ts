@@ -368,7 +368,9 @@ export class ClientDriver {
       flush: () => this.#schedule(),
     };
     this.#session = session;
-    this.#streams = new Streams(port, () => undefined);
+    const failed = (stream: number, reason: unknown): void =>
+      this.#log.error('service-failed', { stream, why: reason instanceof Error ? reason : String(reason) });
+    this.#streams = new Streams(port, () => undefined, failed);
     this.#chatAborts = 0;
     this.#openChat(session);
   }

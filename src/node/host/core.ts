@@ -35,6 +35,7 @@ import { openStore, type Store } from '../store.ts';
 import type { HostStore } from '../stores/open.ts';
 import { VERSION } from '../version.ts';
 import { HostDriver } from './driver.ts';
+import { History } from './history.ts';
 import { makeIdentity, readIdentity } from './identity.ts';
 import { Publisher } from './publisher.ts';
 import { openStores } from './stores.ts';
@@ -90,6 +91,8 @@ export class HostCore {
   readonly driver: HostDriver;
   readonly publisher: Publisher;
   readonly stores: readonly HostStore[];
+  /** What happened to the rotation. */
+  readonly history: History;
   /** Resolves once nothing can be promised any more: the database refused a write. */
   readonly broken: Promise<unknown>;
   readonly alarms: string[] = [];
@@ -116,6 +119,7 @@ export class HostCore {
     this.options = options;
     this.identity = identity;
     this.stores = loaded.stores;
+    this.history = loaded.history;
     this.rotation = rotation;
     this.record = record;
     this.#database = database;
@@ -124,6 +128,8 @@ export class HostCore {
       this.#break = settle;
     });
     chat.failed = reason => this.#fail(reason);
+    chat.crashed = reason =>
+      options.log.error('service-failed', { why: reason instanceof Error ? reason : String(reason) });
     chat.alarm = text => this.#alarm(text);
     chat.posted = code =>
       this.driver.counts.posts.add(code === ErrorCode.UNSPECIFIED ? 'STORED' : codeName(code));
@@ -225,6 +231,7 @@ export class HostCore {
     this.publisher.close();
     for (const { reject } of this.#pending.values()) reject(failure(ErrorCode.CANCELLED, 'the host stops'));
     await this.#persisting.catch(() => undefined);
+    await this.history.flush();
     await this.#database.close();
   }
 
@@ -337,6 +344,7 @@ export class HostCore {
 interface Loaded {
   readonly database: Store;
   readonly stores: readonly HostStore[];
+  readonly history: History;
   readonly identity: HostIdentity;
   readonly rotation: RotationState | undefined;
   readonly record: HostRecord | undefined;
@@ -344,6 +352,7 @@ interface Loaded {
   readonly chat: {
     readonly host: ChatHost;
     failed: (reason: unknown) => void;
+    crashed: (reason: unknown) => void;
     alarm: (text: string) => void;
     posted: (code: ErrorCode) => void;
   };
@@ -363,12 +372,19 @@ async function load(database: Store, { directory, storePath }: HostOptions): Pro
   ];
   const registry = loadRegistry(native, entries);
   if (isFault(registry)) throw new ClawChatError(registry);
-  const hooks: Omit<Loaded['chat'], 'host'> = { failed: () => {}, alarm: () => {}, posted: () => {} };
+  const ignore = (): void => {};
+  const hooks: Omit<Loaded['chat'], 'host'> = {
+    failed: ignore,
+    crashed: ignore,
+    alarm: ignore,
+    posted: ignore,
+  };
   const host = await ChatHost.open({
     database,
     suite: native,
     failed: reason => hooks.failed(reason),
     posted: code => hooks.posted(code),
+    crashed: reason => hooks.crashed(reason),
     alarm: ({ name, highest }) => {
       hooks.alarm(
         `the outbox of ${name} was replaced at number ${highest}: its directory was restored or copied`,
@@ -388,5 +404,15 @@ async function load(database: Store, { directory, storePath }: HostOptions): Pro
     witness: undefined,
     software: `clawchatd ${VERSION}`,
   });
-  return { database, stores, identity, rotation, record, server, chat: Object.assign(hooks, { host }) };
+  const history = await History.open(database);
+  return {
+    database,
+    stores,
+    history,
+    identity,
+    rotation,
+    record,
+    server,
+    chat: Object.assign(hooks, { host }),
+  };
 }

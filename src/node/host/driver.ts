@@ -358,7 +358,13 @@ export class HostDriver implements Doorkeeper {
     };
     this.counts.sessionsOpened += 1;
     this.#devices.set(session, device);
-    this.#streams.set(session, new Streams(port, this.#port.accept(device)));
+    const failed = (stream: number, reason: unknown): void =>
+      this.#log.error('service-failed', {
+        device,
+        stream,
+        why: reason instanceof Error ? reason : String(reason),
+      });
+    this.#streams.set(session, new Streams(port, this.#port.accept(device), failed));
   }
 
   #lost(session: number, code: ErrorCode): void {

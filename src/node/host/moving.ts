@@ -40,15 +40,7 @@ import { freshEpochKeys, tlsIdentity } from './tls-identity.ts';
 
 /** How long stores have to answer when a host starts. */
 const SURVEY_MS = 10_000;
-/** Notes that the history keeps. */
-const HISTORY_MAX = 128;
 const ADDRESSES_MAX = 8;
-
-/** Something that happened to the rotation, and when (Unix milliseconds). */
-export interface HistoryNote {
-  readonly atMs: number;
-  readonly note: Note;
-}
 
 const KINDS: Readonly<Record<Notice['kind'], RotationKind>> = {
   move: RotationKind.MOVE,
@@ -59,7 +51,6 @@ const KINDS: Readonly<Record<Notice['kind'], RotationKind>> = {
 /** Runs the network side of a host until it is closed. */
 export class Moving {
   readonly startedAtMs: number = Date.now();
-  readonly history: HistoryNote[] = [];
   /** What else ends with it. */
   onClose: () => Promise<void> = async () => {};
   readonly #core: HostCore;
@@ -109,6 +100,7 @@ export class Moving {
     });
     moving.#input({ kind: 'start', journal: core.rotation?.journal });
     if (core.record !== undefined && !isSamePlace(core.record, place)) moving.#input({ kind: 'changed' });
+    core.history.add('started');
     try {
       await ready;
     } catch (error) {
@@ -156,6 +148,7 @@ export class Moving {
   /** Stop: sessions are told that they can be resumed, then the ports are freed. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#core.history.add('stopped');
     this.#alarm.set(undefined);
     this.#core.onVerified = () => {};
     this.#core.noticeFor = () => undefined;
@@ -336,9 +329,8 @@ export class Moving {
   #note(note: Note): void {
     const { log } = this.#core.options;
     this.#core.driver.counts.rotation.add(note.what);
-    this.history.push({ atMs: Date.now(), note });
-    if (this.history.length > HISTORY_MAX) this.history.shift();
     const { what, ...fields } = note;
+    this.#core.history.add(what, fields);
     const isNews = what === 'rotated' || what === 'retired' || what === 'emergency-ended';
     if (isNews) log.info(what, fields);
     else log.warn(what, fields);

@@ -238,8 +238,13 @@ export class HostStream implements StreamHandler, Guest {
         this.#busy = false;
         this.#pump();
       })
-      .catch(this.#host.fail);
+      .catch(this.#crashed);
   }
+
+  readonly #crashed = (reason: unknown): void => {
+    this.#host.crashed(reason);
+    this.abort(ErrorCode.INTERNAL);
+  };
 
   async #open(requestId: number, { outboxId }: Body<'outboxOpen'>): Promise<void> {
     const outbox = this.#host.outboxes.take(this.device, this);
@@ -329,7 +334,7 @@ export class HostStream implements StreamHandler, Guest {
     const port: PushPort = {
       writable: () => !this.#full && !this.#closed,
       send: message => this.#send(message),
-      failed: this.#host.fail,
+      failed: this.#crashed,
     };
     const visible = (): ReturnType<ChatHost['rooms']['visible']> => this.#host.rooms.visible(this.person);
     this.#subscriber = new Subscriber(this.#host.log, port, fromNow ? undefined : afterCursor, visible);

@@ -41,6 +41,8 @@ export interface ChatHostOptions {
   readonly failed: (reason: unknown) => void;
   /** Called when a post was decided, with `UNSPECIFIED` when it was stored. */
   readonly posted?: (code: ErrorCode) => void;
+  /** Called with what was thrown by a fault of the program; the host goes on. */
+  readonly crashed?: (reason: unknown) => void;
   /** Make an invite for another device of a person; absent when this host makes none. */
   readonly inviteDevice?: (name: string) => Promise<MadeInvite>;
 }
@@ -80,14 +82,18 @@ export class ChatHost {
   }
 
   /** Read what there is. */
-  static async open(options: ChatHostOptions): Promise<ChatHost> {
-    const { database } = options;
+  static async open(given: ChatHostOptions): Promise<ChatHost> {
+    let failed = given.failed;
+    const database = watched(given.database, reason => failed(reason));
+    const options = { ...given, database };
     const log = await MessageLog.open(database);
     const rooms = await RoomTable.open(database);
     // The record of the room that spoke last may not say so: it is among the newest messages.
     const newest = await log.backwards(Number.MAX_SAFE_INTEGER, { limit: 1, room: '', search: '' });
     for (const { cursor, value } of newest.messages) rooms.found(roomOf(value) ?? '', cursor);
-    return new ChatHost(options, log, rooms, await People.open(database));
+    const host = new ChatHost(options, log, rooms, await People.open(database));
+    failed = host.fail;
+    return host;
   }
 
   /** Serve a stream that a device opened for `CHAT_SERVICE`; the name is copied into its messages. */
@@ -313,7 +319,7 @@ export class ChatHost {
     this.#pruneAtMs = wallMs + PRUNE_MS;
     for (const room of this.rooms.pruning) {
       const through = Math.floor(wallMs - room.keepMs);
-      if (through > room.pruned) this.#pruneRoom(room, through).catch(this.fail);
+      if (through > room.pruned) this.#pruneRoom(room, through).catch(this.crashed);
     }
   }
 
@@ -367,8 +373,13 @@ export class ChatHost {
 
   /** Write, and go on once it is durable. */
   commit(operations: readonly DatabaseOperation[], durable: () => void): void {
-    this.#options.database.commit(operations).then(durable).catch(this.fail);
+    this.#options.database.commit(operations).then(durable).catch(this.crashed);
   }
+
+  /** A fault of the program, unless the database has failed: it ends what it was about, never the host. @impl SE-046~1 */
+  readonly crashed = (reason: unknown): void => {
+    if (!this.#failed) this.#options.crashed?.(reason);
+  };
 
   /** Tell the operator. */
   alarm(alarm: ChatAlarm): void {
@@ -381,6 +392,19 @@ export class ChatHost {
     this.#failed = true;
     for (const stream of [...this.#streams]) stream.abort(ErrorCode.INTERNAL);
     this.#options.failed(reason);
+  };
+}
+
+/** The same database; `failed` hears of what it refuses. */
+function watched(database: ServiceDatabase, failed: (reason: unknown) => void): ServiceDatabase {
+  const watch = <T>(work: Promise<T>): Promise<T> => {
+    work.catch(failed);
+    return work;
+  };
+  return {
+    get: key => watch(database.get(key)),
+    range: range => watch(database.range(range)),
+    commit: operations => watch(database.commit(operations)),
   };
 }
 

@@ -718,7 +718,8 @@ export type ControlHostStatus = Message<"clawchat.v1.ControlHostStatus"> & {
   places: ControlPlace[];
 
   /**
-   * What happened to the rotation in this process, oldest first: at most 128.
+   * What happened to the rotation, also in earlier processes, oldest first: at
+   * most HISTORY_NOTES_MAX.
    *
    * @generated from field: repeated clawchat.v1.ControlNote history = 18;
    */

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file clawchat/v1/storage.proto.
  */
 export const file_clawchat_v1_storage: GenFile = /*@__PURE__*/
-  fileDesc("ChljbGF3Y2hhdC92MS9zdG9yYWdlLnByb3RvEgtjbGF3Y2hhdC52MSJ7Cg5TdG9yZWRJZGVudGl0eRIMCgRzZWVkGAEgASgMEhEKCXNlcnZlcl9pZBgCIAEoDBIaChJuZXh0X2lkZW50aXR5X2hhc2gYAyABKAwSLAoLc3VjY2Vzc2lvbnMYBCADKAsyFy5jbGF3Y2hhdC52MS5TdWNjZXNzaW9uIrcBCgxTdG9yZWRJbnZpdGUSEgoKcHVibGljX2tleRgBIAEoDBILCgNwc2sYAiABKAwSEAoIZ2F0ZV9rZXkYAyABKAwSEAoIZmlsZV9rZXkYBCABKAwSDAoEbmFtZRgFIAEoCRISCgptYWRlX2F0X21zGAYgASgEEhUKDWV4cGlyZXNfYXRfbXMYByABKAQSEgoKY2xhaW1lZF9ieRgIIAEoDBIVCg1jbGFpbWVkX2F0X21zGAkgASgEIoIBCgxTdG9yZWREZXZpY2USEgoKcHVibGljX2tleRgBIAEoDBIOCgZzZWNyZXQYAiABKAwSDAoEbmFtZRgDIAEoCRIPCgdwZW5kaW5nGAQgASgIEhYKDmVucm9sbGVkX2F0X21zGAUgASgEEhcKD2xhc3Rfc2Vlbl9hdF9tcxgGIAEoBCLcAwoOU3RvcmVkUm90YXRpb24SJwoFcGhhc2UYASABKA4yGC5jbGF3Y2hhdC52MS5TdG9yZWRQaGFzZRIoCgZwbGFjZXMYAiADKAsyGC5jbGF3Y2hhdC52MS5TdG9yZWRQbGFjZRIQCghtYXBwaW5ncxgDIAMoDRIUCgxyZWNlbnRfcG9ydHMYBCADKA0SDQoFZXBvY2gYBSABKAQSLQoGcmVjb3JkGAYgASgLMh0uY2xhd2NoYXQudjEuU3RvcmVkUmVjb3JkUGxhbhIWCg5yb3RhdGlvbl9hdF9tcxgHIAEoBBIVCg10dXJuX3NlcXVlbmNlGAggASgEEg8KB2h1cnJpZWQYCSABKAgSFwoPcm90YXRpb25fd2FudGVkGAogASgIEi8KCWVtZXJnZW5jeRgLIAEoCzIcLmNsYXdjaGF0LnYxLlN0b3JlZEVtZXJnZW5jeRIVCg13cml0dGVuX2F0X21zGAwgASgEEioKBGtleXMYDSADKAsyHC5jbGF3Y2hhdC52MS5TdG9yZWRFcG9jaEtleXMSMwoMY2hhbm5lbF9rZXlzGA4gAygLMh0uY2xhd2NoYXQudjEuU3RvcmVkQ2hhbm5lbEtleRIPCgdwYXlsb2FkGA8gASgMImoKC1N0b3JlZFBsYWNlEg0KBWVwb2NoGAEgASgEEgwKBHBvcnQYAiABKA0SJQoEcm9sZRgDIAEoDjIXLmNsYXdjaGF0LnYxLlN0b3JlZFJvbGUSFwoPbGlzdGVkX3VudGlsX21zGAQgASgEIrYBChBTdG9yZWRSZWNvcmRQbGFuEhAKCHNlcXVlbmNlGAEgASgEEg0KBWVwb2NoGAIgASgEEhQKDGlzc3VlZF9hdF9tcxgDIAEoBBIYChBuZXh0X3JvdGF0aW9uX21zGAQgASgEEhYKDnZhbGlkX3VudGlsX21zGAUgASgEEikKBXBvcnRzGAYgAygLMhouY2xhd2NoYXQudjEuU3RvcmVkTGlzdGluZxIOCgZlcG9jaHMYByADKAQiSgoNU3RvcmVkTGlzdGluZxIMCgRwb3J0GAEgASgNEhUKDW5vdF9iZWZvcmVfbXMYAiABKAQSFAoMbm90X2FmdGVyX21zGAMgASgEImAKD1N0b3JlZEVtZXJnZW5jeRINCgVhdF9tcxgBIAEoBBIMCgRoYXJkGAIgASgIEg0KBWFnYWluGAMgASgIEhIKCmFnYWluX2hhcmQYBCABKAgSDQoFZXBvY2gYBSABKAQiaQoPU3RvcmVkRXBvY2hLZXlzEioKCmFjY2Vzc19rZXkYASABKAsyFi5jbGF3Y2hhdC52MS5BY2Nlc3NLZXkSKgoHdGxzX2tleRgCIAEoCzIZLmNsYXdjaGF0LnYxLlN0b3JlZFRsc0tleSJUChBTdG9yZWRDaGFubmVsS2V5EhMKC3ByaXZhdGVfa2V5GAEgASgMEhUKDWN1cnJlbnRfYXRfbXMYAiABKAQSFAoMbm90X2FmdGVyX21zGAMgASgEIkQKDFN0b3JlZFRsc0tleRINCgVwa2NzOBgBIAEoDBITCgtjZXJ0aWZpY2F0ZRgCIAEoDBIQCghzcGtpX3BpbhgDIAEoDCKvAQoMU3RvcmVkTWVtYmVyEiUKBXN0YWdlGAEgASgOMhYuY2xhd2NoYXQudjEuSm9pblN0YWdlEg4KBmludml0ZRgCIAEoDBIaChJkZXZpY2VfcHJpdmF0ZV9rZXkYAyABKAwSFQoNZGV2aWNlX3NlY3JldBgEIAEoDBIMCgRuYW1lGAUgASgJEicKBXRydXN0GAYgASgLMhguY2xhd2NoYXQudjEuU3RvcmVkVHJ1c3QieAoLU3RvcmVkVHJ1c3QSEQoJc2VydmVyX2lkGAEgASgMEhAKCGlkZW50aXR5GAIgASgMEhoKEm5leHRfaWRlbnRpdHlfaGFzaBgDIAEoDBIWCg5zZXF1ZW5jZV9mbG9vchgEIAEoBBIQCghlbnZlbG9wZRgFIAEoDCrNAQoLU3RvcmVkUGhhc2USHAoYU1RPUkVEX1BIQVNFX1VOU1BFQ0lGSUVEEAASGAoUU1RPUkVEX1BIQVNFX1JFU1RJTkcQARIaChZTVE9SRURfUEhBU0VfUFJFUEFSSU5HEAISGwoXU1RPUkVEX1BIQVNFX1BVQkxJU0hJTkcQAxIZChVTVE9SRURfUEhBU0VfVkVSSUZJRUQQBBIWChJTVE9SRURfUEhBU0VfR1JBQ0UQBRIaChZTVE9SRURfUEhBU0VfRU1FUkdFTkNZEAYqbQoKU3RvcmVkUm9sZRIbChdTVE9SRURfUk9MRV9VTlNQRUNJRklFRBAAEhcKE1NUT1JFRF9ST0xFX1BSSU1BUlkQARIUChBTVE9SRURfUk9MRV9ORVhUEAISEwoPU1RPUkVEX1JPTEVfT0xEEAMqbAoJSm9pblN0YWdlEhoKFkpPSU5fU1RBR0VfVU5TUEVDSUZJRUQQABIUChBKT0lOX1NUQUdFX0tFWUVEEAESFgoSSk9JTl9TVEFHRV9HUkFOVEVEEAISFQoRSk9JTl9TVEFHRV9ERVZJQ0UQA2IGcHJvdG8z", [file_clawchat_v1_connection_file]);
+  fileDesc("ChljbGF3Y2hhdC92MS9zdG9yYWdlLnByb3RvEgtjbGF3Y2hhdC52MSJ7Cg5TdG9yZWRJZGVudGl0eRIMCgRzZWVkGAEgASgMEhEKCXNlcnZlcl9pZBgCIAEoDBIaChJuZXh0X2lkZW50aXR5X2hhc2gYAyABKAwSLAoLc3VjY2Vzc2lvbnMYBCADKAsyFy5jbGF3Y2hhdC52MS5TdWNjZXNzaW9uIrcBCgxTdG9yZWRJbnZpdGUSEgoKcHVibGljX2tleRgBIAEoDBILCgNwc2sYAiABKAwSEAoIZ2F0ZV9rZXkYAyABKAwSEAoIZmlsZV9rZXkYBCABKAwSDAoEbmFtZRgFIAEoCRISCgptYWRlX2F0X21zGAYgASgEEhUKDWV4cGlyZXNfYXRfbXMYByABKAQSEgoKY2xhaW1lZF9ieRgIIAEoDBIVCg1jbGFpbWVkX2F0X21zGAkgASgEIoIBCgxTdG9yZWREZXZpY2USEgoKcHVibGljX2tleRgBIAEoDBIOCgZzZWNyZXQYAiABKAwSDAoEbmFtZRgDIAEoCRIPCgdwZW5kaW5nGAQgASgIEhYKDmVucm9sbGVkX2F0X21zGAUgASgEEhcKD2xhc3Rfc2Vlbl9hdF9tcxgGIAEoBCLcAwoOU3RvcmVkUm90YXRpb24SJwoFcGhhc2UYASABKA4yGC5jbGF3Y2hhdC52MS5TdG9yZWRQaGFzZRIoCgZwbGFjZXMYAiADKAsyGC5jbGF3Y2hhdC52MS5TdG9yZWRQbGFjZRIQCghtYXBwaW5ncxgDIAMoDRIUCgxyZWNlbnRfcG9ydHMYBCADKA0SDQoFZXBvY2gYBSABKAQSLQoGcmVjb3JkGAYgASgLMh0uY2xhd2NoYXQudjEuU3RvcmVkUmVjb3JkUGxhbhIWCg5yb3RhdGlvbl9hdF9tcxgHIAEoBBIVCg10dXJuX3NlcXVlbmNlGAggASgEEg8KB2h1cnJpZWQYCSABKAgSFwoPcm90YXRpb25fd2FudGVkGAogASgIEi8KCWVtZXJnZW5jeRgLIAEoCzIcLmNsYXdjaGF0LnYxLlN0b3JlZEVtZXJnZW5jeRIVCg13cml0dGVuX2F0X21zGAwgASgEEioKBGtleXMYDSADKAsyHC5jbGF3Y2hhdC52MS5TdG9yZWRFcG9jaEtleXMSMwoMY2hhbm5lbF9rZXlzGA4gAygLMh0uY2xhd2NoYXQudjEuU3RvcmVkQ2hhbm5lbEtleRIPCgdwYXlsb2FkGA8gASgMIjcKDVN0b3JlZEhpc3RvcnkSJgoFbm90ZXMYASADKAsyFy5jbGF3Y2hhdC52MS5TdG9yZWROb3RlIjkKClN0b3JlZE5vdGUSDQoFYXRfbXMYASABKAQSDAoEd2hhdBgCIAEoCRIOCgZkZXRhaWwYAyABKAkiagoLU3RvcmVkUGxhY2USDQoFZXBvY2gYASABKAQSDAoEcG9ydBgCIAEoDRIlCgRyb2xlGAMgASgOMhcuY2xhd2NoYXQudjEuU3RvcmVkUm9sZRIXCg9saXN0ZWRfdW50aWxfbXMYBCABKAQitgEKEFN0b3JlZFJlY29yZFBsYW4SEAoIc2VxdWVuY2UYASABKAQSDQoFZXBvY2gYAiABKAQSFAoMaXNzdWVkX2F0X21zGAMgASgEEhgKEG5leHRfcm90YXRpb25fbXMYBCABKAQSFgoOdmFsaWRfdW50aWxfbXMYBSABKAQSKQoFcG9ydHMYBiADKAsyGi5jbGF3Y2hhdC52MS5TdG9yZWRMaXN0aW5nEg4KBmVwb2NocxgHIAMoBCJKCg1TdG9yZWRMaXN0aW5nEgwKBHBvcnQYASABKA0SFQoNbm90X2JlZm9yZV9tcxgCIAEoBBIUCgxub3RfYWZ0ZXJfbXMYAyABKAQiYAoPU3RvcmVkRW1lcmdlbmN5Eg0KBWF0X21zGAEgASgEEgwKBGhhcmQYAiABKAgSDQoFYWdhaW4YAyABKAgSEgoKYWdhaW5faGFyZBgEIAEoCBINCgVlcG9jaBgFIAEoBCJpCg9TdG9yZWRFcG9jaEtleXMSKgoKYWNjZXNzX2tleRgBIAEoCzIWLmNsYXdjaGF0LnYxLkFjY2Vzc0tleRIqCgd0bHNfa2V5GAIgASgLMhkuY2xhd2NoYXQudjEuU3RvcmVkVGxzS2V5IlQKEFN0b3JlZENoYW5uZWxLZXkSEwoLcHJpdmF0ZV9rZXkYASABKAwSFQoNY3VycmVudF9hdF9tcxgCIAEoBBIUCgxub3RfYWZ0ZXJfbXMYAyABKAQiRAoMU3RvcmVkVGxzS2V5Eg0KBXBrY3M4GAEgASgMEhMKC2NlcnRpZmljYXRlGAIgASgMEhAKCHNwa2lfcGluGAMgASgMIq8BCgxTdG9yZWRNZW1iZXISJQoFc3RhZ2UYASABKA4yFi5jbGF3Y2hhdC52MS5Kb2luU3RhZ2USDgoGaW52aXRlGAIgASgMEhoKEmRldmljZV9wcml2YXRlX2tleRgDIAEoDBIVCg1kZXZpY2Vfc2VjcmV0GAQgASgMEgwKBG5hbWUYBSABKAkSJwoFdHJ1c3QYBiABKAsyGC5jbGF3Y2hhdC52MS5TdG9yZWRUcnVzdCJ4CgtTdG9yZWRUcnVzdBIRCglzZXJ2ZXJfaWQYASABKAwSEAoIaWRlbnRpdHkYAiABKAwSGgoSbmV4dF9pZGVudGl0eV9oYXNoGAMgASgMEhYKDnNlcXVlbmNlX2Zsb29yGAQgASgEEhAKCGVudmVsb3BlGAUgASgMKs0BCgtTdG9yZWRQaGFzZRIcChhTVE9SRURfUEhBU0VfVU5TUEVDSUZJRUQQABIYChRTVE9SRURfUEhBU0VfUkVTVElORxABEhoKFlNUT1JFRF9QSEFTRV9QUkVQQVJJTkcQAhIbChdTVE9SRURfUEhBU0VfUFVCTElTSElORxADEhkKFVNUT1JFRF9QSEFTRV9WRVJJRklFRBAEEhYKElNUT1JFRF9QSEFTRV9HUkFDRRAFEhoKFlNUT1JFRF9QSEFTRV9FTUVSR0VOQ1kQBiptCgpTdG9yZWRSb2xlEhsKF1NUT1JFRF9ST0xFX1VOU1BFQ0lGSUVEEAASFwoTU1RPUkVEX1JPTEVfUFJJTUFSWRABEhQKEFNUT1JFRF9ST0xFX05FWFQQAhITCg9TVE9SRURfUk9MRV9PTEQQAypsCglKb2luU3RhZ2USGgoWSk9JTl9TVEFHRV9VTlNQRUNJRklFRBAAEhQKEEpPSU5fU1RBR0VfS0VZRUQQARIWChJKT0lOX1NUQUdFX0dSQU5URUQQAhIVChFKT0lOX1NUQUdFX0RFVklDRRADYgZwcm90bzM", [file_clawchat_v1_connection_file]);
 
 /**
  * Host: who it is. Under "identity".
@@ -319,6 +319,63 @@ export const StoredRotationSchema: GenMessage<StoredRotation> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_storage, 3);
 
 /**
+ * Host: what happened to the rotation, across processes, oldest first: at most
+ * HISTORY_NOTES_MAX. Stored under "rotation-history".
+ *
+ * @generated from message clawchat.v1.StoredHistory
+ */
+export type StoredHistory = Message<"clawchat.v1.StoredHistory"> & {
+  /**
+   * What happened.
+   *
+   * @generated from field: repeated clawchat.v1.StoredNote notes = 1;
+   */
+  notes: StoredNote[];
+};
+
+/**
+ * Describes the message clawchat.v1.StoredHistory.
+ * Use `create(StoredHistorySchema)` to create a new message.
+ */
+export const StoredHistorySchema: GenMessage<StoredHistory> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_storage, 4);
+
+/**
+ * Host: something that happened to the rotation.
+ *
+ * @generated from message clawchat.v1.StoredNote
+ */
+export type StoredNote = Message<"clawchat.v1.StoredNote"> & {
+  /**
+   * When, Unix milliseconds.
+   *
+   * @generated from field: uint64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * What, such as "rotated" or "held".
+   *
+   * @generated from field: string what = 2;
+   */
+  what: string;
+
+  /**
+   * What belongs to it, for people.
+   *
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message clawchat.v1.StoredNote.
+ * Use `create(StoredNoteSchema)` to create a new message.
+ */
+export const StoredNoteSchema: GenMessage<StoredNote> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_storage, 5);
+
+/**
  * Host: one port with one epoch.
  *
  * @generated from message clawchat.v1.StoredPlace
@@ -358,7 +415,7 @@ export type StoredPlace = Message<"clawchat.v1.StoredPlace"> & {
  * Use `create(StoredPlaceSchema)` to create a new message.
  */
 export const StoredPlaceSchema: GenMessage<StoredPlace> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 4);
+  messageDesc(file_clawchat_v1_storage, 6);
 
 /**
  * Host: what a record says of places and times.
@@ -421,7 +478,7 @@ export type StoredRecordPlan = Message<"clawchat.v1.StoredRecordPlan"> & {
  * Use `create(StoredRecordPlanSchema)` to create a new message.
  */
 export const StoredRecordPlanSchema: GenMessage<StoredRecordPlan> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 5);
+  messageDesc(file_clawchat_v1_storage, 7);
 
 /**
  * Host: one port as a record lists it.
@@ -456,7 +513,7 @@ export type StoredListing = Message<"clawchat.v1.StoredListing"> & {
  * Use `create(StoredListingSchema)` to create a new message.
  */
 export const StoredListingSchema: GenMessage<StoredListing> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 6);
+  messageDesc(file_clawchat_v1_storage, 8);
 
 /**
  * Host: an emergency that goes on.
@@ -505,7 +562,7 @@ export type StoredEmergency = Message<"clawchat.v1.StoredEmergency"> & {
  * Use `create(StoredEmergencySchema)` to create a new message.
  */
 export const StoredEmergencySchema: GenMessage<StoredEmergency> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 7);
+  messageDesc(file_clawchat_v1_storage, 9);
 
 /**
  * Host: the keys of one epoch.
@@ -533,7 +590,7 @@ export type StoredEpochKeys = Message<"clawchat.v1.StoredEpochKeys"> & {
  * Use `create(StoredEpochKeysSchema)` to create a new message.
  */
 export const StoredEpochKeysSchema: GenMessage<StoredEpochKeys> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 8);
+  messageDesc(file_clawchat_v1_storage, 10);
 
 /**
  * Host: one channel key.
@@ -568,7 +625,7 @@ export type StoredChannelKey = Message<"clawchat.v1.StoredChannelKey"> & {
  * Use `create(StoredChannelKeySchema)` to create a new message.
  */
 export const StoredChannelKeySchema: GenMessage<StoredChannelKey> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 9);
+  messageDesc(file_clawchat_v1_storage, 11);
 
 /**
  * Host: one TLS key.
@@ -603,7 +660,7 @@ export type StoredTlsKey = Message<"clawchat.v1.StoredTlsKey"> & {
  * Use `create(StoredTlsKeySchema)` to create a new message.
  */
 export const StoredTlsKeySchema: GenMessage<StoredTlsKey> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 10);
+  messageDesc(file_clawchat_v1_storage, 12);
 
 /**
  * Client: its membership of a host. Under "member"; one value, so that a stage
@@ -660,7 +717,7 @@ export type StoredMember = Message<"clawchat.v1.StoredMember"> & {
  * Use `create(StoredMemberSchema)` to create a new message.
  */
 export const StoredMemberSchema: GenMessage<StoredMember> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 11);
+  messageDesc(file_clawchat_v1_storage, 13);
 
 /**
  * Client: whom it trusts, and the highest record that it has accepted.
@@ -709,7 +766,7 @@ export type StoredTrust = Message<"clawchat.v1.StoredTrust"> & {
  * Use `create(StoredTrustSchema)` to create a new message.
  */
 export const StoredTrustSchema: GenMessage<StoredTrust> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_storage, 12);
+  messageDesc(file_clawchat_v1_storage, 14);
 
 /**
  * Host: what a rotation waits for.
