@@ -422,3 +422,12 @@ export const CONTROL_TAKEOVER_MS_MAX: number = 10_000;
 
 /** messages: whose ids and results a client's owner keeps, so that a repeated send is recognized. */
 export const CONTROL_IDS_MAX: number = 16_384;
+
+/** bytes: a passphrase in UTF-8. */
+export const PASSPHRASE_BYTES_MAX: number = 1024;
+
+/** bits: logarithm of the cost N of scrypt for a data key that is sealed now. */
+export const PASSPHRASE_COST_LOG2: number = 17;
+
+/** bits: the highest that is accepted: 1 GiB. */
+export const PASSPHRASE_COST_LOG2_MAX: number = 20;

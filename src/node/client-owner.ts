@@ -18,6 +18,7 @@ import { ClientDriver, type LinkState } from './client/driver.ts';
 import { controlItem, fitting, ListenQueue } from './client/listen-queue.ts';
 import { Patience } from './client/patience.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
+import type { PassphraseSource } from './data-key.ts';
 import { failure } from './failure.ts';
 import type { Log } from './log.ts';
 import { native } from './native.ts';
@@ -34,6 +35,7 @@ export interface Running {
 /** A client's data directory. */
 export interface ClientOptions extends Running {
   readonly directory: string;
+  readonly passphrase?: PassphraseSource | undefined;
 }
 
 const LINKS: Readonly<Record<LinkState, ControlLinkState>> = {
@@ -305,10 +307,8 @@ export class ClientOwner implements Owner {
 
 /** Open a client's data directory and everything that runs on it. @throws as `openStore` does */
 export async function openClientOwner(options: ClientOptions): Promise<ClientOwner> {
-  return openClientOn(
-    await openStore({ directory: options.directory, program: 'client', suite: native }),
-    options,
-  );
+  const { directory, passphrase } = options;
+  return openClientOn(await openStore({ directory, program: 'client', suite: native, passphrase }), options);
 }
 
 /** Open a client that keeps what it has in `database`, which is its own from here on. */

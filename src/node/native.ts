@@ -131,6 +131,22 @@ function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
   return plain(digest);
 }
 
+/** Derive 32 bytes from a passphrase with scrypt (RFC 7914), in a thread of its own; takes 128 r 2^costLog2 bytes of memory. */
+export function scryptKey(
+  passphrase: Uint8Array,
+  salt: Uint8Array,
+  { costLog2, r, p }: { readonly costLog2: number; readonly r: number; readonly p: number },
+): Promise<Uint8Array> {
+  const N = 2 ** costLog2;
+  const options = { N, r, p, maxmem: 128 * r * (N + p + 2) };
+  return new Promise((resolve, reject) => {
+    crypto.scrypt(passphrase, salt, 32, options, (error, key) => {
+      if (error === null) resolve(plain(key));
+      else reject(error);
+    });
+  });
+}
+
 /** These few calls of HMAC take half the time of `hkdfSync`. */
 function hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
   requireHkdfLength(length);

@@ -106,7 +106,7 @@ describe('the store', () => {
     await again.close();
   });
 
-  // CT-003~1
+  // CT-003~2
   test('refuses another data key, a cut one, none and a loose one', async () => {
     await (await open()).close();
     const path = join(directory, 'data.key');

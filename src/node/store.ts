@@ -13,8 +13,9 @@ import {
   type Operation,
   type Range,
 } from '../runtime/database.ts';
+import { dataKeyPath, openDataKey, type PassphraseSource, readStoredKey, writeDataKey } from './data-key.ts';
 import { failure, systemCode } from './failure.ts';
-import { privateDirectory, readSecretFile, sweepTemporaries, writeFileAtomic } from './files.ts';
+import { privateDirectory, sweepTemporaries } from './files.ts';
 
 /** The layout of data directories that this program writes. It reads this one and no newer one. */
 export const SCHEMA_VERSION = 1;
@@ -28,10 +29,11 @@ export interface StoreOptions {
   readonly directory: string;
   readonly program: StoreProgram;
   readonly suite: Suite;
+  /** Asked when the data key is sealed under a passphrase. */
+  readonly passphrase?: PassphraseSource | undefined;
 }
 
 const DATABASE_NAME = 'db';
-const KEY_NAME = 'data.key';
 /** Plain text, so that any version can read which schema it is. */
 const SCHEMA_KEY = '!schema';
 /** Sealed: opens only under the right data key, and says whose directory it is. */
@@ -48,19 +50,46 @@ type SealedOperation =
  * The first open makes `data.key` (0600, 32 random bytes). It is never made again beside values it cannot open.
  *
  * @throws ClawChatError `DIRECTORY_LOCKED` while another process owns it, `SCHEMA_NEWER`, `STORE_DAMAGED`,
- *   `PERMISSIONS_LOOSE`, `STORAGE_FULL`, `USAGE` when it is the other program's.
+ *   `PERMISSIONS_LOOSE`, `STORAGE_FULL`, `PASSPHRASE_NEEDED`, `PASSPHRASE_WRONG`; `USAGE` when it is the other program's.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
+  return owning(options, async level => {
+    const key = await loadDataKey(level, options, undefined);
+    const sealer = new Sealer(options.suite, key, options.directory);
+    await checkProgram(level, sealer, options);
+    return new Store(level, sealer, options.directory);
+  });
+}
+
+/**
+ * Seal the data key under `next`, or leave it in the clear when that is undefined. In a new directory the key is made and
+ * has never been in the clear. `options.passphrase` is asked for the old one.
+ *
+ * @throws ClawChatError as `openStore` does.
+ */
+export async function changePassphrase(options: StoreOptions, next: string | undefined): Promise<void> {
   const { directory, suite } = options;
+  const level = await owning(options, async opened => {
+    const key = await loadDataKey(opened, options, next);
+    const kept = key.slice();
+    // Only a key that opens this database, and of this program, is written again.
+    await checkProgram(opened, new Sealer(suite, key, directory), options);
+    await writeDataKey(directory, kept, next);
+    suite.erase(kept);
+    return opened;
+  });
+  await level.close();
+}
+
+/** Hold the lock of the database, which nobody else has then; it is let go of when `work` fails. */
+async function owning<T>({ directory }: StoreOptions, work: (level: Level) => Promise<T>): Promise<T> {
   await privateDirectory(directory);
   const level = await openLevel(directory);
   try {
     // From here on the lock is held, so nobody else makes a key or sweeps.
     await sweepTemporaries(directory);
     await checkSchema(level, directory);
-    const sealer = new Sealer(suite, await loadDataKey(level, directory, suite), directory);
-    await checkProgram(level, sealer, options);
-    return new Store(level, sealer, directory);
+    return await work(level);
   } catch (error) {
     await level.close();
     throw error;
@@ -204,25 +233,25 @@ async function checkSchema(level: Level, directory: string): Promise<void> {
   throw failure(ErrorCode.SCHEMA_NEWER, `a newer version wrote ${directory} (${versions}): use that version`);
 }
 
-/** @impl CT-003~1 */
-async function loadDataKey(level: Level, directory: string, suite: Suite): Promise<Uint8Array> {
-  const path = join(directory, KEY_NAME);
-  const stored = await readSecretFile(path, KEY_BYTES);
-  if (stored?.length === KEY_BYTES) return stored;
-  if (stored !== undefined) {
-    throw failure(ErrorCode.STORE_DAMAGED, `${path} is cut off: restore it from a backup`);
-  }
+/** A key that is made now is sealed under `fresh`, if that is given. @impl CT-003~2 */
+async function loadDataKey(
+  level: Level,
+  { directory, suite, passphrase }: StoreOptions,
+  fresh: string | undefined,
+): Promise<Uint8Array> {
+  const stored = await readStoredKey(directory);
+  if (stored !== undefined) return openDataKey(directory, stored, passphrase);
   const values = await reading(directory, level.keys({ limit: 1 }).all());
   if (values.length > 0) {
-    const text = `${path} is missing, and nothing in ${directory} can be read without it: restore it from a backup`;
+    const text = `${dataKeyPath(directory)} is missing, and nothing in ${directory} can be read without it: restore it from a backup`;
     throw failure(ErrorCode.STORE_DAMAGED, text);
   }
   const key = suite.randomBytes(KEY_BYTES);
-  await writeFileAtomic(path, key);
+  await writeDataKey(directory, key, fresh);
   return key;
 }
 
-/** @impl CT-003~1 @impl CT-004~1 */
+/** @impl CT-003~2 @impl CT-004~1 */
 async function checkProgram(level: Level, sealer: Sealer, options: StoreOptions): Promise<void> {
   const { directory, program } = options;
   const sealed = await reading(directory, level.get(CHECK_KEY));

@@ -178,7 +178,7 @@ const NEVER: AbortSignal = new AbortController().signal;
  *
  * @throws ClawChatError what `Client.join` throws; `NOT_JOINED` without an invite; `USAGE` for options that contradict
  *   each other or an identity that is none; `STORE_DAMAGED`, `SCHEMA_NEWER`, `PERMISSIONS_LOOSE`, `DIRECTORY_LOCKED`,
- *   `STORAGE_FULL` of the directory.
+ *   `PASSPHRASE_NEEDED`, `PASSPHRASE_WRONG`, `STORAGE_FULL` of the directory.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
   if (options.signal?.aborted) throw failure(ErrorCode.CANCELLED, 'given up');
@@ -198,7 +198,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   }
 }
 
-async function open({ directory, identity }: ConnectOptions, running: Running): Promise<Opened> {
+async function open({ directory, identity, passphrase }: ConnectOptions, running: Running): Promise<Opened> {
   if (directory === undefined) {
     const memory = identity === undefined ? new MemoryDatabase() : restoreDatabase(identity);
     if (memory === undefined) throw failure(ErrorCode.USAGE, 'identity is not what Client.identity gave');
@@ -219,7 +219,7 @@ async function open({ directory, identity }: ConnectOptions, running: Running): 
     suite: native,
     log: running.log,
     open: async () => {
-      owned = await openClientOwner({ directory, ...running });
+      owned = await openClientOwner({ directory, passphrase: async () => passphrase, ...running });
       return owned;
     },
   });

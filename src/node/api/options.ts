@@ -8,6 +8,8 @@ import { createLog, type Log, SILENT_LOG } from '../log.ts';
 export interface CommonOptions {
   /** `minimal` is for tests: an hour of 12 seconds, on host and clients alike. Default: `standard`. */
   readonly preset?: 'standard' | 'minimal';
+  /** Of the data directory, when its key is under one: `clawchat passphrase set`, `clawchatd passphrase set`. */
+  readonly passphrase?: string;
   /** Takes what happens, one JSON object without line feed at a time, warnings and errors. Secrets are never in it. */
   readonly log?: (line: string) => void;
 }

@@ -103,7 +103,8 @@ const SERVICE_NAME = new RegExp(`^[\\x21-\\x7e]{1,${SERVICE_BYTES_MAX}}$`);
  * Run a host, with chat and with services of your own. Resolves once clients can come.
  *
  * @throws ClawChatError `USAGE` for options that are none; `DIRECTORY_LOCKED` when it runs already; `NO_PORT`;
- *   `DATABASE_OLD`; `STORE_DAMAGED`, `SCHEMA_NEWER`, `PERMISSIONS_LOOSE`, `STORAGE_FULL` of the directory; `CANCELLED`.
+ *   `DATABASE_OLD`; `STORE_DAMAGED`, `SCHEMA_NEWER`, `PERMISSIONS_LOOSE`, `PASSPHRASE_NEEDED`, `PASSPHRASE_WRONG`,
+ *   `STORAGE_FULL` of the directory; `CANCELLED`.
  */
 export async function serve(options: ServeOptions): Promise<Host> {
   const { signal } = options;
@@ -143,6 +144,7 @@ function hostOptions(options: ServeOptions): HostOptions {
     intervalMs,
     storePath: options.store,
     bench: false,
+    passphrase: async () => options.passphrase,
     services: new Map(
       Object.entries(services).map(([name, service]) => [checkName(name), memberService(name, service, log)]),
     ),

@@ -36,6 +36,7 @@ import {
 import { EXIT_HOST, EXIT_OK } from './exit-code.ts';
 import { inspectText } from './inspect.ts';
 import { hex, jsonLine, line, messageJson, messageText } from './output.ts';
+import { askedPassphrase, passphraseCommand } from './passphrase.ts';
 import { sendMessages } from './send.ts';
 
 const TIMEOUT = { value: 'TIME', help: 'give up after this, such as 30s (default: 60s)' };
@@ -66,7 +67,7 @@ async function reach<T>(
   process.once('SIGTERM', interrupted);
   try {
     const open = (): ReturnType<typeof openClientOwner> =>
-      openClientOwner({ directory, constants: callConstants(call), log });
+      openClientOwner({ directory, constants: callConstants(call), log, passphrase: askedPassphrase });
     const options = directoryOptions(ControlProgram.CLIENT, directory, log, open);
     return await withOwner(options, link => work(link, stop.signal));
   } catch (error) {
@@ -93,6 +94,7 @@ async function join(call: Call): Promise<number> {
     directory: dataDirectory(call, 'clawchat'),
     log: callLog(call),
     constants: callConstants(call),
+    passphrase: askedPassphrase,
     invite: await readInvite(given),
     name: name ?? '',
     timeoutMs: timeout === undefined ? TIMEOUT_MS : duration(timeout, '--timeout'),
@@ -152,7 +154,7 @@ async function listen(call: Call): Promise<number> {
   process.once('SIGTERM', interrupted);
   const timer = forMs === undefined ? undefined : setTimeout(() => stop.abort(), forMs);
   const open = (): ReturnType<typeof openClientOwner> =>
-    openClientOwner({ directory, constants: callConstants(call), log });
+    openClientOwner({ directory, constants: callConstants(call), log, passphrase: askedPassphrase });
   const options = directoryOptions(ControlProgram.CLIENT, directory, log, open);
   try {
     await withOwner(options, link => follow(link, call, { start, limit, signal: stop.signal }));
@@ -194,7 +196,7 @@ async function chat(call: Call): Promise<number> {
   const directory = dataDirectory(call, 'clawchat');
   const log = callLog(call, 'error');
   const open = (): ReturnType<typeof openClientOwner> =>
-    openClientOwner({ directory, constants: callConstants(call), log });
+    openClientOwner({ directory, constants: callConstants(call), log, passphrase: askedPassphrase });
   const options = directoryOptions(ControlProgram.CLIENT, directory, log, open);
   const [room = 'lobby'] = call.words;
   const [receipts, typing] = [!call.on('no-receipts'), !call.on('no-typing')];
@@ -413,6 +415,7 @@ const COMMANDS: readonly Command[] = [
     options: { 'show-secrets': { help: 'print access keys too' }, timeout: TIMEOUT },
     run: inspect,
   },
+  passphraseCommand('client'),
 ];
 
 /** The client's program. */

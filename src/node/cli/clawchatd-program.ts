@@ -31,6 +31,7 @@ import { EXIT_LOCAL, EXIT_OK } from './exit-code.ts';
 import { describeHistory, describeHost } from './host-status.ts';
 import { mega } from './mega.ts';
 import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
+import { askedPassphrase, passphraseCommand } from './passphrase.ts';
 import { harmlessLine } from './terminal-text.ts';
 
 const SERVE_OPTIONS = {
@@ -85,6 +86,7 @@ function hostOptions(call: Call): HostOptions {
     advertise,
     storePath: store,
     bench: call.on('bench'),
+    passphrase: askedPassphrase,
     metrics: metricsAddress(call.text('metrics')),
   };
 }
@@ -354,6 +356,7 @@ const COMMANDS: readonly Command[] = [
     options: {},
     run: identity,
   },
+  passphraseCommand('host'),
 ];
 
 /** The host's program. */

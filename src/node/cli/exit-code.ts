@@ -81,6 +81,8 @@ const GROUPS: readonly (readonly [exit: number, codes: readonly E[]])[] = [
       E.DIRECTORY_LOCKED,
       E.SCHEMA_NEWER,
       E.STORE_DAMAGED,
+      E.PASSPHRASE_NEEDED,
+      E.PASSPHRASE_WRONG,
       E.PERMISSIONS_LOOSE,
       E.OWNER_LOST,
       E.NO_PORT,

@@ -1,6 +1,4 @@
 /** `clawchatd mega login` and `mega check`. Chapter: spec/07-discovery.md 7.6; docs/stores.md. */
-import { createInterface } from 'node:readline';
-import { Writable } from 'node:stream';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, isFault } from '../../protocol/fault.ts';
 import { failure } from '../failure.ts';
@@ -9,9 +7,11 @@ import { native } from '../native.ts';
 import { openStore, type Store } from '../store.ts';
 import { logInToMega } from '../stores/mega.ts';
 import { checkMega, megaReach, type StoreEnvironment } from '../stores/open.ts';
+import { Asker } from './asker.ts';
 import { type Call, usage } from './command-line.ts';
 import { EXIT_HOST, EXIT_OK } from './exit-code.ts';
 import { jsonLine, line } from './output.ts';
+import { askedPassphrase } from './passphrase.ts';
 
 const FOLDER_NAME = 'clawchat';
 const CHECK_MS = 60_000;
@@ -21,7 +21,12 @@ const LOGIN_MS = 120_000;
 export async function mega(call: Call, directory: string): Promise<number> {
   const [what] = call.words;
   if (what !== 'login' && what !== 'check') throw usage('usage: clawchatd mega login|check');
-  const database = await openStore({ directory, program: 'host', suite: native });
+  const database = await openStore({
+    directory,
+    program: 'host',
+    suite: native,
+    passphrase: askedPassphrase,
+  });
   try {
     return what === 'login' ? await logIn(call, directory, database) : await check(call, directory, database);
   } finally {
@@ -72,37 +77,4 @@ async function check(call: Call, directory: string, database: Store): Promise<nu
     }
   }
   return isGood ? EXIT_OK : EXIT_HOST;
-}
-
-/** Asks on standard error, line by line; what is secret is not echoed. */
-class Asker {
-  #muted = false;
-  readonly #lines: AsyncIterator<string>;
-  readonly #interface = createInterface({
-    input: process.stdin,
-    output: new Writable({
-      write: (piece, _encoding, done) => {
-        if (!this.#muted) process.stderr.write(piece);
-        done();
-      },
-    }),
-    terminal: process.stdin.isTTY === true,
-  });
-
-  constructor() {
-    this.#lines = this.#interface[Symbol.asyncIterator]();
-  }
-
-  async question(text: string, shown: boolean): Promise<string> {
-    process.stderr.write(text);
-    this.#muted = !shown;
-    const { value, done } = await this.#lines.next();
-    this.#muted = false;
-    if (!shown) process.stderr.write('\n');
-    return done === true ? '' : String(value).trim();
-  }
-
-  close(): void {
-    this.#interface.close();
-  }
 }

@@ -27,6 +27,7 @@ import { BENCH_SERVICE } from '../../services/bench/answer.ts';
 import { BenchHost } from '../../services/bench/host.ts';
 import { CHAT_SERVICE, ChatHost } from '../../services/chat/host.ts';
 import type { ServiceStream, StreamHandler } from '../../services/ports.ts';
+import type { PassphraseSource } from '../data-key.ts';
 import { failure } from '../failure.ts';
 import type { Log } from '../log.ts';
 import type { MetricsAddress } from '../metrics-server.ts';
@@ -61,6 +62,8 @@ export interface HostOptions {
   readonly bench: boolean;
   /** Where Prometheus is answered; nowhere when undefined. */
   readonly metrics?: MetricsAddress | undefined;
+  /** Asked when the data key is sealed under a passphrase. */
+  readonly passphrase?: PassphraseSource | undefined;
   /** Services of the program around the host, by name. */
   readonly services?: ReadonlyMap<string, MemberService>;
 }
@@ -159,7 +162,8 @@ export class HostCore {
 
   /** Open a data directory; who the host is is made when there is nothing yet. @throws as `openStore` does */
   static async open(options: HostOptions): Promise<HostCore> {
-    const database = await openStore({ directory: options.directory, program: 'host', suite: native });
+    const { directory, passphrase } = options;
+    const database = await openStore({ directory, program: 'host', suite: native, passphrase });
     try {
       return new HostCore(options, await load(database, options));
     } catch (error) {
