@@ -48,6 +48,14 @@ export const CUT: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.PATH_DEAD,
   ErrorCode.HANDSHAKE_FAILED,
 ]);
+/** What ends an attached path and says nothing against the host: the client comes back without its back-off (SE-082). */
+export const BLAMELESS: ReadonlySet<ErrorCode> = new Set([
+  ErrorCode.HOST_UNREACHABLE,
+  ErrorCode.PATH_DEAD,
+  ErrorCode.PATH_SUPERSEDED,
+  ErrorCode.TRANSPORT_EXHAUSTED,
+  ErrorCode.TRANSPORT_FAILED,
+]);
 /** What ends the session whichever path it comes on; ACK_INVALID only answers an Attach or an Attached there. */
 export const OVER: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.SESSION_LOST,

@@ -548,11 +548,37 @@ describe('the end of a path', () => {
     expect(waitMs()).toBe(DIAL_BACKOFF_MS_MIN);
   });
 
-  it('goes on when a newer path took over that it has not got, and when the host moves it', () => {
+  it('SE-082: does not forgive a host that takes a session and then has lost it, again and again', () => {
+    bench.connect();
+    const waits = [0, 1, 2, 3].map(() => {
+      bench.last.attached();
+      const outputs = bench.last.say(close(ErrorCode.SESSION_LOST));
+      const wait = kinds(outputs).includes('need') ? 0 : waitMs();
+      bench.again();
+      return wait;
+    });
+    expect(waits).toEqual([0, 1_000, 2_000, 4_000]);
+  });
+
+  it.each([ErrorCode.PATH_SUPERSEDED, ErrorCode.TRANSPORT_EXHAUSTED])(
+    'SE-082: waits as after a failed dial when code %i ends a path that was never attached',
+    code => {
+      bench.connect().say(hello, close(code, true));
+      const waits = [waitMs()];
+      for (let i = 0; i < 2; i += 1) {
+        bench.again().say(hello, close(code, true));
+        waits.push(waitMs());
+      }
+      expect(waits).toEqual([1_000, 2_000, 4_000]);
+    },
+  );
+
+  it('goes on within a second when a newer path took over that it has not got', () => {
     const one = bench.connect();
     one.attached();
     const outputs = one.say(close(ErrorCode.PATH_SUPERSEDED, true));
-    expect(kinds(outputs)).toEqual(['close', 'detached', 'ended', 'need']);
+    expect(kinds(outputs)).toEqual(['close', 'detached', 'ended']);
+    expect(waitMs()).toBe(DIAL_BACKOFF_MS_MIN);
     expect(bench.again().attach).toMatchObject({ generation: 2, open: false });
   });
 

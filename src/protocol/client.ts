@@ -19,7 +19,16 @@ import type { AttachedFrame, Frame } from '../wire/frame.ts';
 import { RowWriter } from '../wire/row.ts';
 import type { ClientDeadline, ClientInput, ClientOutput } from './client-io.ts';
 import { ClientMember, type MemberEffect } from './client-member.ts';
-import { beginPath, type ClientPath, CUT, connectionLost, FINAL, OVER, RESUMABLE } from './client-path.ts';
+import {
+  BLAMELESS,
+  beginPath,
+  type ClientPath,
+  CUT,
+  connectionLost,
+  FINAL,
+  OVER,
+  RESUMABLE,
+} from './client-path.ts';
 import { parseEnvelope } from './envelope.ts';
 import type { Member } from './join.ts';
 import type { Now } from './now.ts';
@@ -68,7 +77,8 @@ export class Client {
   private needAt = 0;
   // Paths in a row that did not last; sessions in a row that the host did not know.
   private flaps = 0;
-  private losses = 0;
+  /** The last path ended with SESSION_LOST. */
+  private lost = false;
 
   constructor({ suite, member, software }: ClientOptions) {
     this.suite = suite;
@@ -365,7 +375,6 @@ export class Client {
     // An ack on the older path may have come too late there. @impl SE-018~1
     if (session.session.receivedThrough > path.announced) session.session.oweAck(now);
     session.known = true;
-    this.losses = 0;
     this.moving = false;
     path.phase = 'attached';
     path.eager = false;
@@ -463,27 +472,15 @@ export class Client {
     this.outputs.push({ kind: 'ended', path: path.id, fault: why });
   }
 
-  /** How long to wait before another path is asked for. @impl SE-082~2 */
+  /** How long to wait before another path is asked for. @impl SE-082~3 */
   private waitMs(path: ClientPath, { code }: Fault, now: number): number {
     const lasted = path.attachedAt > 0 && now - path.attachedAt >= DIAL_BACKOFF_MS_MAX;
     if (lasted) this.flaps = 0;
-    switch (code) {
-      case ErrorCode.PATH_SUPERSEDED:
-      case ErrorCode.TRANSPORT_EXHAUSTED:
-        return 0;
-      case ErrorCode.SESSION_LOST:
-        this.losses += 1;
-        if (this.losses === 1) return 0;
-        break;
-      case ErrorCode.HOST_UNREACHABLE:
-      case ErrorCode.PATH_DEAD:
-      case ErrorCode.TRANSPORT_FAILED:
-        if (lasted) return 0;
-        if (path.phase === 'attached') return DIAL_BACKOFF_MS_MIN * path.jitter;
-        break;
-      default:
-        break;
-    }
+    const { lost } = this;
+    this.lost = code === ErrorCode.SESSION_LOST;
+    if (this.lost && !lost) return 0;
+    if (path.phase === 'attached' && BLAMELESS.has(code))
+      return lasted ? 0 : DIAL_BACKOFF_MS_MIN * path.jitter;
     const bound = Math.min(DIAL_BACKOFF_MS_MIN * 2 ** Math.min(this.flaps, 10), DIAL_BACKOFF_MS_MAX);
     this.flaps += 1;
     return bound * path.jitter;

@@ -6,7 +6,7 @@ import { headerBytes, outerLayer, padEnvelope, seal, stanza } from '../connectio
 import { ADA, envelopeCase, fileCase, holding, nextOf, recordBy } from '../file-cases.ts';
 import type { Flag } from '../flags.ts';
 import { recordHash, signedRecord, signedSuccession } from '../labels.ts';
-import { ed25519Sign, sha256 } from '../primitives.ts';
+import { ed25519Public, ed25519Sign, sha256 } from '../primitives.ts';
 import { lengthField } from '../protobuf.ts';
 import type { Reader } from '../record.ts';
 import {
@@ -40,12 +40,37 @@ const sha512 = (...parts: readonly Uint8Array[]): Uint8Array =>
 const NEUTRAL = concat(Uint8Array.of(1), zeros(31));
 const NEUTRAL_LONG = unhex(`ee${'ff'.repeat(30)}7f`);
 
+/** The other points of small order, as CF-008 lists them. */
+const SMALL_KEYS = [
+  ['order-2', `ec${'ff'.repeat(30)}7f`],
+  ['order-4', '00'.repeat(32)],
+  ['order-4-sign', `${'00'.repeat(31)}80`],
+  ['order-8', '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05'],
+  ['order-8-sign', '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85'],
+  ['order-8-other', 'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a'],
+  ['order-8-other-sign', 'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa'],
+] as const;
+
+/** The scalar that belongs to an Ed25519 seed (RFC 8032, 5.1.5). */
+function secretScalar(seed: Uint8Array): bigint {
+  const half = sha512(seed).slice(0, 32);
+  return little(half.map((byte, i) => (i === 0 ? byte & 248 : i === 31 ? (byte & 63) | 64 : byte)));
+}
+
+/** A signature under a key whose order divides 8: R is drawn until the hash that the key is taken times is a multiple of 8. */
+function underSmallKey(key: Uint8Array, message: Uint8Array): Uint8Array {
+  for (let i = 0; ; i += 1) {
+    const seed = stream(`small key ${hex(key)} ${i}`, 32);
+    const r = ed25519Public(seed);
+    const k = little(sha512(r, key, message));
+    if (k % 8n === 0n && (k % L) % 8n === 0n) return concat(r, scalar(secretScalar(seed) % L));
+  }
+}
+
 /** A signature with the neutral element as R: the equation holds, because the signer chose S for it. */
 function withNeutralR(signer: cast.Identity, message: Uint8Array): Uint8Array {
-  const half = sha512(signer.secret).slice(0, 32);
-  const clamped = half.map((byte, i) => (i === 0 ? byte & 248 : i === 31 ? (byte & 63) | 64 : byte));
   const k = little(sha512(NEUTRAL, signer.publicKey, message)) % L;
-  return concat(NEUTRAL, scalar((k * little(clamped)) % L));
+  return concat(NEUTRAL, scalar((k * secretScalar(signer.secret)) % L));
 }
 
 function signatures(): Vector[] {
@@ -95,6 +120,15 @@ function signatures(): Vector[] {
       weak,
       forged,
       neutral(NEUTRAL_LONG),
+    ),
+    ...SMALL_KEYS.map(([id, key]) =>
+      of(
+        `small-key/${id}`,
+        'A point of small order as identity key, with an R that is none and a signature that fits.',
+        weak,
+        underSmallKey(unhex(key), signedRecord(bytes)),
+        neutral(unhex(key)),
+      ),
     ),
     of('payload-flipped', 'A bit of an access key in the payload is flipped.', ['bit-flip'], right, {
       signed: flip(bytes, bytes.length - 60, 0),

@@ -318,7 +318,7 @@ class ClientStream implements StreamHandler, ClientLink {
     this.#parts.events.attach(this);
   }
 
-  /** Send a request under an id of its own. @impl CH-006~1 */
+  /** Send a request under an id of its own. @impl CH-006~2 */
   request(body: Parameters<ClientLink['request']>[0]): number {
     this.#lastId = (this.#lastId % REQUEST_ID_MAX) + 1;
     if (!this.#closed && !this.#stream.send(encodeRequest(this.#lastId, body))) this.#full = true;
