@@ -6,6 +6,7 @@ import { gate } from './families/gate.ts';
 import { handshake } from './families/handshake.ts';
 import { invite } from './families/invite.ts';
 import { records } from './families/records.ts';
+import { rotation } from './families/rotation.ts';
 import { session } from './families/session.ts';
 import { words } from './families/words.ts';
 import { SCHEMAS } from './schemas.ts';
@@ -23,6 +24,7 @@ export function families(): readonly Family[] {
     records(),
     enrolment(),
     session(),
+    rotation(),
   ];
 }
 

@@ -6,6 +6,7 @@ import { judgeGate, judgeHandshake } from './judge/handshake.ts';
 import { judgeInviteVector } from './judge/invite.ts';
 import type { Judges } from './judge/judge.ts';
 import { judgeRecords } from './judge/records.ts';
+import { judgeRotation } from './judge/rotation.ts';
 import { judgeSession } from './judge/session.ts';
 
 export const JUDGES: Judges = {
@@ -18,4 +19,5 @@ export const JUDGES: Judges = {
   records: judgeRecords,
   enrolment: judgeEnrolment,
   session: judgeSession,
+  rotation: judgeRotation,
 };

@@ -413,6 +413,67 @@ const session = familySchema('session', {
   ),
 });
 
+const YES: Schema = { const: true };
+const signed: Schema = { type: 'integer' };
+const clocks = { wall_ms: signed, mono_ms: number };
+const plan = object({
+  sequence: number,
+  epoch: number,
+  issued_at_ms: number,
+  next_rotation_ms: number,
+  valid_until_ms: number,
+  ports: list(object({ port: number, not_before_ms: number, not_after_ms: number })),
+  epochs: list(number),
+});
+const notice = {
+  kind: choice('move', 'hold', 'emergency'),
+  rotates_in_ms: number,
+  old_ends_in_ms: number,
+};
+
+const rotation = familySchema('rotation', {
+  input: either(
+    what('host', {
+      'preset?': choice('minimal'),
+      interval_ms: number,
+      ports: list(number),
+      steps: list(
+        either(
+          object({ ...clocks, start: YES }),
+          object({ ...clocks, tick: YES }),
+          object({ ...clocks, verified: number }),
+          object({ ...clocks, clock_offset_ms: either(signed, { type: 'null' }) }),
+          object({ ...clocks, rotate: YES }),
+          object({ ...clocks, emergency: choice('soft', 'hard') }),
+        ),
+      ),
+    }),
+    what('move', { notice: object(notice) }),
+    what('retry', { failures: number }),
+    what('start', { now_ms: number, next_rotation_ms: number }),
+    what('interval', { asked_ms: number }),
+  ),
+  output: either(
+    object({
+      steps: list(
+        object({
+          listens: list(number),
+          accepts: list(number),
+          rotates_at_ms: number,
+          'record?': plan,
+          'notices?': list(object({ ...notice, 'sequence?': number })),
+          'asks_for_the_time?': YES,
+          'clock?': choice('warns', 'holds'),
+        }),
+      ),
+    }),
+    object({ first_ms: number, last_ms: number }),
+    object({ from_ms: number, before_ms: number }),
+    object({ reads_first: flag }),
+    object({ interval_ms: number }),
+  ),
+});
+
 /** Schemas by the name of their family. */
 export const SCHEMAS: Readonly<Record<string, Schema>> = {
   derivation,
@@ -424,4 +485,5 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   records,
   enrolment,
   session,
+  rotation,
 };

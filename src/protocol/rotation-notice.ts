@@ -39,7 +39,8 @@ export function noticeFor(
 export function noticeNow(d: Rotation, kind: Notice['kind']): Notice {
   const { GRACE_MS, EMERGENCY_MS } = d.config.constants;
   const { wall } = d.clock;
-  const isOver = d.phase === 'grace' || d.phase === 'resting';
+  // A hold is always about an R that lies ahead.
+  const isOver = kind === 'move' && (d.phase === 'grace' || d.phase === 'resting');
   const sequence = kind === 'hold' ? undefined : d.record?.sequence;
   if (kind === 'emergency') {
     const endsInMs = (d.emergency?.atMs ?? wall) + EMERGENCY_MS - wall;
