@@ -57,6 +57,7 @@ type Client struct {
 	again   []request // asked and not answered when the stream ended
 	reopen  time.Duration
 	feed    *feed
+	welcome *msg.Welcome // what the host knows; nil until it has said so on this stream
 
 	box       *state.Outbox // as it is now; the keeper has it as it is on disk
 	unsettled []func(error) // wait for the end of the turn
@@ -67,6 +68,8 @@ type request struct {
 	kind int
 	body []byte
 	done func(msg.ChatReply)
+	// It needs a host that reads backwards.
+	backwards bool
 }
 
 // sent is a post that waits for its PostResult.
@@ -93,13 +96,38 @@ func (c *Client) Opened(s *session.Session) {
 	}
 	c.stream, c.state = stream, opening
 	c.asked, c.posts = map[uint32]request{}, nil
+	c.welcome = nil
+	c.ask(msg.AskHello, msg.ChatHello(false), c.welcomed)
 	c.ask(msg.AskOutboxOpen, msg.OutboxID(c.box.ID), c.outboxOpened) // CH-025
+	c.feed.subscribe(c)
+}
+
+// welcomed learns what the host knows; one that refuses is older (11.8). What was asked
+// and not answered is asked again only now, because it may need to know (CH-039).
+func (c *Client) welcomed(r msg.ChatReply) {
+	c.welcome = &r.Welcome
 	again := c.again
 	c.again = nil
-	for _, r := range again {
-		c.ask(r.kind, r.body, r.done)
+	for _, q := range again {
+		c.begin(q)
 	}
-	c.feed.subscribe(c)
+}
+
+// later asks now, or when the host has said what it knows.
+func (c *Client) later(q request) {
+	if c.stream == nil || c.welcome == nil {
+		c.again = append(c.again, q)
+		return
+	}
+	c.begin(q)
+}
+
+func (c *Client) begin(q request) {
+	if q.backwards && !c.welcome.Backwards { // CH-039
+		q.done(msg.ChatReply{Body: msg.SayRefusal, Refusal: uint32(code.VersionUnsupported)})
+		return
+	}
+	c.put(q)
 }
 
 // Ended is the end of the stream or of its session.
@@ -140,14 +168,18 @@ func (c *Client) abort(reason code.Code, why string) {
 
 // ask sends a request with an id that no unanswered one has (CH-006).
 func (c *Client) ask(kind int, body []byte, done func(msg.ChatReply)) uint32 {
+	return c.put(request{kind: kind, body: body, done: done})
+}
+
+func (c *Client) put(q request) uint32 {
 	for {
 		c.nextID++
 		if _, taken := c.asked[c.nextID]; c.nextID != 0 && !taken {
 			break
 		}
 	}
-	c.asked[c.nextID] = request{kind, body, done}
-	c.stream.Send(msg.ChatRequest(c.nextID, kind, body))
+	c.asked[c.nextID] = q
+	c.stream.Send(msg.ChatRequest(c.nextID, q.kind, q.body))
 	return c.nextID
 }
 
@@ -155,7 +187,7 @@ func (c *Client) ask(kind int, body []byte, done func(msg.ChatReply)) uint32 {
 var answers = map[int]int{
 	msg.AskOutboxOpen: msg.SayOutboxState, msg.AskOutboxCompare: msg.SayOutboxStored,
 	msg.AskOutboxReplace: msg.SayOutboxState, msg.AskPost: msg.SayPostResult,
-	msg.AskHistory: msg.SayHistory, msg.AskRooms: msg.SayRooms,
+	msg.AskHistory: msg.SayHistory, msg.AskRooms: msg.SayRooms, msg.AskHello: msg.SayWelcome,
 }
 
 // Message is one ChatReply (CH-007).

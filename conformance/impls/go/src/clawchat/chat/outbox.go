@@ -20,15 +20,15 @@ func NewOutbox() (*state.Outbox, error) {
 
 // Post numbers a message, makes it durable, and sends it when the outboxes agree
 // (CH-003, CH-008, CH-020, CH-027). done is called with its result.
-func (c *Client) Post(room, text string, sentAtMs uint64, done func(Result)) {
+func (c *Client) Post(content msg.Content, done func(Result)) {
 	id := make([]byte, 16)
 	if _, err := rand.Read(id); err != nil {
 		done(Result{Err: err})
 		return
 	}
-	content := msg.Content{MessageID: id, Room: room, Text: text, SentAtMs: sentAtMs}
+	content.MessageID = id
 	if !content.Valid() {
-		done(Result{Err: code.New(code.MessageMalformed, "room or text has another length than is allowed")})
+		done(Result{Err: code.New(code.MessageMalformed, "the room, the text or the act breaks a rule")})
 		return
 	}
 	if len(c.box.Posts) >= unacknowledged {

@@ -16,16 +16,13 @@ func (c *Client) History(after uint64, room string, most int, done func([]Messag
 	var all []Message
 	var page func(after uint64)
 	page = func(after uint64) {
-		c.later(msg.AskHistory, msg.HistoryRequest(after, 0, room), func(r msg.ChatReply) {
+		body := msg.HistoryRequest(after, 0, room)
+		c.later(request{kind: msg.AskHistory, body: body, done: func(r msg.ChatReply) {
 			if r.Body == msg.SayRefusal {
 				done(nil, code.New(code.Known(r.Refusal), "the host refused"))
 				return
 			}
-			for _, m := range r.History.Messages {
-				if read, ok := readable(m); ok {
-					all = append(all, read)
-				}
-			}
+			all = append(all, pageOf(r.History)...)
 			if len(all) >= most {
 				done(all[:most], nil)
 			} else if !r.History.More {
@@ -35,35 +32,64 @@ func (c *Client) History(after uint64, room string, most int, done func([]Messag
 			} else {
 				page(r.History.Through)
 			}
-		})
+		}})
 	}
 	page(after)
 }
 
 // Rooms lists the rooms.
 func (c *Client) Rooms(done func([]string, error)) {
-	c.later(msg.AskRooms, nil, func(r msg.ChatReply) {
+	c.later(request{kind: msg.AskRooms, done: func(r msg.ChatReply) {
 		if r.Body == msg.SayRefusal {
 			done(nil, code.New(code.Known(r.Refusal), "the host refused"))
 			return
 		}
 		done(r.Rooms, nil)
-	})
+	}})
 }
 
-// later asks now, or on the next stream.
-func (c *Client) later(kind int, body []byte, done func(msg.ChatReply)) {
-	if c.stream == nil {
-		c.again = append(c.again, request{kind, body, done})
-		return
+// Search reads backwards from the newest message those with a text in them (CH-043), and
+// gives them oldest first.
+func (c *Client) Search(room, text string, done func([]Message, error)) {
+	var found []Message
+	var page func(before uint64)
+	page = func(before uint64) {
+		body := msg.BackwardsRequest(before, 0, room, text)
+		c.later(request{kind: msg.AskHistory, body: body, backwards: true, done: func(r msg.ChatReply) {
+			if r.Body == msg.SayRefusal {
+				done(nil, code.New(code.Known(r.Refusal), "the host refused"))
+				return
+			}
+			found = append(pageOf(r.History), found...)
+			if !r.History.More {
+				done(found, nil)
+			} else if r.History.From == 0 || r.History.From >= before {
+				c.abort(code.MessageMalformed, "a page that leads nowhere")
+			} else {
+				page(r.History.From)
+			}
+		}})
 	}
-	c.ask(kind, body, done)
+	page(1<<53 - 1)
 }
 
-// readable passes over what cannot be read (CH-037).
+// readable passes over what cannot be read (CH-037), what was deleted, and acts.
 func readable(m msg.ChatMessage) (Message, bool) {
 	content, ok := msg.ReadContent(m.Content)
-	return Message{m, content}, ok
+	return Message{m, content}, ok && content.Act.Kind == 0
+}
+
+// pageOf gives what of a page is to be shown: not the edits, whose text stands in the
+// messages that they name (11.2).
+func pageOf(page msg.HistoryPage) []Message {
+	var shown []Message
+	for _, m := range page.Messages {
+		read, ok := readable(m)
+		if ok && (read.Parsed.Edits == 0 || read.Parsed.Edits == m.Cursor) {
+			shown = append(shown, read)
+		}
+	}
+	return shown
 }
 
 // feed is a subscription that goes on from stream to stream.

@@ -11,6 +11,7 @@ import (
 
 	"clawchat/chat"
 	"clawchat/code"
+	"clawchat/msg"
 	"clawchat/session"
 	"clawchat/state"
 )
@@ -20,8 +21,12 @@ type command struct {
 	Do    string `json:"do"`
 	Room  string `json:"room"`
 	Text  string `json:"text"`
+	Topic string `json:"topic"`
 	After uint64 `json:"after"`
 	Limit int    `json:"limit"`
+	// Of the message that is replaced or taken back.
+	Edits  uint64 `json:"edits"`
+	Cursor uint64 `json:"cursor"`
 }
 
 // Printer writes JSON lines.
@@ -116,13 +121,21 @@ func serve(in io.Reader, c *commands) {
 func (c *commands) do(cmd command) {
 	switch cmd.Do {
 	case "post":
-		c.chat.Post(cmd.Room, cmd.Text, now(), c.posted)
+		c.chat.Post(msg.Content{Room: cmd.Room, Text: cmd.Text, SentAtMs: now(), Edits: cmd.Edits}, c.posted)
+	case "create":
+		act := msg.Act{Kind: msg.ActCreate, Topic: cmd.Topic}
+		c.chat.Post(msg.Content{Room: cmd.Room, SentAtMs: now(), Act: act}, c.posted)
+	case "delete":
+		act := msg.Act{Kind: msg.ActDelete, Cursor: cmd.Cursor}
+		c.chat.Post(msg.Content{Room: cmd.Room, SentAtMs: now(), Act: act}, c.posted)
 	case "history":
 		most := cmd.Limit
 		if most <= 0 {
 			most = int(^uint(0) >> 1)
 		}
 		c.chat.History(cmd.After, cmd.Room, most, c.history)
+	case "search":
+		c.chat.Search(cmd.Room, cmd.Text, c.history)
 	case "rooms":
 		c.chat.Rooms(func(rooms []string, err error) { c.answer("rooms", rooms, err) })
 	case "subscribe":
@@ -172,9 +185,13 @@ func (c *commands) answer(name string, value interface{}, err error) {
 }
 
 func shown(m chat.Message) line {
-	return line{
+	l := line{
 		"cursor": m.Cursor, "name": m.Name, "room": m.Parsed.Room, "text": m.Parsed.Text,
 		"device_id": hex.EncodeToString(m.DeviceID), "stored_at_ms": m.StoredAtMs,
 		"sent_at_ms": m.Parsed.SentAtMs, "message_id": hex.EncodeToString(m.Parsed.MessageID),
 	}
+	if m.Parsed.Edits != 0 && m.Parsed.Edits != m.Cursor {
+		l["edits"] = m.Parsed.Edits
+	}
+	return l
 }

@@ -1,10 +1,6 @@
 package msg
 
-import (
-	"unicode/utf8"
-
-	"clawchat/pb"
-)
+import "clawchat/pb"
 
 // Bodies of a ChatRequest, by their field numbers.
 const (
@@ -15,6 +11,7 @@ const (
 	AskSubscribe     = 6
 	AskHistory       = 7
 	AskRooms         = 8
+	AskHello         = 9
 )
 
 // Bodies of a ChatReply.
@@ -28,6 +25,7 @@ const (
 	SayRooms        = 8
 	SayRefusal      = 9
 	SayCaughtUp     = 10
+	SayWelcome      = 11
 )
 
 // ChatRequest wraps an encoded body.
@@ -76,42 +74,16 @@ func HistoryRequest(after uint64, limit uint32, room string) []byte {
 	return w.Uint(1, after).Uint(2, uint64(limit)).Text(3, room).Done()
 }
 
-// Content is a ChatContent.
-type Content struct {
-	MessageID []byte
-	Room      string
-	Text      string
-	SentAtMs  uint64
-}
-
-// Bytes encodes a content; nobody encodes it again.
-func (c Content) Bytes() []byte {
+// BackwardsRequest asks for the last messages below a cursor (CH-043).
+func BackwardsRequest(before uint64, limit uint32, room, search string) []byte {
 	var w pb.Writer
-	return w.Bytes(1, c.MessageID).Text(2, c.Room).Text(3, c.Text).Uint(4, c.SentAtMs).Done()
+	return w.Uint(2, uint64(limit)).Text(3, room).Uint(4, before).Text(5, search).Done()
 }
 
-// ReadContent parses a content and applies CH-003.
-func ReadContent(b []byte) (c Content, ok bool) {
-	err := pb.Walk(b, func(f pb.Field) error {
-		switch f.Number {
-		case 1:
-			return f.Data(&c.MessageID)
-		case 2:
-			return f.Text(&c.Room)
-		case 3:
-			return f.Text(&c.Text)
-		case 4:
-			return f.U64(&c.SentAtMs)
-		}
-		return nil
-	})
-	return c, err == nil && c.Valid() && len(b) <= 33024
-}
-
-// Valid applies the rules of CH-003 for the fields.
-func (c Content) Valid() bool {
-	return len(c.MessageID) == 16 && len(c.Room) >= 1 && len(c.Room) <= 64 && len(c.Text) >= 1 &&
-		len(c.Text) <= 32768 && c.SentAtMs < 1<<53 && utf8.ValidString(c.Room) && utf8.ValidString(c.Text)
+// ChatHello says whether the client wants to be told of marks, typing and presence (11.8).
+func ChatHello(events bool) []byte {
+	var w pb.Writer
+	return w.Bool(1, events).Done()
 }
 
 // ChatReply is what the host says on a chat stream. Body says which part counts.
@@ -127,6 +99,13 @@ type ChatReply struct {
 	Rooms     []string
 	Refusal   uint32
 	CaughtUp  uint64
+	Welcome   Welcome
+}
+
+// Welcome says what the host knows.
+type Welcome struct {
+	PersonID  []byte
+	Backwards bool
 }
 
 // OutboxState is what the host knows of an outbox.
@@ -168,6 +147,7 @@ type HistoryPage struct {
 	More     bool
 	Through  uint64
 	Gap      *HistoryGap
+	From     uint64
 }
 
 // ReadChatReply parses a reply.
@@ -176,7 +156,7 @@ func ReadChatReply(b []byte) (v ChatReply, err error) {
 		if f.Number == 1 {
 			return f.U32(&v.RequestID)
 		}
-		if f.Type != pb.Bytes || f.Number > SayCaughtUp {
+		if f.Type != pb.Bytes || f.Number > SayWelcome {
 			return nil
 		}
 		if v.Body != f.Number {
@@ -221,6 +201,10 @@ func (v *ChatReply) field(f pb.Field) error {
 		return f.U32(&v.Refusal)
 	case SayCaughtUp<<8 | 1:
 		return f.U64(&v.CaughtUp)
+	case SayWelcome<<8 | 1:
+		return f.Data(&v.Welcome.PersonID)
+	case SayWelcome<<8 | 2:
+		return f.Bool(&v.Welcome.Backwards)
 	}
 	return nil
 }
@@ -272,6 +256,8 @@ func (v *HistoryPage) field(f pb.Field) error {
 		return f.Bool(&v.More)
 	case 3:
 		return f.U64(&v.Through)
+	case 5:
+		return f.U64(&v.From)
 	}
 	if f.Type != pb.Bytes {
 		return nil
@@ -325,6 +311,8 @@ func (v *ChatReply) Valid() bool {
 		return len(v.Rooms) >= 1 && len(v.Rooms) <= 256
 	case SayCaughtUp:
 		return v.CaughtUp < below
+	case SayWelcome:
+		return len(v.Welcome.PersonID) == 16
 	}
 	return true
 }
@@ -338,6 +326,6 @@ func (v *HistoryPage) valid() bool {
 		last = m.Cursor
 		size += m.size
 	}
-	return len(v.Messages) <= 256 && (size <= 524288 || len(v.Messages) == 1) && v.Through >= last && v.Through < below &&
-		(v.Gap == nil || v.Gap.After < below && v.Gap.First < below)
+	return len(v.Messages) <= 256 && (size <= 524288 || len(v.Messages) == 1) && v.Through < below && v.From < below &&
+		(v.Through >= last || v.From > 0) && (v.Gap == nil || v.Gap.After < below && v.Gap.First < below)
 }

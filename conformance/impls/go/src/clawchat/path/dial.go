@@ -5,7 +5,6 @@ package path
 import (
 	"context"
 	"net"
-	"net/http"
 	"strings"
 	"time"
 
@@ -99,10 +98,16 @@ func upgrade(ctx context.Context, conn secured, token string) (*websocket.Conn, 
 	url := "wss://" + strings.ReplaceAll(address(conn.endpoint), "%", "%25") + "/"
 	ws, response, err := dialer.DialContext(ctx, url, nil)
 	if err != nil {
-		if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
+		if response != nil {
 			return nil, code.New(code.GateRefused, "the answer was %d", response.StatusCode)
 		}
-		return nil, silent(err)
+		if t, ok := err.(net.Error); ok && t.Timeout() {
+			return nil, silent(err)
+		}
+		if brokeOff(err) { // 4.5: who dies before it answers has refused nobody
+			return nil, code.New(code.HostUnreachable, "%v", err)
+		}
+		return nil, code.New(code.GateRefused, "%v", err)
 	}
 	if ws.Subprotocol() != protocol || response.Header.Get("Sec-WebSocket-Extensions") != "" { // HS-004
 		return nil, code.New(code.GateRefused, "the answer names another protocol or an extension")

@@ -88,3 +88,71 @@ func TestNobodyThere(t *testing.T) {
 		t.Fatal(got)
 	}
 }
+
+// plain listens on the address of the record and does with each connection what it is told.
+func plain(t *testing.T, record *msg.Record, serve func(net.Conn)) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	record.Endpoints[0].Port = uint32(l.Addr().(*net.TCPAddr).Port)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Read(make([]byte, 4096))
+			serve(conn)
+			conn.Close()
+		}
+	}()
+}
+
+// 4.5: whoever ends the connection has not answered; whoever says something else is somebody else.
+func TestBeforeTLS(t *testing.T) {
+	record, _ := stranger(t, tls.VersionTLS13)
+	plain(t, &record, func(net.Conn) {})
+	if got := dialled(record); got != code.HostUnreachable {
+		t.Fatal(got)
+	}
+	plain(t, &record, func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) })
+	if got := dialled(record); got != code.HostUnreachable {
+		t.Fatal(got)
+	}
+	plain(t, &record, func(c net.Conn) { c.Write([]byte("220 mail\r\n")) })
+	if got := dialled(record); got != code.TlsFailed {
+		t.Fatal(got)
+	}
+}
+
+func TestBehindTheToken(t *testing.T) {
+	server := httptest.NewTLSServer(nil) // for its certificate
+	defer server.Close()
+	record, _ := stranger(t, tls.VersionTLS13)
+	pin := sha256.Sum256(server.Certificate().RawSubjectPublicKeyInfo)
+	record.TLSPins = [][]byte{pin[:]}
+	for answer, want := range map[string]code.Code{
+		"": code.HostUnreachable, "hello\r\n\r\n": code.GateRefused, "HTTP/1.1 200 OK\r\n\r\n": code.GateRefused,
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: no\r\n\r\n": code.GateRefused,
+	} {
+		l, err := tls.Listen("tcp", "127.0.0.1:0", server.TLS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record.Endpoints[0].Port = uint32(l.Addr().(*net.TCPAddr).Port)
+		go func(answer string) {
+			conn, err := l.Accept()
+			if err == nil {
+				conn.Read(make([]byte, 4096))
+				conn.Write([]byte(answer))
+				conn.Close()
+			}
+		}(answer)
+		if got := dialled(record); got != want {
+			t.Errorf("%q: %v instead of %v", answer, got, want)
+		}
+		l.Close()
+	}
+}

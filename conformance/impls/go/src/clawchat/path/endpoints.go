@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"strconv"
 	"time"
 
@@ -103,9 +105,18 @@ func secure(ctx context.Context, e msg.Endpoint, pins [][]byte) (*tls.Conn, erro
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
+		if brokeOff(err) { // 4.5: nobody has answered
+			return nil, code.New(code.HostUnreachable, "%v", err)
+		}
 		return nil, code.New(code.TlsFailed, "%v", err)
 	}
 	return conn, nil
+}
+
+// brokeOff says whether the network ended a connection, and not what came on it.
+func brokeOff(err error) bool {
+	var system *os.SyscallError
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &system)
 }
 
 func pinned(state tls.ConnectionState, pins [][]byte) error {

@@ -18,7 +18,7 @@ const (
 type dialer struct {
 	under    bool
 	failures int  // failed dials in a row, and what counts as one (SE-082)
-	lost     bool // the last path ended with SESSION_LOST
+	lost     bool // the last path ended with Close{SESSION_LOST}
 	next     wait // what the end of the last path asks for
 }
 
@@ -147,7 +147,7 @@ func (s *Session) attachedOn(l *link, a msg.Attached) error {
 		old.close(code.Unspecified, true)
 	}
 	s.current, s.candidate = l, nil
-	s.moving, s.dialer.lost = false, false
+	s.moving = false
 	s.moves++
 	l.state, l.since = attached, s.config.Now()
 	s.acknowledged(a.ReceivedThrough)
@@ -177,6 +177,7 @@ func (s *Session) pathEnded(l *link, err error) {
 	l.drop()
 	if s.forget(l) {
 		s.config.Note("path ended", err)
+		s.dialer.lost = false
 		s.again(l, false)
 	}
 }
@@ -195,7 +196,7 @@ func (s *Session) forget(l *link) bool {
 }
 
 // again dials because a path has ended, after the wait of SE-082: as after a failed dial
-// when the path is to blame, briefly when it did not stay attached for long.
+// when the path is to blame or was never attached, briefly when it was so for a short time.
 func (s *Session) again(l *link, blamed bool) {
 	wasAttached := !l.since.IsZero()
 	long := wasAttached && s.config.Now().Sub(l.since) >= backoffMax
@@ -203,8 +204,9 @@ func (s *Session) again(l *link, blamed bool) {
 		s.dialer.failures = 0
 	}
 	switch {
-	case blamed || !wasAttached && s.dialer.next != briefly:
+	case blamed || !wasAttached:
 		s.dialer.failures++
+		s.dialer.next = backOff
 	case long:
 		s.dialer.next = atOnce
 	default:
@@ -234,8 +236,10 @@ func (s *Session) closed(l *link, c msg.Close) {
 		}
 	case code.SessionLost:
 		s.giveUp(err, false)
-		if blamed = lost; !blamed {
-			s.dialer.next = briefly
+		if !lost { // the first in a row
+			s.dialer.next = atOnce
+			s.dialMore()
+			return
 		}
 	case code.AckInvalid: // also when it answers an Attach
 		s.giveUp(err, false)
@@ -256,10 +260,11 @@ func (s *Session) fault(l *link, err error) {
 	c := code.Of(err)
 	was := l == s.current
 	s.config.Note("fault of the host", err)
+	s.dialer.lost = false
 	if c == code.TransportFailed { // RC-003, HS-006
 		l.drop()
 		if s.forget(l) {
-			s.again(l, true)
+			s.again(l, false)
 		}
 		return
 	}
