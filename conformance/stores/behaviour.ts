@@ -170,11 +170,12 @@ export function storeBehaviour(name: string, openLab: () => Promise<StoreLab>): 
       const record = open(current);
       if ('kind' in record) throw new Error(record.detail);
       const publication = { record, bytes: current };
-      const [writing] = stepPublishing(
+      const [surveyed] = stepPublishing(
         publishing([true], STANDARD.STORE_READ_AGAIN_MS),
-        { kind: 'publish', publication },
+        { kind: 'surveyed', store: 0 },
         now,
       );
+      const [writing] = stepPublishing(surveyed, { kind: 'publish', publication }, now);
       const [reading] = stepPublishing(
         writing,
         { kind: 'wrote', store: 0, attempt: 1, answer: { kind: 'published' }, entropy: 0 },

@@ -29,8 +29,9 @@ function publication(sequence: number, sealing = 0): Publication {
 class Bench {
   state;
   at = 0;
-  constructor(remote: readonly boolean[]) {
+  constructor(remote: readonly boolean[], isSurveyed = true) {
     this.state = publishing(remote, READ_AGAIN_MS);
+    if (isSurveyed) for (const store of remote.keys()) this.step({ kind: 'surveyed', store });
   }
   step(input: PublishInput): readonly PublishOutput[] {
     const [state, outputs] = stepPublishing(this.state, input, { wall: WALL + this.at, mono: this.at });
@@ -252,7 +253,7 @@ test('looks again a while later, and writes again what an older write has replac
   expect(publishDeadline(bench.state)).toBeUndefined();
 });
 
-test('a record of our own that is ahead ends all writing until there is something else (DI-026~1)', () => {
+test('a record of our own that is ahead ends all writing for good (DI-026~2)', () => {
   for (const ahead of [
     publication(3),
     { ...publication(2), record: { sequence: 2, hash: new Uint8Array(32) } },
@@ -266,6 +267,26 @@ test('a record of our own that is ahead ends all writing until there is somethin
     ]);
     expect(publishDeadline(bench.state)).toBeUndefined();
     expect(isRecordVerified(bench.state)).toBe(false);
-    expect(kinds(bench.publish(publication(4)))).toEqual(['write 0', 'write 1']);
+    expect(kinds(bench.publish(publication(4)))).toEqual([]);
+    expect(publishDeadline(bench.state)).toBeUndefined();
   }
+});
+
+test('nothing is written to a store before it was read (DI-029~1)', () => {
+  const bench = new Bench([true, true, true], false);
+  expect(kinds(bench.publish(publication(5)))).toEqual(['read 0', 'read 1', 'read 2']);
+  expect(kinds(bench.read(0, found(publication(4))))).toEqual(['write 0']);
+  expect(kinds(bench.read(1, { kind: 'absent' }))).toEqual(['write 1']);
+  expect(kinds(bench.read(2, storeFailed('unreachable', 'x')))).toEqual(['failed 2']);
+  // What is published meanwhile waits for the same read.
+  expect(kinds(bench.wakeAtDeadline())).toEqual(['read 2']);
+  expect(kinds(bench.publish(publication(6)))).toEqual([]);
+  expect(kinds(bench.read(2, found(publication(9))))).toEqual(['cancel 0', 'cancel 1', 'older 2']);
+});
+
+test('a store that already has the file is verified by that read, and not written (DI-029~1)', () => {
+  const bench = new Bench([true], false);
+  bench.publish(publication(5));
+  expect(bench.read(0, found(publication(5)))).toMatchObject([{ kind: 'verified', sealed: true }]);
+  expect(bench.phase(0)).toBe('waiting');
 });

@@ -43,6 +43,8 @@ export interface PublishStore {
   readonly verifiedSerial: number;
   /** Whether the last read back found what was published: only a look whether it stays is still due. */
   readonly settled: boolean;
+  /** Whether what lies there has been seen since the host started; before that nothing is written. */
+  readonly surveyed: boolean;
 }
 
 /** The state of publishing, for all stores of a host. */
@@ -57,6 +59,8 @@ export interface Publishing {
   readonly witness: RecordName | undefined;
   /** `STORE_READ_AGAIN_MS` of the preset. */
   readonly readAgainMs: number;
+  /** A store is ahead of the database: nothing is written any more. */
+  readonly isOld: boolean;
 }
 
 /** What can happen. `entropy` is uniform, 0 <= entropy < 1. `store` is an index. */
@@ -76,6 +80,8 @@ export type PublishInput =
       readonly verdict: Verdict<Opened>;
       readonly entropy: number;
     }
+  /** What lies in the store was seen before the first publication, and is not ahead of the database. */
+  | { readonly kind: 'surveyed'; readonly store: number }
   /** The deadline has come. */
   | { readonly kind: 'wake'; readonly entropy: number };
 
@@ -88,7 +94,7 @@ export type PublishInput =
  * - `verified` the record lies in the store; `sealed` when in exactly these bytes, `counts` when it counts
  * - `failed` an attempt came to nothing, or found something else than was published
  * - `older` the store has a valid record of this host that is not lower than the published one, and not it: the
- *   database is old. Nothing more is written until the next `publish`
+ *   database is old. Nothing more is written by this process
  */
 export type PublishOutput =
   | { readonly kind: 'write'; readonly store: number; readonly attempt: number; readonly bytes: Uint8Array }
@@ -108,7 +114,14 @@ export type PublishOutput =
 export function publishing(remote: readonly boolean[], readAgainMs: number): Publishing {
   const store = { phase: IDLE, failures: 0, failure: undefined, notBefore: 0, verified: undefined };
   return {
-    stores: remote.map(isRemote => ({ ...store, remote: isRemote, verifiedSerial: 0, settled: false })),
+    stores: remote.map(isRemote => ({
+      ...store,
+      remote: isRemote,
+      verifiedSerial: 0,
+      settled: false,
+      surveyed: false,
+    })),
+    isOld: false,
     current: undefined,
     serial: 0,
     attempt: 0,
@@ -164,6 +177,9 @@ export function stepPublishing(
     case 'read':
       draft.read(input.store, input.attempt, input.verdict, input.entropy);
       break;
+    case 'surveyed':
+      draft.surveyed(input.store);
+      break;
     case 'wake':
       draft.wake(input.entropy);
       break;
@@ -187,10 +203,11 @@ class Draft {
   /** Begin at once with every store that asked for no patience, whatever it was doing before. @impl DI-027~1 */
   publish(publication: Publication): void {
     this.state = { ...this.state, current: publication, serial: this.state.serial + 1 };
+    if (this.state.isOld) return;
     this.state.stores.forEach((store, index) => {
       const { phase } = store;
       // Two writes at once could land in either order; what is being written is followed by the new one.
-      if (phase.kind === 'writing') return;
+      if (phase.kind === 'writing' || (phase.kind === 'reading' && !store.surveyed)) return;
       if (phase.kind === 'reading')
         this.outputs.push({ kind: 'cancel', store: index, attempt: phase.attempt });
       this.#write(index);
@@ -214,6 +231,8 @@ class Draft {
       this.#fail(index, verdict, 'read', entropy);
       return;
     }
+    const isFirst = !store.surveyed;
+    this.surveyed(index);
     const isRecord = verdict.kind === 'record' && sameName(verdict.record, current.record);
     const isSealed = isRecord && sameBytes(verdict.bytes, current.bytes);
     if (isRecord) this.#verified(index, isSealed);
@@ -224,9 +243,17 @@ class Draft {
       this.outputs.push({ kind: 'older', store: index, found: verdict.record });
       return;
     }
+    if (isFirst) {
+      this.#write(index);
+      return;
+    }
     // A cache, or a folder that is carried about, may need a moment; what lies there still may have been put back.
     const isLate = !store.settled && store.failures % 2 === 0;
     this.#fail(index, storeFailed('busy', mismatch(verdict)), isLate ? 'read' : 'write', entropy);
+  }
+
+  surveyed(index: number): void {
+    this.#set(index, { surveyed: true });
   }
 
   wake(entropy: number): void {
@@ -250,6 +277,11 @@ class Draft {
     // @impl DI-023~1
     if (store.notBefore > this.#now.mono) {
       this.#set(index, { phase: { kind: 'waiting', at: store.notBefore, next: 'write' }, settled: false });
+      return;
+    }
+    // It could hold the only proof that this database is old. @impl DI-029~1
+    if (!store.surveyed) {
+      this.#readBack(index);
       return;
     }
     const attempt = this.#nextAttempt();
@@ -312,8 +344,9 @@ class Draft {
     this.outputs.push({ kind: 'failed', store: index, failure });
   }
 
-  /** Stop everything until there is something else to publish: another host with our keys is ahead. @impl DI-026~1 */
+  /** Stop everything: another host with our keys is ahead, or the one that this database was. @impl DI-026~2 */
   #halt(): void {
+    this.state = { ...this.state, isOld: true };
     this.state.stores.forEach(({ phase }, index) => {
       if (phase.kind === 'writing' || phase.kind === 'reading')
         this.outputs.push({ kind: 'cancel', store: index, attempt: phase.attempt });

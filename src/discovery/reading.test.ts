@@ -235,7 +235,9 @@ test('remembers who lied, lagged, failed, and how often (DI-035~1, DI-038~1)', (
     bench.answer('a', verdict);
     expect(bench.standing('a')).toBe(standing);
     const [report] = standings(bench.state);
-    expect(report && describeStanding('STORE', report)).toMatch(new RegExp(`^STORE: .*${words}`));
+    const detail = report?.fault?.detail ?? '';
+    const view = report && { ...report, sequence: report.sequence ?? 0, detail };
+    expect(view && describeStanding('STORE', view)).toMatch(new RegExp(`^STORE: .*${words}`));
   }
   expect(standings(bench.state)[0]).toMatchObject({ timesLying: 5, timesBehind: 2, timesFailed: 2 });
 });

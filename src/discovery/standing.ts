@@ -107,27 +107,28 @@ export function standingOf(code: ErrorCode): 'behind' | 'lying' | 'foreign' | 'u
   }
 }
 
+/** What a person is told of a store. */
+export interface StandingView {
+  /** One of `Standing`; another is said as it is. */
+  readonly standing: string;
+  readonly sequence: number;
+  /** Why; empty when nothing is wrong. */
+  readonly detail: string;
+}
+
 /** Say in one line, for a person, how a store stands. `name` is its address without credentials. @impl DI-038~1 */
-export function describeStanding(name: string, report: StandingReport): string {
-  const why = report.fault === undefined ? '' : ` (${report.fault.detail})`;
-  switch (report.standing) {
-    case 'unknown':
-      return `${name}: not read yet`;
-    case 'current':
-      return `${name}: current, sequence ${report.sequence}`;
-    case 'behind':
-      return `${name}: behind${why}; a newer file may be on its way`;
-    case 'stale':
-      return `${name}: stale, still at sequence ${report.sequence} after a second look; it is frozen or lies`;
-    case 'lying':
-      return `${name}: what lies there is not the host's file${why}`;
-    case 'foreign':
-      return `${name}: its file is not for this device; it is old, or the device was revoked`;
-    case 'unusable':
-      return `${name}: needs a newer version of this program${why}`;
-    case 'absent':
-      return `${name}: answers, and nothing lies there`;
-    case 'failing':
-      return `${name}: no use now${why}`;
-  }
+export function describeStanding(name: string, { standing, sequence, detail }: StandingView): string {
+  const why = detail === '' ? '' : ` (${detail})`;
+  const says: Readonly<Record<Standing, string>> = {
+    unknown: 'not read yet',
+    current: `current, record ${sequence}`,
+    behind: `behind${why}; a newer file may be on its way`,
+    stale: `stale, still at record ${sequence} after a second look; it is frozen or lies`,
+    lying: `what lies there is not the host's file${why}`,
+    foreign: 'its file is not for this device; it is old, or the device was revoked',
+    unusable: `needs a newer version of this program${why}`,
+    absent: 'answers, and nothing lies there',
+    failing: `no use now${why}`,
+  };
+  return `${name}: ${says[standing as Standing] ?? `${standing}${why}`}`;
 }

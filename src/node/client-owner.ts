@@ -249,6 +249,15 @@ export class ClientOwner implements Owner {
         cursor: BigInt(this.#chat.cursor),
         lastError: lastFault?.code ?? ErrorCode.UNSPECIFIED,
         warnings: this.#warnings,
+        ...(held?.newest === undefined ? {} : { recordHash: held.newest.hash }),
+        stores: this.driver.standings.map(report => {
+          const { standing, sequence, fault: why, timesBehind, timesLying, timesFailed } = report;
+          const name = this.driver.storeName(report.key);
+          const times = { timesBehind, timesLying, timesFailed };
+          const detail = why?.detail ?? '';
+          return { name, standing, sequence: BigInt(sequence ?? 0), detail, ...times };
+        }),
+        situation: member === undefined ? '' : (this.driver.situation ?? ''),
       },
     };
   }

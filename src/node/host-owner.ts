@@ -1,6 +1,6 @@
 /** Owns a host's data directory: answers the control socket, serving or not. Chapter: spec/12-control.md. */
-
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type ControlPlaceSchema, ControlProgram } from '../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
@@ -8,10 +8,11 @@ import { ClawChatError, isFault } from '../protocol/fault.ts';
 import { encodeBundle, inviteText } from '../protocol/invite.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
 import { failure, systemCode } from './failure.ts';
-import { HostCore, type HostOptions } from './host/core.ts';
+import { databaseOld, HostCore, type HostOptions } from './host/core.ts';
 import { isNextIdentityExported, moveNextIdentity } from './host/identity.ts';
 import { LOOP_RESOLUTION_MS, metricsText } from './host/metrics.ts';
 import { Moving } from './host/moving.ts';
+import { permit } from './host/survey.ts';
 import { MetricsServer } from './metrics-server.ts';
 import { native } from './native.ts';
 import { attachOrOwn, type Owner } from './owner.ts';
@@ -31,13 +32,24 @@ export interface Ready {
 /** The owner of a host's data directory. */
 class HostOwner implements Owner {
   readonly core: HostCore;
-  readonly #serving: Moving | undefined;
+  #serving: Moving | undefined;
   readonly #stop: () => void;
+  /** Why it does not serve yet. */
+  waitsFor: string | undefined;
 
-  constructor(core: HostCore, serving: Moving | undefined, stop: () => void) {
+  constructor(core: HostCore, stop: () => void) {
     this.core = core;
-    this.#serving = serving;
     this.#stop = stop;
+  }
+
+  /** Go on the network; resolves when clients can come. */
+  async serve(): Promise<Ready> {
+    this.waitsFor = undefined;
+    const serving = await Moving.open(this.core);
+    await openMetrics(this.core, serving);
+    this.#serving = serving;
+    const { port, addresses } = serving;
+    return { serverId: this.core.identity.serverId, port, addresses };
   }
 
   async answer(request: RequestBody): Promise<ResponseInit> {
@@ -111,6 +123,7 @@ class HostOwner implements Owner {
         history: core.history.notes.map(({ atMs, ...note }) => ({ ...note, atMs: BigInt(atMs) })),
         warnings: [
           ...core.alarms,
+          ...(this.waitsFor === undefined ? [] : [waitingText(this.waitsFor)]),
           ...expiring.flatMap(text => (text === undefined ? [] : [text])),
           ...(exported
             ? []
@@ -144,6 +157,7 @@ class HostOwner implements Owner {
       throw failure(ErrorCode.USAGE, 'there is no connection file yet: start the host once, then use --file');
     }
     const made = await core.invite(name, lifeMs);
+    if (core.publisher.state.isOld) throw databaseOld('a store is ahead');
     const file = withFile ? core.seal() : new Uint8Array(0);
     if (isFault(file)) throw new ClawChatError(file);
     const warnings: string[] = [];
@@ -170,12 +184,13 @@ class HostOwner implements Owner {
 
 /** Own a host's data directory without serving the network: for commands while no host runs. */
 export async function openHostOwner(options: HostOptions): Promise<Owner> {
-  return new HostOwner(await HostCore.open(options), undefined, () => {});
+  return new HostOwner(await HostCore.open(options), () => {});
 }
 
-/** A host that serves the network. */
+/** A host that serves the network, or waits until it may. */
 export interface Serving {
-  readonly about: Ready;
+  /** Resolves once clients can come. */
+  readonly ready: Promise<Ready>;
   /** Answers what is asked of the host, as over the control socket. */
   readonly owner: Owner;
   /** Resolves when it should end: undefined after a `stop`, else why nothing can be promised any more. */
@@ -183,25 +198,35 @@ export interface Serving {
   close(): Promise<void>;
 }
 
+/** How long a host that waits for its stores waits between two looks. */
+const LOOK_MS_MIN = 1000;
+const LOOK_MS_MAX = 60_000;
+
 /**
- * Start to serve; resolves once clients can come.
+ * Start to serve. `waiting` is told when no store says whether the database is an old backup; `ready` then takes as long
+ * as that does.
  *
  * @throws ClawChatError `DIRECTORY_LOCKED`, `NO_PORT`, `DATABASE_OLD`, `STORAGE_FULL` and those of `openStore`.
  */
-export async function openServing(options: HostOptions): Promise<Serving> {
+export async function openServing(
+  options: HostOptions,
+  waiting: (text: string) => void = () => {},
+): Promise<Serving> {
+  const stopping = new AbortController();
   let end: (why: unknown) => void = () => {};
   const ended = new Promise<unknown>(resolve => {
     end = resolve;
   });
   let about: Ready | undefined;
+  let host: HostOwner | undefined;
   const open = async (): Promise<Owner> => {
     const core = await HostCore.open(options);
     try {
-      const serving = await Moving.open(core);
-      await openMetrics(core, serving);
-      about = { serverId: core.identity.serverId, port: serving.port, addresses: serving.addresses };
+      host = new HostOwner(core, () => end(undefined));
+      host.waitsFor = await mayServe(core);
+      if (host.waitsFor === undefined) about = await host.serve();
       void core.broken.then(end);
-      return new HostOwner(core, serving, () => end(undefined));
+      return host;
     } catch (error) {
       await core.close();
       throw error;
@@ -213,26 +238,39 @@ export async function openServing(options: HostOptions): Promise<Serving> {
     { directory, identity, suite: native, open, resident: true, log },
     'own',
   );
-  if (attachment.kind !== 'owned' || about === undefined)
+  if (attachment.kind !== 'owned' || host === undefined)
     throw failure(ErrorCode.INTERNAL, 'owned by another');
+  if (host.waitsFor !== undefined) waiting(waitingText(host.waitsFor));
+  const ready = about === undefined ? serveLater(host, stopping.signal) : Promise.resolve(about);
+  ready.catch(end);
   const { owner, server } = attachment;
   const close = async (): Promise<void> => {
+    stopping.abort();
+    await ready.catch(() => undefined);
     await server.close();
     await owner.close();
   };
-  return { about, owner, ended, close };
+  return { ready, owner, ended, close };
 }
 
-/** Serve until a signal, a `stop`, or the end of the disk. `ready` is called once clients can come. @throws as `openServing` */
-export async function serveHost(options: HostOptions, ready: (about: Ready) => void): Promise<void> {
-  const serving = await openServing(options);
+/** What a host says while it serves. */
+export interface ServeHooks {
+  /** Clients can come. */
+  readonly ready: (about: Ready) => void;
+  /** It does not serve yet, because no store tells whether the database is an old backup. */
+  readonly waiting: (text: string) => void;
+}
+
+/** Serve until a signal, a `stop`, or the end of the disk. @throws as `openServing` */
+export async function serveHost(options: HostOptions, hooks: ServeHooks): Promise<void> {
+  const serving = await openServing(options, hooks.waiting);
   let stop = (): void => {};
   const stopped = new Promise<undefined>(resolve => {
     stop = () => resolve(undefined);
   });
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
-  ready(serving.about);
+  void serving.ready.then(hooks.ready, () => {});
   const why = await Promise.race([serving.ended, stopped]);
   process.off('SIGTERM', stop);
   process.off('SIGINT', stop);
@@ -258,6 +296,31 @@ async function openMetrics(core: HostCore, moving: Moving): Promise<void> {
     const text = `cannot answer metrics on ${metrics.host} port ${metrics.port} (${systemCode(cause) ?? 'unknown'})`;
     throw failure(ErrorCode.NO_PORT, text, cause);
   }
+}
+
+/** Look at the stores: undefined to serve, else why nobody can tell. @throws ClawChatError `DATABASE_OLD` */
+async function mayServe(core: HostCore): Promise<string | undefined> {
+  const found = permit(core.known, await core.survey(), Date.now());
+  if (found.kind === 'old') throw databaseOld(found.why);
+  if (found.kind === 'serve') return undefined;
+  if (core.options.trustDatabase !== true) return found.why;
+  core.options.log.warn('database-trusted', { why: found.why });
+  return undefined;
+}
+
+/** Ask the stores again and again, and serve once one tells. @throws ClawChatError as `mayServe`; `CANCELLED` @impl DI-060~1 */
+async function serveLater(owner: HostOwner, signal: AbortSignal): Promise<Ready> {
+  for (let waitMs = LOOK_MS_MIN; ; waitMs = Math.min(waitMs * 2, LOOK_MS_MAX)) {
+    await sleep(waitMs, undefined, { signal }).catch(() => {});
+    const why = signal.aborted ? undefined : await mayServe(owner.core);
+    if (signal.aborted) throw failure(ErrorCode.CANCELLED, 'the host stops');
+    if (why === undefined) return owner.serve();
+    owner.waitsFor = why;
+  }
+}
+
+function waitingText(why: string): string {
+  return `no store tells whether this data directory is an old backup, so nobody is served yet (${why}). It is asked again and again; to serve all the same, start with --trust-database`;
 }
 
 /** Move the next identity key into a file; works whether a host runs or not, as it only touches that key's file. */

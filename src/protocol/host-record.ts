@@ -112,8 +112,14 @@ export function loadHostRecord(suite: Suite, identity: HostIdentity, payload: Ui
   };
 }
 
+/** The highest sequence that a database knows, 0 for none; no hash when the record itself is gone. */
+export interface KnownRecord {
+  readonly sequence: number;
+  readonly hash: Uint8Array | undefined;
+}
+
 /** Whether a store shows that this host's database is older than what it has published. @impl DI-028~1 */
-export function isDatabaseOld(suite: Suite, own: RecordName | undefined, seen: RecordName): boolean {
-  if (own === undefined || seen.sequence !== own.sequence) return seen.sequence > (own?.sequence ?? 0);
+export function isDatabaseOld(suite: Suite, own: KnownRecord, seen: RecordName): boolean {
+  if (own.hash === undefined || seen.sequence !== own.sequence) return seen.sequence > own.sequence;
   return !suite.equal(seen.hash, own.hash);
 }

@@ -45,6 +45,11 @@ export function inviteKeys(suite: Suite, secret: Uint8Array): InviteKeys {
   return { privateKey, publicKey: suite.x25519Public(privateKey), ...memberKeys(suite, secret, 'invite') };
 }
 
+/** Derive the key with which a host opens its own file. @impl CF-026~1 */
+export function hostFileKey(suite: Suite, identitySeed: Uint8Array): Uint8Array {
+  return derive(suite, identitySeed, NO_SALT, 'host file', [], KEY_BYTES);
+}
+
 /** Derive what a device shares with its host from the device secret. */
 export function deviceKeys(suite: Suite, secret: Uint8Array): MemberKeys {
   return memberKeys(suite, secret, 'device');

@@ -54,8 +54,8 @@ export function followChain(suite: Suite, trust: Trust, chain: readonly Successi
   if (chain.length > SUCCESSIONS_MAX) return broken('is too long');
   const statements: SuccessionStatement[] = [];
   for (const [i, succession] of chain.entries()) {
-    const statement = parseStatement(succession, i + 1);
-    if (statement === undefined) return broken(`has a statement ${i + 1} that cannot be read`);
+    const statement = parseStatement(succession);
+    if (statement?.index !== i + 1) return broken(`has a statement ${i + 1} that cannot be read`);
     statements.push(statement);
   }
   const last = statements.at(-1);
@@ -99,11 +99,12 @@ function wrongWith(
   return isSigned ? undefined : 'that is not signed by both keys';
 }
 
-function parseStatement(succession: Succession, place: number): SuccessionStatement | undefined {
+/** Read what a succession says; undefined for one that cannot be read. No signature is looked at. */
+export function parseStatement(succession: Succession): SuccessionStatement | undefined {
   const { oldSignature, newSignature } = succession;
   if (oldSignature.length !== SIGNATURE_BYTES || newSignature.length !== SIGNATURE_BYTES) return undefined;
   const message = tryParse(SuccessionStatementSchema, succession.statement);
-  if (message === undefined || message.index !== place) return undefined;
+  if (message === undefined) return undefined;
   const { serverId, index, oldIdentity, newIdentity } = message;
   const sequenceFloor = safeNumber(message.sequenceFloor);
   const lengths = [serverId, oldIdentity, newIdentity, message.nextIdentityHash];

@@ -17,6 +17,7 @@ const LABEL_NAMES = [
     'device psk',
     'device gate',
     'device file',
+    'host file',
   ],
   ...['file tag', 'file wrap', 'file seal', 'gate handle', 'gate mac'],
   ...['connection record', 'succession', 'prologue'],

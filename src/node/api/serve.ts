@@ -10,7 +10,7 @@ import { toHex } from '../../wire/bytes.ts';
 import { expectAnswer } from '../cli/directory.ts';
 import { failure } from '../failure.ts';
 import type { MemberService } from '../host/core.ts';
-import { type HostOptions, openServing, type Serving } from '../host-owner.ts';
+import { type HostOptions, openServing, type Ready, type Serving } from '../host-owner.ts';
 import type { Log } from '../log.ts';
 import { askWithin } from '../owner.ts';
 import { type CommonOptions, presetConstants, programLog } from './options.ts';
@@ -110,7 +110,10 @@ export async function serve(options: ServeOptions): Promise<Host> {
   const { signal } = options;
   if (signal?.aborted) throw failure(ErrorCode.CANCELLED, 'given up');
   const serving = await openServing(hostOptions(options));
-  const host = new ServingHost(serving);
+  const given = (): void => void serving.close();
+  signal?.addEventListener('abort', given, { once: true });
+  const about = await serving.ready.finally(() => signal?.removeEventListener('abort', given));
+  const host = new ServingHost(serving, about);
   const abort = (): void => void host.close();
   signal?.addEventListener('abort', abort, { once: true });
   host.closed.catch(() => undefined).finally(() => signal?.removeEventListener('abort', abort));
@@ -189,11 +192,11 @@ class ServingHost implements Host {
   #closing: Promise<void> | undefined;
   #settle: (why: unknown) => void = () => {};
 
-  constructor(serving: Serving) {
+  constructor(serving: Serving, about: Ready) {
     this.#serving = serving;
-    this.server = toHex(serving.about.serverId);
-    this.port = serving.about.port;
-    this.addresses = serving.about.addresses;
+    this.server = toHex(about.serverId);
+    this.port = about.port;
+    this.addresses = about.addresses;
     const { call } = askWithin(serving.owner);
     this.#call = async body => {
       if (this.#closing !== undefined) throw failure(ErrorCode.CANCELLED, 'the host was closed');

@@ -34,13 +34,19 @@ export class Asker {
     this.#lines = this.#interface[Symbol.asyncIterator]();
   }
 
+  /** Ask; an empty answer at the end of the input. */
   async question(text: string, shown: boolean): Promise<string> {
+    return (await this.ask(text, shown)) ?? '';
+  }
+
+  /** Ask; undefined at the end of the input. */
+  async ask(text: string, shown: boolean): Promise<string | undefined> {
     process.stderr.write(text);
     this.#muted = !shown;
     const { value, done } = await this.#lines.next();
     this.#muted = false;
     if (!shown) process.stderr.write('\n');
-    if (done === true) return '';
+    if (done === true) return undefined;
     return shown ? String(value).trim() : String(value);
   }
 

@@ -13,7 +13,7 @@ import { printFindings } from '../doctor/check.ts';
 import { examineHost } from '../doctor/host-doctor.ts';
 import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
-import { exportNextIdentity, type HostOptions, openHostOwner, serveHost } from '../host-owner.ts';
+import { exportNextIdentity, type HostOptions, openHostOwner, type Ready, serveHost } from '../host-owner.ts';
 import { isLoopback, type MetricsAddress } from '../metrics-server.ts';
 import type { OwnerLink, Wish } from '../owner.ts';
 import { VERSION } from '../version.ts';
@@ -32,6 +32,7 @@ import { describeHistory, describeHost } from './host-status.ts';
 import { mega } from './mega.ts';
 import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
 import { askedPassphrase, passphraseCommand } from './passphrase.ts';
+import { recover, succeed } from './recover.ts';
 import { harmlessLine } from './terminal-text.ts';
 
 const SERVE_OPTIONS = {
@@ -49,6 +50,9 @@ const SERVE_OPTIONS = {
   'time-server': {
     value: 'SERVER',
     help: 'ask this server for the time, hourly: HOST, HOST:PORT (SNTP) or an https URL',
+  },
+  'trust-database': {
+    help: 'serve even when no store can tell whether this data directory is an old backup',
   },
   bench: { help: 'let devices measure: take bulk streams and throw them away (clawchat bench-stream)' },
   metrics: {
@@ -85,6 +89,7 @@ function hostOptions(call: Call): HostOptions {
     port: port === undefined ? undefined : wholeNumber(port, '--port', 1, 65_535),
     advertise,
     storePath: store,
+    trustDatabase: call.on('trust-database'),
     bench: call.on('bench'),
     passphrase: askedPassphrase,
     metrics: metricsAddress(call.text('metrics')),
@@ -105,15 +110,20 @@ function metricsAddress(text: string | undefined): MetricsAddress | undefined {
 
 async function serve(call: Call): Promise<number> {
   const options = hostOptions(call);
-  await serveHost(options, ready => {
+  const waiting = (text: string): void => {
+    if (call.on('json')) jsonLine({ waiting: true, why: text });
+    else process.stderr.write(`clawchatd: ${text}\n`);
+  };
+  const ready = (about: Ready): void => {
     if (call.on('json')) {
-      jsonLine({ ready: true, ...ready, server: hex(ready.serverId), serverId: undefined });
+      jsonLine({ ready: true, ...about, server: hex(about.serverId), serverId: undefined });
       return;
     }
-    line(`clawchatd ${VERSION} is ready on port ${ready.port} (${ready.addresses.join(', ')})`);
+    line(`clawchatd ${VERSION} is ready on port ${about.port} (${about.addresses.join(', ')})`);
     line(`  to invite somebody:  npx clawchatd invite --data ${options.directory}`);
     line(`  to see how it is:    npx clawchatd status --data ${options.directory}`);
-  });
+  };
+  await serveHost(options, { ready, waiting });
   return EXIT_OK;
 }
 
@@ -357,6 +367,41 @@ const COMMANDS: readonly Command[] = [
     run: identity,
   },
   passphraseCommand('host'),
+  {
+    name: 'succeed',
+    words: 'FILE',
+    count: [1, 1],
+    summary: 'replace the identity key by the next one, from its file (while the host is stopped)',
+    details: [
+      'For when the identity key may have been stolen. Devices follow by themselves at their next look into a store.',
+      'The host begins anew on another port with new keys. It can be done 16 times.',
+    ],
+    options: {},
+    run: call => succeed(call, hostOptions(call)),
+  },
+  {
+    name: 'recover',
+    words: '',
+    count: [0, 0],
+    summary: 'go on with a data directory that was restored from a backup (while the host is stopped)',
+    details: [
+      'Voids every open invite, asks for each device whether it still belongs to somebody you know, and goes on above the',
+      'highest record that the stores hold. What happened since the backup is gone; devices enrolled since join anew.',
+    ],
+    options: {
+      keep: {
+        value: 'DEVICE',
+        multiple: true,
+        help: 'keep this device, by id or name, and remove the others; no questions',
+      },
+      'keep-all': { help: 'keep every device; no questions' },
+      above: {
+        value: 'N',
+        help: 'go on above record N as well: the highest number that "clawchat status" shows on a device',
+      },
+    },
+    run: call => recover(call, hostOptions(call)),
+  },
 ];
 
 /** The host's program. */

@@ -1,8 +1,11 @@
 /** Prints how a client stands, and what it measures. */
+
+import { describeStanding } from '../../discovery/standing.ts';
 import {
   type ControlBench,
   type ControlClientStatus,
   ControlLinkState,
+  type ControlStanding,
 } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
@@ -15,6 +18,21 @@ const LINKS: ReadonlyMap<ControlLinkState, readonly [json: string, text: string]
   [ControlLinkState.CONNECTED, ['connected', 'connected']],
   [ControlLinkState.WAITING, ['waiting', 'waiting to try again']],
 ]);
+
+/** Bytes of a record's hash that people compare. */
+const HASH_SHOWN = 8;
+
+/** A store as JSON shows it. */
+export function standingJson(store: ControlStanding): Readonly<Record<string, unknown>> {
+  const { name, standing, sequence, detail, timesBehind, timesLying, timesFailed } = store;
+  const times = { times_behind: timesBehind, times_lying: timesLying, times_failed: timesFailed };
+  return { name, standing, sequence, detail, ...times };
+}
+
+/** A store as people see it. */
+export function standingText({ name, standing, sequence, detail }: ControlStanding): string {
+  return harmlessLine(describeStanding(name, { standing, sequence: Number(sequence), detail }));
+}
 
 /** Print it for people, or as one JSON value whose names are part of the interface. */
 export function describeStatus(status: ControlClientStatus, json: boolean): void {
@@ -29,10 +47,13 @@ export function describeStatus(status: ControlClientStatus, json: boolean): void
       link,
       endpoint: status.endpoint,
       sequence: status.sequence,
+      record_hash: status.recordHash,
       valid_until_ms: status.validUntilMs,
       unacknowledged: status.unacknowledged,
       cursor: status.cursor,
       last_error: error,
+      stores: status.stores.map(standingJson),
+      situation: status.situation,
       warnings: status.warnings,
     });
     return;
@@ -45,9 +66,14 @@ export function describeStatus(status: ControlClientStatus, json: boolean): void
   line(`device     ${hex(status.deviceId)}`);
   line(`host       ${hex(status.serverId)}`);
   line(`link       ${linkText}${status.endpoint === '' ? '' : ` (${status.endpoint})`}`);
-  line(`record     number ${status.sequence}, promised until ${fromNow(status.validUntilMs, Date.now())}`);
+  const hash = hex(status.recordHash.subarray(0, HASH_SHOWN));
+  line(
+    `record     number ${status.sequence}, hash ${hash}, promised until ${fromNow(status.validUntilMs, Date.now())}`,
+  );
   line(`waiting    ${status.unacknowledged} messages for the host's word`);
   if (error !== null) line(`last error ${error}`);
+  for (const store of status.stores) line(`store      ${standingText(store)}`);
+  if (status.situation !== '') line(`so         ${status.situation}`);
   for (const warning of status.warnings) line(`warning    ${warning}`);
 }
 

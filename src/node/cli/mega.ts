@@ -1,4 +1,4 @@
-/** `clawchatd mega login` and `mega check`. Chapter: spec/07-discovery.md 7.6; docs/stores.md. */
+/** `clawchatd mega login` and `mega check`. Chapter: spec/07-discovery.md 7.2; docs/stores.md. */
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, isFault } from '../../protocol/fault.ts';
 import { failure } from '../failure.ts';

@@ -9,6 +9,7 @@ import {
   standings,
   stepReading,
 } from '../../discovery/reading.ts';
+import { situation } from '../../discovery/situation.ts';
 import type { StandingReport } from '../../discovery/standing.ts';
 import type { StoreReader } from '../../discovery/store.ts';
 import { judge, type OpenedFile, opener } from '../../discovery/verdict.ts';
@@ -17,7 +18,6 @@ import { RotationKind, type RotationNotice } from '../../gen/clawchat/v1/rotatio
 import { AUTH_MS_MAX, type Constants } from '../../gen/constants.ts';
 import { Client } from '../../protocol/client.ts';
 import type { ClientInput, ClientOutput } from '../../protocol/client-io.ts';
-import type { Store } from '../../protocol/connection-record.ts';
 import { codeName, type Fault, fault, isFault } from '../../protocol/fault.ts';
 import { dialKeys, type Member } from '../../protocol/join.ts';
 import { type Migration, type MigrationInput, stepMigration } from '../../protocol/migration.ts';
@@ -27,7 +27,7 @@ import { dial } from '../dial.ts';
 import type { Log } from '../log.ts';
 import { native } from '../native.ts';
 import { Alarm, drawUnit, readNow } from '../now.ts';
-import { openReader } from '../stores/open.ts';
+import { openReader, storeKey } from '../stores/open.ts';
 import { VERSION } from '../version.ts';
 
 const NOTICES: ReadonlyMap<RotationKind, 'move' | 'hold' | 'emergency'> = new Map([
@@ -121,6 +121,17 @@ export class ClientDriver {
   /** How every store stands. */
   get standings(): readonly StandingReport[] {
     return standings(this.#reading);
+  }
+
+  /** The address of a store for people, without credentials. @impl DI-004~1 */
+  storeName(key: string): string {
+    return this.#stores.get(key)?.name ?? 'a store';
+  }
+
+  /** What the stores most likely mean for the person; undefined while all is well. */
+  get situation(): string | undefined {
+    const hasRecord = this.client.member?.held.newest !== undefined;
+    return situation(this.standings, { isConnected: this.link === 'connected', hasRecord });
   }
 
   /** Give the machine one input and do what it says. */
@@ -323,7 +334,13 @@ export class ClientDriver {
     this.lastFault = why;
     this.#log.info('dial-failed', { code: codeName(why.code), why: why.detail });
     if (this.link !== 'connected') this.link = 'waiting';
-    this.#port.trouble(why, false);
+    const isForeign =
+      this.standings.length > 0 && this.standings.every(({ standing }) => standing === 'foreign');
+    const hopeless = isForeign ? this.situation : undefined;
+    this.#port.trouble(
+      hopeless === undefined ? why : fault('peer', ErrorCode.NOT_A_RECIPIENT, hopeless),
+      false,
+    );
     this.#migrate({ kind: 'failed', entropy: drawUnit() });
     this.#read({ kind: 'dialFailed', entropy: drawUnit() });
   }
@@ -482,12 +499,12 @@ export class ClientDriver {
         break;
       case 'equivocation':
         this.#port.warn(
-          `two different records have number ${output.kept.sequence}: the first is kept (${output.key})`,
+          `two different records have number ${output.kept.sequence}: the first is kept (${this.storeName(output.key)})`,
         );
         break;
       case 'stale':
         this.#port.warn(
-          `${output.key} hands out an old connection file: the host has verified ${output.witness.sequence}`,
+          `${this.storeName(output.key)} hands out an old connection file: the host has verified ${output.witness.sequence}`,
         );
         break;
       case 'exhausted':
@@ -534,16 +551,5 @@ export class ClientDriver {
       this.#flushing = false;
       if (!this.#closed) this.step({ kind: 'tick' });
     });
-  }
-}
-
-function storeKey(place: Store): string {
-  switch (place.kind) {
-    case 'local':
-      return place.path;
-    case 'https':
-      return place.readUrl;
-    case 'mega':
-      return place.folderLink;
   }
 }

@@ -7,6 +7,7 @@ const REFUSALS_MAX = 2;
 /** What says that the host, or who answers in its place, does not want this device. */
 const REFUSED: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.GATE_REFUSED,
+  ErrorCode.NOT_A_RECIPIENT,
   ErrorCode.HANDSHAKE_FAILED,
   ErrorCode.TLS_FAILED,
   ErrorCode.VERSION_UNSUPPORTED,

@@ -1,6 +1,6 @@
 /** Everything that a host is, with or without a network: database, members, chat, publishing. Chapter: spec/01-architecture.md. */
 import type { Opened } from '../../discovery/verdict.ts';
-import { opener } from '../../discovery/verdict.ts';
+import { judge, type OpenedFile, opener } from '../../discovery/verdict.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
 import { type Constants, STORE_ATTEMPT_MS_MAX } from '../../gen/constants.ts';
@@ -9,7 +9,13 @@ import { sealFile } from '../../protocol/connection-file.ts';
 import type { Store as StorePlace } from '../../protocol/connection-record.ts';
 import { ClawChatError, codeName, type Fault, fault, isFault } from '../../protocol/fault.ts';
 import type { RecordName } from '../../protocol/freshness.ts';
-import { type HostIdentity, type HostRecord, loadHostRecord } from '../../protocol/host-record.ts';
+import {
+  type HostIdentity,
+  type HostRecord,
+  isDatabaseOld,
+  loadHostRecord,
+} from '../../protocol/host-record.ts';
+import { hostFileKey } from '../../protocol/keys.ts';
 import { fileRecipients, type RegistryChange } from '../../protocol/registry.ts';
 import {
   decodeRotation,
@@ -19,7 +25,16 @@ import {
 } from '../../protocol/rotation-storage.ts';
 import { Server } from '../../protocol/server.ts';
 import type { ServerOutput } from '../../protocol/server-io.ts';
-import { DEVICE_PREFIX, INVITE_PREFIX, loadRegistry, registryOperations } from '../../protocol/storage.ts';
+import {
+  DEVICE_PREFIX,
+  encodeIdentity,
+  IDENTITY_KEY,
+  INVITE_PREFIX,
+  loadRegistry,
+  registryOperations,
+  type StoredOperation,
+} from '../../protocol/storage.ts';
+import { parseStatement, type Trust } from '../../protocol/succession.ts';
 import { words } from '../../protocol/words.ts';
 import { prefixRange } from '../../runtime/database.ts';
 import type { StreamAcceptor } from '../../runtime/streams.ts';
@@ -37,9 +52,10 @@ import type { HostStore } from '../stores/open.ts';
 import { VERSION } from '../version.ts';
 import { HostDriver } from './driver.ts';
 import { History } from './history.ts';
-import { makeIdentity, readIdentity } from './identity.ts';
+import { makeIdentity, readIdentity, settleNextIdentity } from './identity.ts';
 import { Publisher } from './publisher.ts';
 import { openStores } from './stores.ts';
+import type { Known, SurveyedStore } from './survey.ts';
 
 /** What a host is started with. */
 export interface HostOptions {
@@ -58,6 +74,8 @@ export interface HostOptions {
   readonly intervalMs: number;
   /** Where the connection file is published; in the data directory when undefined. */
   readonly storePath: string | undefined;
+  /** Serve even when no store can tell whether this directory is an old backup. */
+  readonly trustDatabase?: boolean;
   /** Offer the bench service. */
   readonly bench: boolean;
   /** Where Prometheus is answered; nowhere when undefined. */
@@ -75,6 +93,8 @@ export type MemberService = (
 ) => StreamHandler;
 
 const EMPTY = new Uint8Array(0);
+/** How long stores have to answer when a host starts. */
+const SURVEY_MS = 10_000;
 
 /** An invite that was just made. */
 export interface HostInvite {
@@ -103,6 +123,8 @@ export class HostCore {
   rotation: RotationState | undefined;
   /** The record in force. */
   record: HostRecord | undefined;
+  /** Who the host is was made just now. */
+  readonly #isNew: boolean;
   readonly #database: Store;
   readonly #chat: ChatHost;
   readonly #pending = new Map<number, Pending>();
@@ -125,6 +147,7 @@ export class HostCore {
     this.history = loaded.history;
     this.rotation = rotation;
     this.record = record;
+    this.#isNew = loaded.isNew;
     this.#database = database;
     this.#chat = chat.host;
     this.broken = new Promise(settle => {
@@ -154,8 +177,7 @@ export class HostCore {
       open: bytes => this.#open(bytes),
       verified: record => this.#verified(record),
       ended: (store, result) => this.driver.counts.published(store, result),
-      older: found =>
-        this.#alarm(`a store holds record ${found.sequence}, which this database does not know`),
+      older: found => this.#old(`a store holds record ${found.sequence} of this host`),
       log: options.log,
     });
   }
@@ -193,11 +215,34 @@ export class HostCore {
     return this.#publishing;
   }
 
+  /** What the database knows of its newest record. */
+  get known(): Known {
+    const newest = this.rotation?.journal.record;
+    return {
+      sequence: newest?.sequence ?? 0,
+      hash: this.record?.name.hash,
+      validUntilMs: this.#isNew ? undefined : (this.record?.record.validUntilMs ?? 0),
+    };
+  }
+
+  /** Look at what lies in every store; one that is not ahead of the database may be written from then on. */
+  async survey(): Promise<readonly SurveyedStore[]> {
+    const answers = await this.publisher.survey(SURVEY_MS);
+    return answers.map((answer, index) => {
+      const verdict = judge(answer, bytes => this.#openFile(bytes));
+      const isOver = verdict.kind === 'record' && isDatabaseOld(native, this.known, verdict.record);
+      if (verdict.kind === 'absent' || (verdict.kind === 'record' && !isOver)) this.publisher.surveyed(index);
+      const superseded = judge(answer, bytes => this.#openSuperseded(bytes)).kind === 'record';
+      const isSuperseded = verdict.kind === 'invalid' && superseded;
+      return { name: this.stores[index]?.reader.name ?? '', verdict, isSuperseded };
+    });
+  }
+
   /** The current file, for a bundle. Faults: FILE_TOO_LARGE; USAGE before the first start. */
   seal(): Uint8Array | Fault {
     const { record } = this;
     if (record === undefined) return fault('self', ErrorCode.USAGE, 'the host has to run once first');
-    const recipients = fileRecipients(this.driver.server.registry);
+    const recipients = this.#recipients();
     return sealFile(native, { envelope: record.envelope, recipients });
   }
 
@@ -290,12 +335,31 @@ export class HostCore {
     this.#break(reason);
   }
 
+  /** Serving goes on from nothing of this: whoever runs the host is told, and has to recover it. @impl DI-026~2 */
+  #old(why: string): void {
+    this.#alarm(`${why}, which this database does not know`);
+    this.#break(databaseOld(why));
+  }
+
+  /** Commit members and rotation in one step, with nobody served: the network and the machine know nothing of it. */
+  async replace(
+    changes: readonly RegistryChange[],
+    rotation: RotationState,
+    identity?: HostIdentity,
+  ): Promise<void> {
+    const value = encodeRotation(rotation);
+    const more: StoredOperation[] = [{ kind: 'put', key: ROTATION_KEY, value }];
+    if (identity !== undefined)
+      more.push({ kind: 'put', key: IDENTITY_KEY, value: encodeIdentity(identity) });
+    await this.#persist(changes, more);
+  }
+
   /** The device's outbox goes in the commit that deletes the device. */
-  #persist(changes: readonly RegistryChange[]): Promise<void> {
+  #persist(changes: readonly RegistryChange[], more: readonly StoredOperation[] = []): Promise<void> {
     this.#persisting = this.#persisting.then(async () => {
       const gone = changes.filter(change => change.kind === 'deleteDevice');
       const chat = await Promise.all(gone.map(({ id }) => this.#chat.revoke(Buffer.from(id, 'hex'))));
-      await this.#database.commit([...registryOperations(changes), ...chat.flat()]);
+      await this.#database.commit([...registryOperations(changes), ...chat.flat(), ...more]);
     });
     return this.#persisting;
   }
@@ -331,21 +395,54 @@ export class HostCore {
   /** Open a file as any of its recipients would. What was sealed here is known by its bytes. */
   #open(bytes: Uint8Array): Opened | Fault {
     if (this.#sealed !== undefined && native.equal(bytes, this.#sealed.bytes)) return this.#sealed.record;
+    return this.#openFile(bytes);
+  }
+
+  #openFile(bytes: Uint8Array): OpenedFile | Fault {
     const { serverId, publicKey: identity, nextIdentityHash } = this.identity;
-    let last: Opened | Fault = fault(
-      'self',
-      ErrorCode.NOT_A_RECIPIENT,
-      'the file is for none of our recipients',
-    );
-    for (const fileKey of fileRecipients(this.driver.server.registry)) {
-      last = opener(native, fileKey, { serverId, identity, nextIdentityHash })(bytes);
-      if (!isFault(last) || last.code !== ErrorCode.NOT_A_RECIPIENT) return last;
+    return this.#openAs(bytes, { serverId, identity, nextIdentityHash });
+  }
+
+  /** What an identity signed that this host has replaced tells nothing of how old its database is. */
+  #openSuperseded(bytes: Uint8Array): OpenedFile | Fault {
+    const { serverId, successions } = this.identity;
+    let last: OpenedFile | Fault = notOurs();
+    for (const succession of successions) {
+      const identity = parseStatement(succession)?.oldIdentity;
+      if (identity === undefined) continue;
+      last = this.#openAs(bytes, { serverId, identity, nextIdentityHash: undefined });
+      if (!isFault(last)) return last;
     }
     return last;
   }
+
+  #openAs(bytes: Uint8Array, trust: Trust): OpenedFile | Fault {
+    for (const fileKey of this.#recipients()) {
+      const opened = opener(native, fileKey, trust)(bytes);
+      if (!isFault(opened) || opened.code !== ErrorCode.NOT_A_RECIPIENT) return opened;
+    }
+    return notOurs();
+  }
+
+  /** File keys of everybody who may read the file; the host's own first, because it reads back most. */
+  #recipients(): readonly Uint8Array[] {
+    const own = hostFileKey(native, this.identity.seed);
+    return [own, ...fileRecipients(this.driver.server.registry)];
+  }
+}
+
+/** Say that a database is older than what was published of it. */
+export function databaseOld(why: string): ClawChatError {
+  const text = `${why}: this data directory was restored from a backup, or two hosts share one identity. Bring back the newest directory, or: clawchatd recover`;
+  return failure(ErrorCode.DATABASE_OLD, text);
+}
+
+function notOurs(): Fault {
+  return fault('self', ErrorCode.NOT_A_RECIPIENT, 'it is for nobody that this database knows');
 }
 
 interface Loaded {
+  readonly isNew: boolean;
   readonly database: Store;
   readonly stores: readonly HostStore[];
   readonly history: History;
@@ -364,7 +461,9 @@ interface Loaded {
 
 async function load(database: Store, { directory, storePath }: HostOptions): Promise<Loaded> {
   const stores = await openStores(directory, storePath, database);
-  const identity = (await readIdentity(database)) ?? (await makeIdentity(database, directory));
+  const known = await readIdentity(database);
+  const identity = known ?? (await makeIdentity(database, directory));
+  await settleNextIdentity(directory, identity);
   const stored = await database.get(ROTATION_KEY);
   const rotation = stored === undefined ? undefined : decodeRotation(native, identity, stored);
   if (rotation !== undefined && isFault(rotation)) throw new ClawChatError(rotation);
@@ -409,14 +508,7 @@ async function load(database: Store, { directory, storePath }: HostOptions): Pro
     software: `clawchatd ${VERSION}`,
   });
   const history = await History.open(database);
-  return {
-    database,
-    stores,
-    history,
-    identity,
-    rotation,
-    record,
-    server,
-    chat: Object.assign(hooks, { host }),
-  };
+  const isNew = known === undefined;
+  const all = { isNew, database, stores, history, identity, rotation, record, server };
+  return { ...all, chat: Object.assign(hooks, { host }) };
 }

@@ -11,6 +11,8 @@ import { readSecretFile, removeFile, writeFileAtomic } from '../files.ts';
 import { native } from '../native.ts';
 
 const NEXT_NAME = 'next-identity.key';
+/** The one behind it, while the identity is being replaced. */
+const COMING_NAME = 'next-identity.coming.key';
 
 /** Where the next identity key lies until it is exported. */
 export function nextIdentityPath(directory: string): string {
@@ -45,6 +47,30 @@ export async function makeIdentity(database: Database, directory: string): Promi
   native.erase(nextSeed);
   await database.commit([{ kind: 'put', key: IDENTITY_KEY, value: encodeIdentity(identity) }]);
   return identity;
+}
+
+/** Put the next key in its place when a replacement was interrupted: the identity in the database says which it is. */
+export async function settleNextIdentity(directory: string, identity: HostIdentity): Promise<void> {
+  const path = join(directory, COMING_NAME);
+  const seed = await readSecretFile(path, SECRET_BYTES);
+  if (seed === undefined) return;
+  if (isNext(identity, seed)) await writeFileAtomic(nextIdentityPath(directory), seed);
+  await removeFile(path);
+}
+
+/** Is this the seed of the key that the identity names as its successor? */
+export function isNext(identity: HostIdentity, seed: Uint8Array): boolean {
+  if (seed.length !== SECRET_BYTES) return false;
+  return native.equal(nextIdentityHash(native, native.ed25519Public(seed)), identity.nextIdentityHash);
+}
+
+/** Draw the key behind the next one and keep it in a file of its own until `settleNextIdentity`; gives its hash. */
+export async function prepareNextIdentity(directory: string): Promise<Uint8Array> {
+  const seed = native.randomBytes(SECRET_BYTES);
+  await writeFileAtomic(join(directory, COMING_NAME), seed);
+  const hash = nextIdentityHash(native, native.ed25519Public(seed));
+  native.erase(seed);
+  return hash;
 }
 
 /** Whether the next identity key has left this machine. */

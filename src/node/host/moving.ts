@@ -12,7 +12,6 @@ import {
   type EpochKeys,
   type HostPlace,
   type HostRecord,
-  isDatabaseOld,
   makeHostRecord,
 } from '../../protocol/host-record.ts';
 import { deadline, rotation, step } from '../../protocol/rotation.ts';
@@ -38,8 +37,6 @@ import { Alarm, readNow } from '../now.ts';
 import type { HostCore } from './core.ts';
 import { freshEpochKeys, tlsIdentity } from './tls-identity.ts';
 
-/** How long stores have to answer when a host starts. */
-const SURVEY_MS = 10_000;
 const ADDRESSES_MAX = 8;
 
 const KINDS: Readonly<Record<Notice['kind'], RotationKind>> = {
@@ -78,10 +75,9 @@ export class Moving {
   /**
    * Bind, make the record durable, publish it, and serve; resolves when clients can come.
    *
-   * @throws ClawChatError `NO_PORT`; `DATABASE_OLD` when a store holds a newer record of this host.
+   * @throws ClawChatError `NO_PORT`
    */
   static async open(core: HostCore): Promise<Moving> {
-    await refuseOldDatabase(core);
     const { options } = core;
     const reserved = await systemReservedPorts();
     const config: RotationConfig = {
@@ -233,7 +229,8 @@ export class Moving {
     }
     const fresh = [native.randomBytes(32), native.randomBytes(32)] as const;
     const before = core.rotation?.channelKeys;
-    const isNew = journal.record !== undefined && journal.record.sequence !== core.record?.name.sequence;
+    const isNew =
+      journal.record !== undefined && journal.record.sequence !== core.rotation?.journal.record?.sequence;
     const channelKeys =
       isNew || before === undefined ? rollChannelKeys(native, constants, before, fresh, wallMs) : before;
     const record =
@@ -350,16 +347,4 @@ function isSamePlace({ record }: HostRecord, place: HostPlace): boolean {
     JSON.stringify(listed) === JSON.stringify([...new Set(place.addresses)]) &&
     JSON.stringify(record.stores) === JSON.stringify(place.stores)
   );
-}
-
-/** A restored backup would speak with the voice of the past: it serves nobody. @impl DI-028~1 */
-async function refuseOldDatabase(core: HostCore): Promise<void> {
-  const own = core.record?.name;
-  for (const seen of await core.publisher.survey(SURVEY_MS)) {
-    if (seen === undefined || !isDatabaseOld(native, own, seen)) continue;
-    throw failure(
-      ErrorCode.DATABASE_OLD,
-      `a store holds record ${seen.sequence} of this host, and its database knows ${own?.sequence ?? 'none'}: it was restored from a backup, or two hosts share one identity`,
-    );
-  }
 }

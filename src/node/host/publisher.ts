@@ -9,7 +9,7 @@ import {
   publishing,
   stepPublishing,
 } from '../../discovery/publishing.ts';
-import type { StoreReader, StoreWriter } from '../../discovery/store.ts';
+import type { StoreAnswer, StoreReader, StoreWriter } from '../../discovery/store.ts';
 import { judge, type Opened } from '../../discovery/verdict.ts';
 import type { Fault } from '../../protocol/fault.ts';
 import type { RecordName } from '../../protocol/freshness.ts';
@@ -77,15 +77,16 @@ export class Publisher {
     });
   }
 
-  /** Read every store once, as a client would; resolves with what each gave, undefined for nothing of use. */
-  async survey(timeoutMs: number): Promise<readonly (Opened | undefined)[]> {
+  /** Read every store once, as a client would; resolves with what each gave. */
+  async survey(timeoutMs: number): Promise<readonly StoreAnswer[]> {
     const signal = AbortSignal.timeout(timeoutMs);
-    return Promise.all(
-      this.#options.stores.map(async ({ reader }) => {
-        const verdict = judge(await reader.read(signal, { unconditional: true }), this.#options.open);
-        return verdict.kind === 'record' ? verdict.record : undefined;
-      }),
-    );
+    const { stores } = this.#options;
+    return Promise.all(stores.map(({ reader }) => reader.read(signal, { unconditional: true })));
+  }
+
+  /** What lies in this store was seen, and is not ahead of the database: it may be written. */
+  surveyed(store: number): void {
+    this.#step({ kind: 'surveyed', store });
   }
 
   /** Give up what is under way. */

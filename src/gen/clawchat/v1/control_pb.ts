@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file clawchat/v1/control.proto.
  */
 export const file_clawchat_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("ChljbGF3Y2hhdC92MS9jb250cm9sLnByb3RvEgtjbGF3Y2hhdC52MSLQCAoOQ29udHJvbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIqCgVoZWxsbxgCIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xIZWxsb0gAEiwKBmNhbmNlbBgDIAEoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xDYW5jZWxIABIzCgZzdGF0dXMYBCABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sU3RhdHVzUmVxdWVzdEgAEjUKB2RldmljZXMYBSABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlc1JlcXVlc3RIABIzCgZpbnZpdGUYBiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sSW52aXRlUmVxdWVzdEgAEjMKBnJldm9rZRgHIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSZXZva2VSZXF1ZXN0SAASLwoEc3RvcBgIIAEoCzIfLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9wUmVxdWVzdEgAEi8KBHNlbmQYCSABKAsyHy5jbGF3Y2hhdC52MS5Db250cm9sU2VuZFJlcXVlc3RIABIzCgZsaXN0ZW4YCiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sTGlzdGVuUmVxdWVzdEgAEjUKB2hpc3RvcnkYCyABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sSGlzdG9yeVJlcXVlc3RIABIvCgRwaW5nGAwgASgLMh8uY2xhd2NoYXQudjEuQ29udHJvbFBpbmdSZXF1ZXN0SAASNQoHaW5zcGVjdBgNIAEoCzIiLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnNwZWN0UmVxdWVzdEgAEjMKBnJvdGF0ZRgOIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSb3RhdGVSZXF1ZXN0SAASOQoJZW1lcmdlbmN5GA8gASgLMiQuY2xhd2NoYXQudjEuQ29udHJvbEVtZXJnZW5jeVJlcXVlc3RIABIxCgViZW5jaBgQIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xCZW5jaFJlcXVlc3RIABIxCgVyb29tcxgeIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc1JlcXVlc3RIABIsCgZwZW9wbGUYHyABKAsyGi5jbGF3Y2hhdC52MS5QZW9wbGVSZXF1ZXN0SAASIQoEbWFyaxggIAEoCzIRLmNsYXdjaGF0LnYxLk1hcmtIABIlCgZ0eXBpbmcYISABKAsyEy5jbGF3Y2hhdC52MS5UeXBpbmdIABIzCgZldmVudHMYIiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sRXZlbnRzUmVxdWVzdEgAEjkKDWRldmljZV9pbnZpdGUYIyABKAsyIC5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVSZXF1ZXN0SABCBgoEYm9keSLGCAoPQ29udHJvbFJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKA0SCwoDZW5kGAIgASgIEioKBWVycm9yGAMgASgLMhkuY2xhd2NoYXQudjEuQ29udHJvbEVycm9ySAASLgoHd2VsY29tZRgEIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xXZWxjb21lSAASNQoLaG9zdF9zdGF0dXMYBSABKAsyHi5jbGF3Y2hhdC52MS5Db250cm9sSG9zdFN0YXR1c0gAEjkKDWNsaWVudF9zdGF0dXMYBiABKAsyIC5jbGF3Y2hhdC52MS5Db250cm9sQ2xpZW50U3RhdHVzSAASLgoHZGV2aWNlcxgHIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xEZXZpY2VzSAASLAoGaW52aXRlGAggASgLMhouY2xhd2NoYXQudjEuQ29udHJvbEludml0ZUgAEi4KB3Jldm9rZWQYCSABKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sUmV2b2tlZEgAEjAKCHN0b3BwaW5nGAogASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFN0b3BwaW5nSAASKAoEc2VudBgLIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xTZW50SAASKgoFaXRlbXMYDCABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sSXRlbXNIABImCgNnYXAYDSABKAsyFy5jbGF3Y2hhdC52MS5Db250cm9sR2FwSAASMQoJY2F1Z2h0X3VwGA4gASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbENhdWdodFVwSAASLgoHaGlzdG9yeRgPIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xIaXN0b3J5SAASKAoEcG9uZxgQIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xQb25nSAASMgoJaW5zcGVjdGVkGBEgASgLMh0uY2xhd2NoYXQudjEuQ29udHJvbEluc3BlY3RlZEgAEjAKCHJvdGF0aW5nGBIgASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFJvdGF0aW5nSAASKgoFYmVuY2gYEyABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sQmVuY2hIABIqCgVyb29tcxgeIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc0gAEikKBnBlb3BsZRgfIAEoCzIXLmNsYXdjaGF0LnYxLlBlb3BsZUxpc3RIABIoCgRkb25lGCAgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbERvbmVIABIqCgVldmVudBghIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xFdmVudEgAEjIKDWRldmljZV9pbnZpdGUYIiABKAsyGS5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVIAEIGCgRib2R5IkIKDENvbnRyb2xFcnJvchIkCgRjb2RlGAEgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEgwKBHRleHQYAiABKAkibwoMQ29udHJvbEhlbGxvEhAKCHByb3RvY29sGAEgASgNEiwKB3Byb2dyYW0YAiABKA4yGy5jbGF3Y2hhdC52MS5Db250cm9sUHJvZ3JhbRIPCgd2ZXJzaW9uGAMgASgJEg4KBnNjaGVtYRgEIAEoDSKQAQoOQ29udHJvbFdlbGNvbWUSEAoIcHJvdG9jb2wYASABKA0SLAoHcHJvZ3JhbRgCIAEoDjIbLmNsYXdjaGF0LnYxLkNvbnRyb2xQcm9ncmFtEg8KB3ZlcnNpb24YAyABKAkSDgoGc2NoZW1hGAQgASgNEgsKA3BpZBgFIAEoDRIQCghyZXNpZGVudBgGIAEoCCIPCg1Db250cm9sQ2FuY2VsIhYKFENvbnRyb2xTdGF0dXNSZXF1ZXN0IrwDChFDb250cm9sSG9zdFN0YXR1cxIRCglzZXJ2ZXJfaWQYASABKAwSDwoHc2VydmluZxgCIAEoCBIVCg1zdGFydGVkX2F0X21zGAMgASgEEg0KBWVwb2NoGAQgASgEEhAKCHNlcXVlbmNlGAUgASgEEgwKBHBvcnQYBiABKA0SEQoJYWRkcmVzc2VzGAcgAygJEhsKE25leHRfcm90YXRpb25fYXRfbXMYCCABKAQSFgoOdmFsaWRfdW50aWxfbXMYCSABKAQSDwoHZGV2aWNlcxgKIAEoDRIRCgljb25uZWN0ZWQYCyABKA0SDwoHaW52aXRlcxgMIAEoDRIpCgZzdG9yZXMYDSADKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sU3RvcmUSHgoWbmV4dF9pZGVudGl0eV9leHBvcnRlZBgOIAEoCBIQCgh3YXJuaW5ncxgPIAMoCRINCgVwaGFzZRgQIAEoCRIpCgZwbGFjZXMYESADKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sUGxhY2USKQoHaGlzdG9yeRgSIAMoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xOb3RlIm8KDENvbnRyb2xQbGFjZRIMCgRwb3J0GAEgASgNEg0KBWVwb2NoGAIgASgEEgwKBHJvbGUYAyABKAkSDAoEb3BlbhgEIAEoCBINCgVwYXRocxgFIAEoDRIXCg9saXN0ZWRfdW50aWxfbXMYBiABKAQiOgoLQ29udHJvbE5vdGUSDQoFYXRfbXMYASABKAQSDAoEd2hhdBgCIAEoCRIOCgZkZXRhaWwYAyABKAkidQoMQ29udHJvbFN0b3JlEgwKBG5hbWUYASABKAkSJAoEY29kZRgCIAEoDjIWLmNsYXdjaGF0LnYxLkVycm9yQ29kZRIZChF2ZXJpZmllZF9zZXF1ZW5jZRgDIAEoBBIWCg52ZXJpZmllZF9hdF9tcxgEIAEoBCKoAgoTQ29udHJvbENsaWVudFN0YXR1cxIOCgZqb2luZWQYASABKAgSEQoJc2VydmVyX2lkGAIgASgMEhEKCWRldmljZV9pZBgDIAEoDBIMCgRuYW1lGAQgASgJEisKBGxpbmsYBSABKA4yHS5jbGF3Y2hhdC52MS5Db250cm9sTGlua1N0YXRlEhAKCGVuZHBvaW50GAYgASgJEhAKCHNlcXVlbmNlGAcgASgEEhYKDnZhbGlkX3VudGlsX21zGAggASgEEhYKDnVuYWNrbm93bGVkZ2VkGAkgASgNEg4KBmN1cnNvchgKIAEoBBIqCgpsYXN0X2Vycm9yGAsgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEhAKCHdhcm5pbmdzGAwgAygJIhcKFUNvbnRyb2xEZXZpY2VzUmVxdWVzdCI9Cg5Db250cm9sRGV2aWNlcxIrCgdkZXZpY2VzGAEgAygLMhouY2xhd2NoYXQudjEuQ29udHJvbERldmljZSKUAQoNQ29udHJvbERldmljZRIRCglkZXZpY2VfaWQYASABKAwSDAoEbmFtZRgCIAEoCRIPCgdwZW5kaW5nGAMgASgIEhEKCWNvbm5lY3RlZBgEIAEoCBIWCg5lbnJvbGxlZF9hdF9tcxgFIAEoBBIXCg9sYXN0X3NlZW5fYXRfbXMYBiABKAQSDQoFd29yZHMYByABKAkiRQoUQ29udHJvbEludml0ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIPCgdsaWZlX21zGAIgASgEEg4KBmJ1bmRsZRgDIAEoCCJrCg1Db250cm9sSW52aXRlEg4KBmludml0ZRgBIAEoCRIOCgZidW5kbGUYAiABKAwSFQoNZXhwaXJlc19hdF9tcxgDIAEoBBIRCglwdWJsaXNoZWQYBCABKAgSEAoId2FybmluZ3MYBSADKAkiKQoUQ29udHJvbFJldm9rZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgMIiEKDkNvbnRyb2xSZXZva2VkEg8KB2V4aXN0ZWQYASABKAgiFAoSQ29udHJvbFN0b3BSZXF1ZXN0IhEKD0NvbnRyb2xTdG9wcGluZyKBAQoSQ29udHJvbFNlbmRSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAwSDAoEcm9vbRgCIAEoCRIMCgR0ZXh0GAMgASgJEhIKCnNlbnRfYXRfbXMYBCABKAQSJwoFZXh0cmEYBSABKAsyGC5jbGF3Y2hhdC52MS5DaGF0Q29udGVudCIdCgtDb250cm9sU2VudBIOCgZjdXJzb3IYASABKAQiTAoUQ29udHJvbExpc3RlblJlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhAKCGZyb21fbm93GAIgASgIEgwKBHJvb20YAyABKAkiNwoMQ29udHJvbEl0ZW1zEicKBWl0ZW1zGAEgAygLMhguY2xhd2NoYXQudjEuQ29udHJvbEl0ZW0i9QEKC0NvbnRyb2xJdGVtEg4KBmN1cnNvchgBIAEoBBIMCgRyb29tGAIgASgJEhEKCWRldmljZV9pZBgDIAEoDBIMCgRuYW1lGAQgASgJEhIKCnNlbnRfYXRfbXMYBSABKAQSFAoMc3RvcmVkX2F0X21zGAYgASgEEgwKBHRleHQYByABKAkSEgoKbWVzc2FnZV9pZBgIIAEoDBIRCglwZXJzb25faWQYCSABKAwSJwoFZXh0cmEYCiABKAsyGC5jbGF3Y2hhdC52MS5DaGF0Q29udGVudBIOCgZlZGl0ZWQYCyABKAgSDwoHZGVsZXRlZBgMIAEoCCI4CgpDb250cm9sR2FwEhQKDGFmdGVyX2N1cnNvchgBIAEoBBIUCgxmaXJzdF9jdXJzb3IYAiABKAQiIQoPQ29udHJvbENhdWdodFVwEg4KBmN1cnNvchgBIAEoBCJxChVDb250cm9sSGlzdG9yeVJlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEg0KBWxpbWl0GAIgASgNEgwKBHJvb20YAyABKAkSFQoNYmVmb3JlX2N1cnNvchgEIAEoBBIOCgZzZWFyY2gYBSABKAkiXAoOQ29udHJvbEhpc3RvcnkSJwoFaXRlbXMYASADKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sSXRlbRIMCgRtb3JlGAIgASgIEhMKC2Zyb21fY3Vyc29yGAMgASgEIhQKEkNvbnRyb2xQaW5nUmVxdWVzdCI2CgtDb250cm9sUG9uZxIVCg1yb3VuZF90cmlwX3VzGAEgASgNEhAKCGVuZHBvaW50GAIgASgJIjAKFUNvbnRyb2xJbnNwZWN0UmVxdWVzdBIXCg9jb25uZWN0aW9uX2ZpbGUYASABKAwiJAoQQ29udHJvbEluc3BlY3RlZBIQCghlbnZlbG9wZRgBIAEoDCIWChRDb250cm9sUm90YXRlUmVxdWVzdCInChdDb250cm9sRW1lcmdlbmN5UmVxdWVzdBIMCgRoYXJkGAEgASgIIiAKD0NvbnRyb2xSb3RhdGluZxINCgVwaGFzZRgBIAEoCSJVChNDb250cm9sQmVuY2hSZXF1ZXN0Eg0KBWJ5dGVzGAEgASgEEhgKEGJ5dGVzX3Blcl9zZWNvbmQYAiABKA0SFQoNbWVzc2FnZV9ieXRlcxgDIAEoDSJzCgxDb250cm9sQmVuY2gSEAoIbWVzc2FnZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSEgoKZWxhcHNlZF9tcxgDIAEoDRIQCgh3b3JzdF91cxgEIAEoDRIMCgRkb25lGAUgASgIEg4KBmRpZ2VzdBgGIAEoDCIVChNDb250cm9sUm9vbXNSZXF1ZXN0IjAKDENvbnRyb2xSb29tcxIgCgVyb29tcxgBIAMoCzIRLmNsYXdjaGF0LnYxLlJvb20iDQoLQ29udHJvbERvbmUiFgoUQ29udHJvbEV2ZW50c1JlcXVlc3QioAIKDENvbnRyb2xFdmVudBIoCgRoZXJlGAEgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbEhlcmVIABItCgRsaW5rGAIgASgOMh0uY2xhd2NoYXQudjEuQ29udHJvbExpbmtTdGF0ZUgAEiYKBG1hcmsYAyABKAsyFi5jbGF3Y2hhdC52MS5NYXJrU3RhdGVIABIqCgZ0eXBpbmcYBCABKAsyGC5jbGF3Y2hhdC52MS5UeXBpbmdTdGF0ZUgAEi4KCHByZXNlbmNlGAUgASgLMhouY2xhd2NoYXQudjEuUHJlc2VuY2VTdGF0ZUgAEisKCHJvb21fZ2FwGAYgASgLMhcuY2xhd2NoYXQudjEuSGlzdG9yeUdhcEgAQgYKBGJvZHkiMwoLQ29udHJvbEhlcmUSEQoJcGVyc29uX2lkGAEgASgMEhEKCWRldmljZV9pZBgCIAEoDCpnCg5Db250cm9sUHJvZ3JhbRIfChtDT05UUk9MX1BST0dSQU1fVU5TUEVDSUZJRUQQABIYChRDT05UUk9MX1BST0dSQU1fSE9TVBABEhoKFkNPTlRST0xfUFJPR1JBTV9DTElFTlQQAiq4AQoQQ29udHJvbExpbmtTdGF0ZRIiCh5DT05UUk9MX0xJTktfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdDT05UUk9MX0xJTktfU1RBVEVfSURMRRABEiEKHUNPTlRST0xfTElOS19TVEFURV9DT05ORUNUSU5HEAISIAocQ09OVFJPTF9MSU5LX1NUQVRFX0NPTk5FQ1RFRBADEh4KGkNPTlRST0xfTElOS19TVEFURV9XQUlUSU5HEARiBnByb3RvMw", [file_clawchat_v1_chat, file_clawchat_v1_error]);
+  fileDesc("ChljbGF3Y2hhdC92MS9jb250cm9sLnByb3RvEgtjbGF3Y2hhdC52MSLQCAoOQ29udHJvbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIqCgVoZWxsbxgCIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xIZWxsb0gAEiwKBmNhbmNlbBgDIAEoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xDYW5jZWxIABIzCgZzdGF0dXMYBCABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sU3RhdHVzUmVxdWVzdEgAEjUKB2RldmljZXMYBSABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlc1JlcXVlc3RIABIzCgZpbnZpdGUYBiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sSW52aXRlUmVxdWVzdEgAEjMKBnJldm9rZRgHIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSZXZva2VSZXF1ZXN0SAASLwoEc3RvcBgIIAEoCzIfLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9wUmVxdWVzdEgAEi8KBHNlbmQYCSABKAsyHy5jbGF3Y2hhdC52MS5Db250cm9sU2VuZFJlcXVlc3RIABIzCgZsaXN0ZW4YCiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sTGlzdGVuUmVxdWVzdEgAEjUKB2hpc3RvcnkYCyABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sSGlzdG9yeVJlcXVlc3RIABIvCgRwaW5nGAwgASgLMh8uY2xhd2NoYXQudjEuQ29udHJvbFBpbmdSZXF1ZXN0SAASNQoHaW5zcGVjdBgNIAEoCzIiLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnNwZWN0UmVxdWVzdEgAEjMKBnJvdGF0ZRgOIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSb3RhdGVSZXF1ZXN0SAASOQoJZW1lcmdlbmN5GA8gASgLMiQuY2xhd2NoYXQudjEuQ29udHJvbEVtZXJnZW5jeVJlcXVlc3RIABIxCgViZW5jaBgQIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xCZW5jaFJlcXVlc3RIABIxCgVyb29tcxgeIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc1JlcXVlc3RIABIsCgZwZW9wbGUYHyABKAsyGi5jbGF3Y2hhdC52MS5QZW9wbGVSZXF1ZXN0SAASIQoEbWFyaxggIAEoCzIRLmNsYXdjaGF0LnYxLk1hcmtIABIlCgZ0eXBpbmcYISABKAsyEy5jbGF3Y2hhdC52MS5UeXBpbmdIABIzCgZldmVudHMYIiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sRXZlbnRzUmVxdWVzdEgAEjkKDWRldmljZV9pbnZpdGUYIyABKAsyIC5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVSZXF1ZXN0SABCBgoEYm9keSLGCAoPQ29udHJvbFJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKA0SCwoDZW5kGAIgASgIEioKBWVycm9yGAMgASgLMhkuY2xhd2NoYXQudjEuQ29udHJvbEVycm9ySAASLgoHd2VsY29tZRgEIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xXZWxjb21lSAASNQoLaG9zdF9zdGF0dXMYBSABKAsyHi5jbGF3Y2hhdC52MS5Db250cm9sSG9zdFN0YXR1c0gAEjkKDWNsaWVudF9zdGF0dXMYBiABKAsyIC5jbGF3Y2hhdC52MS5Db250cm9sQ2xpZW50U3RhdHVzSAASLgoHZGV2aWNlcxgHIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xEZXZpY2VzSAASLAoGaW52aXRlGAggASgLMhouY2xhd2NoYXQudjEuQ29udHJvbEludml0ZUgAEi4KB3Jldm9rZWQYCSABKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sUmV2b2tlZEgAEjAKCHN0b3BwaW5nGAogASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFN0b3BwaW5nSAASKAoEc2VudBgLIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xTZW50SAASKgoFaXRlbXMYDCABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sSXRlbXNIABImCgNnYXAYDSABKAsyFy5jbGF3Y2hhdC52MS5Db250cm9sR2FwSAASMQoJY2F1Z2h0X3VwGA4gASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbENhdWdodFVwSAASLgoHaGlzdG9yeRgPIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xIaXN0b3J5SAASKAoEcG9uZxgQIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xQb25nSAASMgoJaW5zcGVjdGVkGBEgASgLMh0uY2xhd2NoYXQudjEuQ29udHJvbEluc3BlY3RlZEgAEjAKCHJvdGF0aW5nGBIgASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFJvdGF0aW5nSAASKgoFYmVuY2gYEyABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sQmVuY2hIABIqCgVyb29tcxgeIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc0gAEikKBnBlb3BsZRgfIAEoCzIXLmNsYXdjaGF0LnYxLlBlb3BsZUxpc3RIABIoCgRkb25lGCAgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbERvbmVIABIqCgVldmVudBghIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xFdmVudEgAEjIKDWRldmljZV9pbnZpdGUYIiABKAsyGS5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVIAEIGCgRib2R5IkIKDENvbnRyb2xFcnJvchIkCgRjb2RlGAEgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEgwKBHRleHQYAiABKAkibwoMQ29udHJvbEhlbGxvEhAKCHByb3RvY29sGAEgASgNEiwKB3Byb2dyYW0YAiABKA4yGy5jbGF3Y2hhdC52MS5Db250cm9sUHJvZ3JhbRIPCgd2ZXJzaW9uGAMgASgJEg4KBnNjaGVtYRgEIAEoDSKQAQoOQ29udHJvbFdlbGNvbWUSEAoIcHJvdG9jb2wYASABKA0SLAoHcHJvZ3JhbRgCIAEoDjIbLmNsYXdjaGF0LnYxLkNvbnRyb2xQcm9ncmFtEg8KB3ZlcnNpb24YAyABKAkSDgoGc2NoZW1hGAQgASgNEgsKA3BpZBgFIAEoDRIQCghyZXNpZGVudBgGIAEoCCIPCg1Db250cm9sQ2FuY2VsIhYKFENvbnRyb2xTdGF0dXNSZXF1ZXN0IrwDChFDb250cm9sSG9zdFN0YXR1cxIRCglzZXJ2ZXJfaWQYASABKAwSDwoHc2VydmluZxgCIAEoCBIVCg1zdGFydGVkX2F0X21zGAMgASgEEg0KBWVwb2NoGAQgASgEEhAKCHNlcXVlbmNlGAUgASgEEgwKBHBvcnQYBiABKA0SEQoJYWRkcmVzc2VzGAcgAygJEhsKE25leHRfcm90YXRpb25fYXRfbXMYCCABKAQSFgoOdmFsaWRfdW50aWxfbXMYCSABKAQSDwoHZGV2aWNlcxgKIAEoDRIRCgljb25uZWN0ZWQYCyABKA0SDwoHaW52aXRlcxgMIAEoDRIpCgZzdG9yZXMYDSADKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sU3RvcmUSHgoWbmV4dF9pZGVudGl0eV9leHBvcnRlZBgOIAEoCBIQCgh3YXJuaW5ncxgPIAMoCRINCgVwaGFzZRgQIAEoCRIpCgZwbGFjZXMYESADKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sUGxhY2USKQoHaGlzdG9yeRgSIAMoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xOb3RlIm8KDENvbnRyb2xQbGFjZRIMCgRwb3J0GAEgASgNEg0KBWVwb2NoGAIgASgEEgwKBHJvbGUYAyABKAkSDAoEb3BlbhgEIAEoCBINCgVwYXRocxgFIAEoDRIXCg9saXN0ZWRfdW50aWxfbXMYBiABKAQiOgoLQ29udHJvbE5vdGUSDQoFYXRfbXMYASABKAQSDAoEd2hhdBgCIAEoCRIOCgZkZXRhaWwYAyABKAkidQoMQ29udHJvbFN0b3JlEgwKBG5hbWUYASABKAkSJAoEY29kZRgCIAEoDjIWLmNsYXdjaGF0LnYxLkVycm9yQ29kZRIZChF2ZXJpZmllZF9zZXF1ZW5jZRgDIAEoBBIWCg52ZXJpZmllZF9hdF9tcxgEIAEoBCL+AgoTQ29udHJvbENsaWVudFN0YXR1cxIOCgZqb2luZWQYASABKAgSEQoJc2VydmVyX2lkGAIgASgMEhEKCWRldmljZV9pZBgDIAEoDBIMCgRuYW1lGAQgASgJEisKBGxpbmsYBSABKA4yHS5jbGF3Y2hhdC52MS5Db250cm9sTGlua1N0YXRlEhAKCGVuZHBvaW50GAYgASgJEhAKCHNlcXVlbmNlGAcgASgEEhYKDnZhbGlkX3VudGlsX21zGAggASgEEhYKDnVuYWNrbm93bGVkZ2VkGAkgASgNEg4KBmN1cnNvchgKIAEoBBIqCgpsYXN0X2Vycm9yGAsgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEhAKCHdhcm5pbmdzGAwgAygJEhMKC3JlY29yZF9oYXNoGA0gASgMEiwKBnN0b3JlcxgOIAMoCzIcLmNsYXdjaGF0LnYxLkNvbnRyb2xTdGFuZGluZxIRCglzaXR1YXRpb24YDyABKAkilAEKD0NvbnRyb2xTdGFuZGluZxIMCgRuYW1lGAEgASgJEhAKCHN0YW5kaW5nGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEEg4KBmRldGFpbBgEIAEoCRIUCgx0aW1lc19iZWhpbmQYBSABKA0SEwoLdGltZXNfbHlpbmcYBiABKA0SFAoMdGltZXNfZmFpbGVkGAcgASgNIhcKFUNvbnRyb2xEZXZpY2VzUmVxdWVzdCI9Cg5Db250cm9sRGV2aWNlcxIrCgdkZXZpY2VzGAEgAygLMhouY2xhd2NoYXQudjEuQ29udHJvbERldmljZSKUAQoNQ29udHJvbERldmljZRIRCglkZXZpY2VfaWQYASABKAwSDAoEbmFtZRgCIAEoCRIPCgdwZW5kaW5nGAMgASgIEhEKCWNvbm5lY3RlZBgEIAEoCBIWCg5lbnJvbGxlZF9hdF9tcxgFIAEoBBIXCg9sYXN0X3NlZW5fYXRfbXMYBiABKAQSDQoFd29yZHMYByABKAkiRQoUQ29udHJvbEludml0ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIPCgdsaWZlX21zGAIgASgEEg4KBmJ1bmRsZRgDIAEoCCJrCg1Db250cm9sSW52aXRlEg4KBmludml0ZRgBIAEoCRIOCgZidW5kbGUYAiABKAwSFQoNZXhwaXJlc19hdF9tcxgDIAEoBBIRCglwdWJsaXNoZWQYBCABKAgSEAoId2FybmluZ3MYBSADKAkiKQoUQ29udHJvbFJldm9rZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgMIiEKDkNvbnRyb2xSZXZva2VkEg8KB2V4aXN0ZWQYASABKAgiFAoSQ29udHJvbFN0b3BSZXF1ZXN0IhEKD0NvbnRyb2xTdG9wcGluZyKBAQoSQ29udHJvbFNlbmRSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAwSDAoEcm9vbRgCIAEoCRIMCgR0ZXh0GAMgASgJEhIKCnNlbnRfYXRfbXMYBCABKAQSJwoFZXh0cmEYBSABKAsyGC5jbGF3Y2hhdC52MS5DaGF0Q29udGVudCIdCgtDb250cm9sU2VudBIOCgZjdXJzb3IYASABKAQiTAoUQ29udHJvbExpc3RlblJlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhAKCGZyb21fbm93GAIgASgIEgwKBHJvb20YAyABKAkiNwoMQ29udHJvbEl0ZW1zEicKBWl0ZW1zGAEgAygLMhguY2xhd2NoYXQudjEuQ29udHJvbEl0ZW0i9QEKC0NvbnRyb2xJdGVtEg4KBmN1cnNvchgBIAEoBBIMCgRyb29tGAIgASgJEhEKCWRldmljZV9pZBgDIAEoDBIMCgRuYW1lGAQgASgJEhIKCnNlbnRfYXRfbXMYBSABKAQSFAoMc3RvcmVkX2F0X21zGAYgASgEEgwKBHRleHQYByABKAkSEgoKbWVzc2FnZV9pZBgIIAEoDBIRCglwZXJzb25faWQYCSABKAwSJwoFZXh0cmEYCiABKAsyGC5jbGF3Y2hhdC52MS5DaGF0Q29udGVudBIOCgZlZGl0ZWQYCyABKAgSDwoHZGVsZXRlZBgMIAEoCCI4CgpDb250cm9sR2FwEhQKDGFmdGVyX2N1cnNvchgBIAEoBBIUCgxmaXJzdF9jdXJzb3IYAiABKAQiIQoPQ29udHJvbENhdWdodFVwEg4KBmN1cnNvchgBIAEoBCJxChVDb250cm9sSGlzdG9yeVJlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEg0KBWxpbWl0GAIgASgNEgwKBHJvb20YAyABKAkSFQoNYmVmb3JlX2N1cnNvchgEIAEoBBIOCgZzZWFyY2gYBSABKAkiXAoOQ29udHJvbEhpc3RvcnkSJwoFaXRlbXMYASADKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sSXRlbRIMCgRtb3JlGAIgASgIEhMKC2Zyb21fY3Vyc29yGAMgASgEIhQKEkNvbnRyb2xQaW5nUmVxdWVzdCI2CgtDb250cm9sUG9uZxIVCg1yb3VuZF90cmlwX3VzGAEgASgNEhAKCGVuZHBvaW50GAIgASgJIjAKFUNvbnRyb2xJbnNwZWN0UmVxdWVzdBIXCg9jb25uZWN0aW9uX2ZpbGUYASABKAwiJAoQQ29udHJvbEluc3BlY3RlZBIQCghlbnZlbG9wZRgBIAEoDCIWChRDb250cm9sUm90YXRlUmVxdWVzdCInChdDb250cm9sRW1lcmdlbmN5UmVxdWVzdBIMCgRoYXJkGAEgASgIIiAKD0NvbnRyb2xSb3RhdGluZxINCgVwaGFzZRgBIAEoCSJVChNDb250cm9sQmVuY2hSZXF1ZXN0Eg0KBWJ5dGVzGAEgASgEEhgKEGJ5dGVzX3Blcl9zZWNvbmQYAiABKA0SFQoNbWVzc2FnZV9ieXRlcxgDIAEoDSJzCgxDb250cm9sQmVuY2gSEAoIbWVzc2FnZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSEgoKZWxhcHNlZF9tcxgDIAEoDRIQCgh3b3JzdF91cxgEIAEoDRIMCgRkb25lGAUgASgIEg4KBmRpZ2VzdBgGIAEoDCIVChNDb250cm9sUm9vbXNSZXF1ZXN0IjAKDENvbnRyb2xSb29tcxIgCgVyb29tcxgBIAMoCzIRLmNsYXdjaGF0LnYxLlJvb20iDQoLQ29udHJvbERvbmUiFgoUQ29udHJvbEV2ZW50c1JlcXVlc3QioAIKDENvbnRyb2xFdmVudBIoCgRoZXJlGAEgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbEhlcmVIABItCgRsaW5rGAIgASgOMh0uY2xhd2NoYXQudjEuQ29udHJvbExpbmtTdGF0ZUgAEiYKBG1hcmsYAyABKAsyFi5jbGF3Y2hhdC52MS5NYXJrU3RhdGVIABIqCgZ0eXBpbmcYBCABKAsyGC5jbGF3Y2hhdC52MS5UeXBpbmdTdGF0ZUgAEi4KCHByZXNlbmNlGAUgASgLMhouY2xhd2NoYXQudjEuUHJlc2VuY2VTdGF0ZUgAEisKCHJvb21fZ2FwGAYgASgLMhcuY2xhd2NoYXQudjEuSGlzdG9yeUdhcEgAQgYKBGJvZHkiMwoLQ29udHJvbEhlcmUSEQoJcGVyc29uX2lkGAEgASgMEhEKCWRldmljZV9pZBgCIAEoDCpnCg5Db250cm9sUHJvZ3JhbRIfChtDT05UUk9MX1BST0dSQU1fVU5TUEVDSUZJRUQQABIYChRDT05UUk9MX1BST0dSQU1fSE9TVBABEhoKFkNPTlRST0xfUFJPR1JBTV9DTElFTlQQAiq4AQoQQ29udHJvbExpbmtTdGF0ZRIiCh5DT05UUk9MX0xJTktfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdDT05UUk9MX0xJTktfU1RBVEVfSURMRRABEiEKHUNPTlRST0xfTElOS19TVEFURV9DT05ORUNUSU5HEAISIAocQ09OVFJPTF9MSU5LX1NUQVRFX0NPTk5FQ1RFRBADEh4KGkNPTlRST0xfTElOS19TVEFURV9XQUlUSU5HEARiBnByb3RvMw", [file_clawchat_v1_chat, file_clawchat_v1_error]);
 
 /**
  * What an attacher says to the owner. One of these is one message of the
@@ -955,6 +955,27 @@ export type ControlClientStatus = Message<"clawchat.v1.ControlClientStatus"> & {
    * @generated from field: repeated string warnings = 12;
    */
   warnings: string[];
+
+  /**
+   * Hash of the highest accepted record, 32 bytes; empty for none.
+   *
+   * @generated from field: bytes record_hash = 13;
+   */
+  recordHash: Uint8Array;
+
+  /**
+   * The stores that are read, and what became of that.
+   *
+   * @generated from field: repeated clawchat.v1.ControlStanding stores = 14;
+   */
+  stores: ControlStanding[];
+
+  /**
+   * What that most likely means and what to do, for people; empty while all is well.
+   *
+   * @generated from field: string situation = 15;
+   */
+  situation: string;
 };
 
 /**
@@ -963,6 +984,70 @@ export type ControlClientStatus = Message<"clawchat.v1.ControlClientStatus"> & {
  */
 export const ControlClientStatusSchema: GenMessage<ControlClientStatus> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_control, 11);
+
+/**
+ * How a store stands with a client.
+ *
+ * @generated from message clawchat.v1.ControlStanding
+ */
+export type ControlStanding = Message<"clawchat.v1.ControlStanding"> & {
+  /**
+   * Its address without credentials.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * "unknown" before it was read, "current", "behind", "stale", "lying", "foreign",
+   * "unusable", "absent" or "failing" (spec/07-discovery.md, 7.4).
+   *
+   * @generated from field: string standing = 2;
+   */
+  standing: string;
+
+  /**
+   * Sequence of the record last read there; 0 for none.
+   *
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: bigint;
+
+  /**
+   * Why, for people; empty when nothing is wrong.
+   *
+   * @generated from field: string detail = 4;
+   */
+  detail: string;
+
+  /**
+   * How often it was behind.
+   *
+   * @generated from field: uint32 times_behind = 5;
+   */
+  timesBehind: number;
+
+  /**
+   * How often what it gave was false.
+   *
+   * @generated from field: uint32 times_lying = 6;
+   */
+  timesLying: number;
+
+  /**
+   * How often it failed.
+   *
+   * @generated from field: uint32 times_failed = 7;
+   */
+  timesFailed: number;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlStanding.
+ * Use `create(ControlStandingSchema)` to create a new message.
+ */
+export const ControlStandingSchema: GenMessage<ControlStanding> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 12);
 
 /**
  * Asks for the list of devices.
@@ -977,7 +1062,7 @@ export type ControlDevicesRequest = Message<"clawchat.v1.ControlDevicesRequest">
  * Use `create(ControlDevicesRequestSchema)` to create a new message.
  */
 export const ControlDevicesRequestSchema: GenMessage<ControlDevicesRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 12);
+  messageDesc(file_clawchat_v1_control, 13);
 
 /**
  * The devices of a host.
@@ -998,7 +1083,7 @@ export type ControlDevices = Message<"clawchat.v1.ControlDevices"> & {
  * Use `create(ControlDevicesSchema)` to create a new message.
  */
 export const ControlDevicesSchema: GenMessage<ControlDevices> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 13);
+  messageDesc(file_clawchat_v1_control, 14);
 
 /**
  * One device of a host.
@@ -1061,7 +1146,7 @@ export type ControlDevice = Message<"clawchat.v1.ControlDevice"> & {
  * Use `create(ControlDeviceSchema)` to create a new message.
  */
 export const ControlDeviceSchema: GenMessage<ControlDevice> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 14);
+  messageDesc(file_clawchat_v1_control, 15);
 
 /**
  * Asks for an invite.
@@ -1096,7 +1181,7 @@ export type ControlInviteRequest = Message<"clawchat.v1.ControlInviteRequest"> &
  * Use `create(ControlInviteRequestSchema)` to create a new message.
  */
 export const ControlInviteRequestSchema: GenMessage<ControlInviteRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 15);
+  messageDesc(file_clawchat_v1_control, 16);
 
 /**
  * A new invite. It is a secret, and the owner keeps no copy.
@@ -1145,7 +1230,7 @@ export type ControlInvite = Message<"clawchat.v1.ControlInvite"> & {
  * Use `create(ControlInviteSchema)` to create a new message.
  */
 export const ControlInviteSchema: GenMessage<ControlInvite> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 16);
+  messageDesc(file_clawchat_v1_control, 17);
 
 /**
  * Asks to revoke a device. Revoking one that is not there changes nothing.
@@ -1166,7 +1251,7 @@ export type ControlRevokeRequest = Message<"clawchat.v1.ControlRevokeRequest"> &
  * Use `create(ControlRevokeRequestSchema)` to create a new message.
  */
 export const ControlRevokeRequestSchema: GenMessage<ControlRevokeRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 17);
+  messageDesc(file_clawchat_v1_control, 18);
 
 /**
  * The device is revoked.
@@ -1187,7 +1272,7 @@ export type ControlRevoked = Message<"clawchat.v1.ControlRevoked"> & {
  * Use `create(ControlRevokedSchema)` to create a new message.
  */
 export const ControlRevokedSchema: GenMessage<ControlRevoked> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 18);
+  messageDesc(file_clawchat_v1_control, 19);
 
 /**
  * Asks the owner to stop.
@@ -1202,7 +1287,7 @@ export type ControlStopRequest = Message<"clawchat.v1.ControlStopRequest"> & {
  * Use `create(ControlStopRequestSchema)` to create a new message.
  */
 export const ControlStopRequestSchema: GenMessage<ControlStopRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 19);
+  messageDesc(file_clawchat_v1_control, 20);
 
 /**
  * The owner will stop.
@@ -1217,7 +1302,7 @@ export type ControlStopping = Message<"clawchat.v1.ControlStopping"> & {
  * Use `create(ControlStoppingSchema)` to create a new message.
  */
 export const ControlStoppingSchema: GenMessage<ControlStopping> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 20);
+  messageDesc(file_clawchat_v1_control, 21);
 
 /**
  * Asks to send a message.
@@ -1268,7 +1353,7 @@ export type ControlSendRequest = Message<"clawchat.v1.ControlSendRequest"> & {
  * Use `create(ControlSendRequestSchema)` to create a new message.
  */
 export const ControlSendRequestSchema: GenMessage<ControlSendRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 21);
+  messageDesc(file_clawchat_v1_control, 22);
 
 /**
  * The host has committed the message.
@@ -1289,7 +1374,7 @@ export type ControlSent = Message<"clawchat.v1.ControlSent"> & {
  * Use `create(ControlSentSchema)` to create a new message.
  */
 export const ControlSentSchema: GenMessage<ControlSent> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 22);
+  messageDesc(file_clawchat_v1_control, 23);
 
 /**
  * Asks for messages as they come.
@@ -1325,7 +1410,7 @@ export type ControlListenRequest = Message<"clawchat.v1.ControlListenRequest"> &
  * Use `create(ControlListenRequestSchema)` to create a new message.
  */
 export const ControlListenRequestSchema: GenMessage<ControlListenRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 23);
+  messageDesc(file_clawchat_v1_control, 24);
 
 /**
  * Some messages.
@@ -1346,7 +1431,7 @@ export type ControlItems = Message<"clawchat.v1.ControlItems"> & {
  * Use `create(ControlItemsSchema)` to create a new message.
  */
 export const ControlItemsSchema: GenMessage<ControlItems> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 24);
+  messageDesc(file_clawchat_v1_control, 25);
 
 /**
  * A message of the history.
@@ -1444,7 +1529,7 @@ export type ControlItem = Message<"clawchat.v1.ControlItem"> & {
  * Use `create(ControlItemSchema)` to create a new message.
  */
 export const ControlItemSchema: GenMessage<ControlItem> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 25);
+  messageDesc(file_clawchat_v1_control, 26);
 
 /**
  * Messages between two cursors are no longer kept.
@@ -1472,7 +1557,7 @@ export type ControlGap = Message<"clawchat.v1.ControlGap"> & {
  * Use `create(ControlGapSchema)` to create a new message.
  */
 export const ControlGapSchema: GenMessage<ControlGap> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 26);
+  messageDesc(file_clawchat_v1_control, 27);
 
 /**
  * Everything stored so far has been sent.
@@ -1493,7 +1578,7 @@ export type ControlCaughtUp = Message<"clawchat.v1.ControlCaughtUp"> & {
  * Use `create(ControlCaughtUpSchema)` to create a new message.
  */
 export const ControlCaughtUpSchema: GenMessage<ControlCaughtUp> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 27);
+  messageDesc(file_clawchat_v1_control, 28);
 
 /**
  * Asks for a page of history.
@@ -1542,7 +1627,7 @@ export type ControlHistoryRequest = Message<"clawchat.v1.ControlHistoryRequest">
  * Use `create(ControlHistoryRequestSchema)` to create a new message.
  */
 export const ControlHistoryRequestSchema: GenMessage<ControlHistoryRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 28);
+  messageDesc(file_clawchat_v1_control, 29);
 
 /**
  * A page of history.
@@ -1577,7 +1662,7 @@ export type ControlHistory = Message<"clawchat.v1.ControlHistory"> & {
  * Use `create(ControlHistorySchema)` to create a new message.
  */
 export const ControlHistorySchema: GenMessage<ControlHistory> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 29);
+  messageDesc(file_clawchat_v1_control, 30);
 
 /**
  * Asks for one round trip to the host.
@@ -1592,7 +1677,7 @@ export type ControlPingRequest = Message<"clawchat.v1.ControlPingRequest"> & {
  * Use `create(ControlPingRequestSchema)` to create a new message.
  */
 export const ControlPingRequestSchema: GenMessage<ControlPingRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 30);
+  messageDesc(file_clawchat_v1_control, 31);
 
 /**
  * The host answered.
@@ -1620,7 +1705,7 @@ export type ControlPong = Message<"clawchat.v1.ControlPong"> & {
  * Use `create(ControlPongSchema)` to create a new message.
  */
 export const ControlPongSchema: GenMessage<ControlPong> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 31);
+  messageDesc(file_clawchat_v1_control, 32);
 
 /**
  * Asks to open a connection file.
@@ -1641,7 +1726,7 @@ export type ControlInspectRequest = Message<"clawchat.v1.ControlInspectRequest">
  * Use `create(ControlInspectRequestSchema)` to create a new message.
  */
 export const ControlInspectRequestSchema: GenMessage<ControlInspectRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 32);
+  messageDesc(file_clawchat_v1_control, 33);
 
 /**
  * What the file holds.
@@ -1662,7 +1747,7 @@ export type ControlInspected = Message<"clawchat.v1.ControlInspected"> & {
  * Use `create(ControlInspectedSchema)` to create a new message.
  */
 export const ControlInspectedSchema: GenMessage<ControlInspected> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 33);
+  messageDesc(file_clawchat_v1_control, 34);
 
 /**
  * Asks to move to another port as soon as the rules allow.
@@ -1677,7 +1762,7 @@ export type ControlRotateRequest = Message<"clawchat.v1.ControlRotateRequest"> &
  * Use `create(ControlRotateRequestSchema)` to create a new message.
  */
 export const ControlRotateRequestSchema: GenMessage<ControlRotateRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 34);
+  messageDesc(file_clawchat_v1_control, 35);
 
 /**
  * Asks to leave every earlier address.
@@ -1698,7 +1783,7 @@ export type ControlEmergencyRequest = Message<"clawchat.v1.ControlEmergencyReque
  * Use `create(ControlEmergencyRequestSchema)` to create a new message.
  */
 export const ControlEmergencyRequestSchema: GenMessage<ControlEmergencyRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 35);
+  messageDesc(file_clawchat_v1_control, 36);
 
 /**
  * The rotation has begun, or waits its turn; `status` shows how it goes.
@@ -1719,7 +1804,7 @@ export type ControlRotating = Message<"clawchat.v1.ControlRotating"> & {
  * Use `create(ControlRotatingSchema)` to create a new message.
  */
 export const ControlRotatingSchema: GenMessage<ControlRotating> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 36);
+  messageDesc(file_clawchat_v1_control, 37);
 
 /**
  * Asks to measure the session with a bulk stream (spec/13-bench.md).
@@ -1754,7 +1839,7 @@ export type ControlBenchRequest = Message<"clawchat.v1.ControlBenchRequest"> & {
  * Use `create(ControlBenchRequestSchema)` to create a new message.
  */
 export const ControlBenchRequestSchema: GenMessage<ControlBenchRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 37);
+  messageDesc(file_clawchat_v1_control, 38);
 
 /**
  * How a bulk stream goes.
@@ -1811,7 +1896,7 @@ export type ControlBench = Message<"clawchat.v1.ControlBench"> & {
  * Use `create(ControlBenchSchema)` to create a new message.
  */
 export const ControlBenchSchema: GenMessage<ControlBench> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 38);
+  messageDesc(file_clawchat_v1_control, 39);
 
 /**
  * Asks for the rooms.
@@ -1826,7 +1911,7 @@ export type ControlRoomsRequest = Message<"clawchat.v1.ControlRoomsRequest"> & {
  * Use `create(ControlRoomsRequestSchema)` to create a new message.
  */
 export const ControlRoomsRequestSchema: GenMessage<ControlRoomsRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 39);
+  messageDesc(file_clawchat_v1_control, 40);
 
 /**
  * The rooms.
@@ -1847,7 +1932,7 @@ export type ControlRooms = Message<"clawchat.v1.ControlRooms"> & {
  * Use `create(ControlRoomsSchema)` to create a new message.
  */
 export const ControlRoomsSchema: GenMessage<ControlRooms> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 40);
+  messageDesc(file_clawchat_v1_control, 41);
 
 /**
  * What was asked is under way; nothing more is heard of it.
@@ -1862,7 +1947,7 @@ export type ControlDone = Message<"clawchat.v1.ControlDone"> & {
  * Use `create(ControlDoneSchema)` to create a new message.
  */
 export const ControlDoneSchema: GenMessage<ControlDone> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 41);
+  messageDesc(file_clawchat_v1_control, 42);
 
 /**
  * Asks for what happens beside messages.
@@ -1877,7 +1962,7 @@ export type ControlEventsRequest = Message<"clawchat.v1.ControlEventsRequest"> &
  * Use `create(ControlEventsRequestSchema)` to create a new message.
  */
 export const ControlEventsRequestSchema: GenMessage<ControlEventsRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 42);
+  messageDesc(file_clawchat_v1_control, 43);
 
 /**
  * Something happened beside messages. Any of these may be missing.
@@ -1946,7 +2031,7 @@ export type ControlEvent = Message<"clawchat.v1.ControlEvent"> & {
  * Use `create(ControlEventSchema)` to create a new message.
  */
 export const ControlEventSchema: GenMessage<ControlEvent> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 43);
+  messageDesc(file_clawchat_v1_control, 44);
 
 /**
  * Who the device is.
@@ -1974,7 +2059,7 @@ export type ControlHere = Message<"clawchat.v1.ControlHere"> & {
  * Use `create(ControlHereSchema)` to create a new message.
  */
 export const ControlHereSchema: GenMessage<ControlHere> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 44);
+  messageDesc(file_clawchat_v1_control, 45);
 
 /**
  * The two programs that own data directories.
