@@ -22,7 +22,7 @@ export class Patience {
   #refusals = 0;
   #refusedSince: number | undefined;
 
-  /** An attempt failed. @impl CT-045~1 */
+  /** An attempt failed. @impl CT-045~2 */
   failed(code: ErrorCode, now: number): Told {
     if (!REFUSED.has(code)) {
       this.#refusedSince = undefined;
