@@ -1,5 +1,4 @@
 /** A host with an echo service, built from the parts of clawchatd: the server that is measured (bench/README.md). */
-import { PREAUTH_CONNECTIONS_MAX } from '../src/gen/constants.ts';
 import { makeCertificate } from '../src/node/certificate.ts';
 import { HostDriver } from '../src/node/host/driver.ts';
 import { Listener } from '../src/node/listen.ts';
@@ -54,10 +53,7 @@ async function start(devices: number): Promise<Place> {
     SILENT_LOG,
   );
   const certificate = makeCertificate(native, Date.now());
-  const listener = await Listener.open(
-    { host: '127.0.0.1', port: 0, identity: certificate, preauthConnectionsMax: PREAUTH_CONNECTIONS_MAX },
-    driver,
-  );
+  const listener = await Listener.open({ host: '127.0.0.1', port: 0, identity: certificate }, driver);
   const envelope = makeEnvelope(listener.port, certificate.spkiSha256);
   driver.step({ kind: 'record', envelope, channelKeys: [channelKey] });
   return { port: listener.port, envelope };

@@ -74,6 +74,9 @@ it('is valid, complete, and counts people and strangers by cause', async () => {
   const plain = connect(port, '127.0.0.1', () => plain.write('this is not TLS\n'));
   plain.resume();
   await once(plain, 'close');
+  const broken = connect(port, '127.0.0.1', () => broken.write('\x16\x03\x01\x00\x05hello'));
+  broken.resume();
+  await once(broken, 'close');
   const silent = connect(port, '127.0.0.1', () => silent.end());
   silent.resume();
   await once(silent, 'close');
@@ -85,8 +88,8 @@ it('is valid, complete, and counts people and strangers by cause', async () => {
   // Those by error code have no sample before the first.
   const always = METRICS.filter(({ labels }) => !labels.includes('code')).map(({ name }) => name);
   expect(always.filter(name => !names.has(name))).toEqual([]);
-  for (const reason of ['no_upgrade', 'not_http', 'epoch_unknown', 'tls_failed', 'token_unreadable'])
-    expect(counted(`clawchat_refused_total{reason=${reason}}`), reason).toBe(1);
+  const reasons = ['no_upgrade', 'not_http', 'plain_http', 'epoch_unknown', 'tls_failed', 'token_unreadable'];
+  for (const reason of reasons) expect(counted(`clawchat_refused_total{reason=${reason}}`), reason).toBe(1);
   expect(counted('clawchat_refused_total{reason=late}')).toBe(0);
   expect(counted('clawchat_messages_total{result=STORED}')).toBe(1);
   expect(counted('clawchat_devices{}')).toBe(1);

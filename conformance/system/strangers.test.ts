@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
 import { makeCertificate } from '../../src/node/certificate.ts';
 import { dial } from '../../src/node/dial.ts';
-import { strangersAnswer } from '../../src/node/listen.ts';
+import { strangersAnswer } from '../../src/node/http/answer.ts';
 import { native } from '../../src/node/native.ts';
 import { openStore } from '../../src/node/store.ts';
 import type { AccessKey } from '../../src/protocol/connection-record.ts';
@@ -44,10 +44,15 @@ function gateKeyOf(invite: string): Uint8Array {
   return inviteKeys(native, parsed.secret).gateKey;
 }
 
-/** Pass the gate and the handshake as a device, and take the host's Hello. */
-async function enter(
-  member: Awaited<ReturnType<typeof memberOf>>,
-): Promise<{ socket: WebSocket; end: WireEnd }> {
+/** A device that passed the gate and has read message 2. */
+interface Half {
+  readonly socket: WebSocket;
+  readonly message3: Uint8Array;
+  readonly end: WireEnd;
+}
+
+/** Pass the gate as a device, and read message 2. */
+async function knock(member: Awaited<ReturnType<typeof memberOf>>): Promise<Half> {
   const { record } = must(member.held.newest);
   const { privateKey, psk, gateKey } = dialKeys(native, member);
   const handshake = must(
@@ -65,14 +70,20 @@ async function enter(
   const { endpoints, tlsPins } = record;
   const about = { endpoints, tlsPins, timeoutMs: 10_000, signal: new AbortController().signal };
   const { socket } = must(await dial({ ...about, token: handshake.token }));
-  const next = (): Promise<Buffer> => new Promise(resolve => socket.once('message', resolve));
-  const { message3, split } = must(handshake.finish(await next()));
-  const end = new WireEnd(split);
-  const hello = next();
+  const message2 = await new Promise<Buffer>(resolve => socket.once('message', resolve));
+  const { message3, split } = must(handshake.finish(message2));
+  return { socket, message3, end: new WireEnd(split) };
+}
+
+/** Pass the handshake too, and take the host's Hello. */
+async function enter(member: Awaited<ReturnType<typeof memberOf>>): Promise<Half> {
+  const half = await knock(member);
+  const { socket, message3, end } = half;
+  const hello = new Promise<Buffer>(resolve => socket.once('message', resolve));
   socket.send(message3);
   socket.send(end.seal(HELLO));
   expect(end.open(await hello)).toMatchObject([{ kind: 'hello' }]);
-  return { socket, end };
+  return half;
 }
 
 function must<T extends object>(value: T | Fault | undefined): T {
@@ -87,7 +98,7 @@ beforeAll(async () => {
 afterAll(() => place.clean());
 
 describe('a stranger', () => {
-  it('sees the same bytes and the same end whatever it tries (HS-005, GT-002, EN-030, IN-002)', async () => {
+  it('sees the same bytes and the same end whatever it tries (HS-005~2, GT-002, EN-030, IN-002)', async () => {
     const data = place.path('A');
     const used = await place.ok('clawchatd', ['invite', '--data', data]);
     await place.ok('clawchat', ['join', '-', '--data', place.path('B')], used);
@@ -106,9 +117,6 @@ describe('a stranger', () => {
       'GET of a path': 'GET /admin HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
       'HTTP/1.0': 'GET / HTTP/1.0\r\n\r\n',
       POST: 'POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nhello',
-      CONNECT: 'CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n',
-      'no HTTP': Buffer.from(native.randomBytes(64)),
-      'head too long': `GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
       'another protocol': upgrade(right).replace('clawchat.v1', 'chat'),
       'no key': upgrade(right).replace(/Sec-WebSocket-Key[^\r]+\r\n/, ''),
       'no token': upgrade('A'),
@@ -142,7 +150,8 @@ describe('a stranger', () => {
 
   it('would tell hosts apart by one byte, and this test would say so', async () => {
     const { key, cert } = makeCertificate(native, Date.now());
-    const answers = [strangersAnswer(new Date()), strangersAnswer(new Date()).replace('nginx', 'nginy')];
+    const right = strangersAnswer({ status: 404, shape: 'whole', isPadded: false }, new Date());
+    const answers = [right, right.replace('nginx', 'nginy')];
     const sights = new Map<string, Sight>();
     for (const [i, answer] of answers.entries()) {
       const server = createServer(
@@ -157,6 +166,37 @@ describe('a stranger', () => {
     }
     sights.set('host', await look(port, upgrade('A')));
     expect(differing(sights)).toEqual(['1']);
+  });
+
+  it('is whoever sends something else than message 3: cut without a word (HS-006~1, HS-012~1, HS-018~1)', async () => {
+    const member = await memberOf(place.path('B'));
+    const wrong: Record<string, (half: Half) => Uint8Array | string> = {
+      'a text': () => 'hello',
+      'message 3 as a text': ({ message3 }) => Buffer.from(message3).toString('latin1'),
+      nothing: () => new Uint8Array(0),
+      'a byte less': ({ message3 }) => message3.subarray(1),
+      'a byte more': ({ message3 }) => Buffer.concat([message3, Buffer.of(0)]),
+      'random bytes': () => native.randomBytes(64),
+      'more than a record': () => new Uint8Array(65_536),
+    };
+    const ends: Record<string, unknown> = {};
+    for (const [name, make] of Object.entries(wrong)) {
+      const half = await knock(member);
+      const { socket } = half;
+      const heard: unknown[] = [];
+      socket.on('message', data => heard.push(data));
+      // Reset or ended, as the system has it: what counts is that no Close frame came, which would have another code.
+      socket.on('error', () => {});
+      const closed = new Promise<number>(resolve => socket.once('close', code => resolve(code)));
+      socket.send(make(half));
+      ends[name] = { code: await closed, heard };
+    }
+    const cut = { code: 1006, heard: [] };
+    expect(ends).toEqual(Object.fromEntries(Object.keys(wrong).map(name => [name, cut])));
+    expect(host.stderr()).toContain('"reason":"handshake_failed"');
+    // The same device is let in when it does what it should.
+    const { socket } = await enter(member);
+    socket.terminate();
   });
 
   it('is what a member becomes that sends a text message (HS-006~1)', async () => {

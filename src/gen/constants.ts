@@ -333,8 +333,11 @@ export const GLOBAL_TOKENS_MAX: number = 1024;
 /** ms: one token back. */
 export const GLOBAL_REFILL_MS: number = 5;
 
-/** connections: accepted and not yet authenticated. */
+/** connections: accepted and not yet authenticated, of one host, from addresses that are not known. */
 export const PREAUTH_CONNECTIONS_MAX: number = 512;
+
+/** connections: the same, from addresses that authenticated lately. */
+export const KNOWN_PREAUTH_CONNECTIONS_MAX: number = 256;
 
 /** sessions: live or resumable, of one host. */
 export const SESSIONS_MAX: number = 8192;

@@ -1,9 +1,12 @@
-import { connect, type TLSSocket } from 'node:tls';
-import { afterEach, expect, test } from 'vitest';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect } from 'node:tls';
+import { afterEach, describe, expect, test } from 'vitest';
 import { HTTP_HEAD_BYTES_MAX, PREAUTH_BYTES_MAX } from '../gen/constants.ts';
 import { makeCertificate } from './certificate.ts';
+import type { Refusal } from './host/counts.ts';
 import { type Admitted, type Doorkeeper, Listener } from './listen.ts';
 import { native } from './native.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 const { key, cert } = makeCertificate(native, Date.now());
 const TOKEN = 'A'.repeat(118);
@@ -22,35 +25,47 @@ afterEach(async () => {
   for (const each of open.splice(0)) await each.close();
 });
 
+interface Listening {
+  readonly port: number;
+  readonly refusals: Refusal[];
+  readonly room: WaitingRoom;
+}
+
 /** A listener whose gate lets one token in; `admitted` is told of each connection. */
-async function listening(
-  admitted: (connection: Admitted) => void = () => {},
-  turnedAway: (why: string) => void = () => {},
-): Promise<number> {
+async function listening(admitted: (connection: Admitted) => void = () => {}, seats = 8): Promise<Listening> {
+  const refusals: Refusal[] = [];
+  // Whoever is longest there makes room: which one is of no matter here, but has to be known.
+  const room = new WaitingRoom(seats, () => 0);
   const door: Doorkeeper = {
-    accepts: () => true,
-    opens: token => (token === TOKEN ? 1 : undefined),
-    admitted: (_, connection) => admitted(connection),
+    accepts: () => room,
+    opens: token => {
+      if (token === TOKEN) return 1;
+      refusals.push('token_unreadable');
+      return undefined;
+    },
+    admitted: (_, connection) => {
+      connection.socket.on('error', () => {});
+      admitted(connection);
+    },
     abandoned: () => {},
-    turnedAway,
+    turnedAway: why => void refusals.push(why),
   };
-  const where = { host: '127.0.0.1', port: 0, identity: { key, cert }, preauthConnectionsMax: 8 };
-  const listener = await Listener.open(where, door);
+  const listener = await Listener.open({ host: '127.0.0.1', port: 0, identity: { key, cert } }, door);
   open.push(listener);
-  return listener.port;
+  return { port: listener.port, refusals, room };
 }
 
 interface Visit {
-  readonly socket: TLSSocket;
+  readonly socket: Socket;
   /** All bytes, once the connection has ended. */
   readonly ended: Promise<string>;
   /** The bytes up to the end of the answer's head. */
   readonly answered: Promise<string>;
 }
 
-function visit(port: number, maxVersion: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.3'): Visit {
-  const about = { port, host: '127.0.0.1', rejectUnauthorized: false, minVersion: maxVersion, maxVersion };
-  const socket = connect(about);
+function visit(port: number, how: 'TLSv1.2' | 'TLSv1.3' | 'tcp' = 'TLSv1.3'): Visit {
+  const about = { port, host: '127.0.0.1', rejectUnauthorized: false };
+  const socket = how === 'tcp' ? connectTcp(about) : connect({ ...about, minVersion: how, maxVersion: how });
   open.push({ close: () => socket.destroy() });
   let bytes = '';
   const answered = new Promise<string>(resolve => {
@@ -66,72 +81,172 @@ function visit(port: number, maxVersion: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.3'): Vis
   return { socket, ended, answered };
 }
 
-/** A masked binary message of a client, with its length in two bytes. */
-function message(length: number): Buffer {
-  return Buffer.concat([Buffer.of(0x82, 0x80 | 126, length >>> 8, length & 0xff), Buffer.alloc(4 + length)]);
+/** A masked frame of a client, its mask zero; binary and final unless told. */
+function frame(length: number, opcode = 0x82): Buffer {
+  const head = length < 126 ? [opcode, 0x80 | length] : [opcode, 0x80 | 126, length >>> 8, length & 0xff];
+  return Buffer.concat([Buffer.of(...head), Buffer.alloc(4 + length)]);
+}
+
+/** Frames of exactly `bytes` bytes that bring no message. */
+function pings(bytes: number): Buffer {
+  const all: Buffer[] = [];
+  for (let left = bytes; left > 0; ) {
+    const next = left > 131 && left < 137 ? 125 : Math.min(131, left);
+    all.push(frame(next - 6, 0x89));
+    left -= next;
+  }
+  return Buffer.concat(all);
 }
 
 test('a client that has nothing better than TLS 1.2 is not spoken to (HS-001~1)', async () => {
-  const port = await listening();
+  const { port, refusals } = await listening();
   expect(await visit(port, 'TLSv1.2').ended).toMatch(/^error ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION/);
+  expect(refusals).toEqual(['tls_failed']);
   const { socket, answered } = visit(port);
   socket.write(`${HEAD}\r\n\r\n`);
   expect(await answered).toMatch(/^HTTP\/1\.1 101 /);
 });
 
-test('the answer to a token names the protocol and no extension (HS-004~1)', async () => {
-  const { socket, answered } = visit(await listening());
+test('the answer to a token names the protocol and no extension (HS-004~1, LI-006~1)', async () => {
+  const { port } = await listening();
+  const { socket, answered } = visit(port);
   socket.write(`${HEAD}\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n`);
   const answer = await answered;
   expect(answer).toContain('\r\nSec-WebSocket-Protocol: clawchat.v1\r\n');
   expect(answer).not.toMatch(/extensions/i);
 });
 
-test('a head that is too long ends the connection before it is complete (HS-016~1)', async () => {
-  const port = await listening();
-  const long = visit(port);
-  long.socket.write(`${HEAD}\r\nX-Filler: ${'x'.repeat(HTTP_HEAD_BYTES_MAX)}`);
-  expect(await long.ended).toMatch(/^HTTP\/1\.1 404 /);
-  const short = visit(port);
-  short.socket.write(`${HEAD}\r\nX-Filler: ${'x'.repeat(HTTP_HEAD_BYTES_MAX - 1024)}\r\n\r\n`);
-  expect(await short.answered).toMatch(/^HTTP\/1\.1 101 /);
+test('a compressed message ends the connection without a Close frame (LI-006~1, HS-018~1)', async () => {
+  const { port } = await listening();
+  const { socket, answered, ended } = visit(port);
+  socket.write(`${HEAD}\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n`);
+  const answer = await answered;
+  socket.write(frame(64, 0xc2));
+  expect(await ended).toBe(answer);
 });
 
-test('more than is needed behind the head ends the connection until message 3 was accepted (HS-016~1)', async () => {
-  const lengths: number[] = [];
-  let knows = false;
-  let heard: () => void = () => {};
-  const port = await listening(({ socket, authenticated }) => {
-    if (knows) authenticated();
-    socket.on('message', (data: Buffer) => {
-      lengths.push(data.length);
-      heard();
+test('what is no HTTP, and what is no TLS, has an answer and a reason (LI-009~1)', async () => {
+  const { port, refusals } = await listening();
+  const said = async (text: string, how: 'TLSv1.3' | 'tcp'): Promise<string> => {
+    const one = visit(port, how);
+    one.socket.write(text);
+    return (await one.ended).split('\r\n')[0] ?? '';
+  };
+  expect(await said('hello\r\n', 'TLSv1.3')).toBe('HTTP/1.1 400 Bad Request');
+  expect(await said('GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'tcp')).toBe('HTTP/1.1 400 Bad Request');
+  expect(await said('GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'TLSv1.3')).toBe('HTTP/1.1 404 Not Found');
+  expect(refusals).toEqual(['not_http', 'plain_http', 'token_unreadable']);
+});
+
+test('a head is taken up to its bound and not a byte further (HS-016~2)', async () => {
+  const { port, refusals } = await listening();
+  const head = (bytes: number): string => {
+    const bare = `${HEAD}\r\nX: \r\n\r\n`;
+    return bare.replace('X: ', `X: ${'x'.repeat(bytes - bare.length)}`);
+  };
+  for (const bytes of [HTTP_HEAD_BYTES_MAX - 1, HTTP_HEAD_BYTES_MAX]) {
+    const fits = visit(port);
+    fits.socket.write(head(bytes));
+    expect(await fits.answered).toMatch(/^HTTP\/1\.1 101 /);
+  }
+  const long = visit(port);
+  long.socket.write(head(HTTP_HEAD_BYTES_MAX + 1));
+  expect(await long.ended).toMatch(/^HTTP\/1\.1 400 /);
+  // The byte that is too much ends it, whether the head is complete with it or not.
+  const endless = visit(port);
+  endless.socket.write(head(2 * HTTP_HEAD_BYTES_MAX).slice(0, HTTP_HEAD_BYTES_MAX + 1));
+  expect(await endless.ended).toMatch(/^HTTP\/1\.1 400 /);
+  expect(refusals).toEqual(['not_http', 'not_http']);
+});
+
+describe('behind the head', () => {
+  /** Message 3 is the first message, of 64 bytes, as the machine has it. */
+  const MESSAGE_3 = frame(64);
+
+  interface Arrived {
+    readonly messages: readonly number[];
+    readonly answer: string;
+    readonly refusals: readonly Refusal[];
+  }
+
+  /** Send pieces behind the head, each when the one before is answered for, and say what came of it. */
+  async function send(...pieces: readonly Buffer[]): Promise<Arrived> {
+    const messages: number[] = [];
+    let heard: () => void = () => {};
+    const { port, refusals } = await listening(({ socket, authenticated }) => {
+      socket.once('message', authenticated);
+      socket.on('message', (data: Buffer) => {
+        messages.push(data.length);
+        heard();
+      });
     });
-  });
-  const admitted = async (): Promise<Visit> => {
     const one = visit(port);
     one.socket.write(`${HEAD}\r\n\r\n`);
     expect(await one.answered).toMatch(/^HTTP\/1\.1 101 /);
+    const last = new Promise<void>(resolve => {
+      heard = () => {
+        if (messages.at(-1) === 100) resolve();
+      };
+    });
+    for (const piece of pieces) {
+      one.socket.write(piece);
+      await new Promise(resolve => setImmediate(resolve));
+    }
+    // A message of 100 bytes arrives, or the connection ends.
+    one.socket.write(frame(100));
+    await Promise.race([last, one.ended]);
+    return { messages, answer: '', refusals };
+  }
+
+  test('message 3 may end with the last byte of the bound, and not with the next (HS-016~2)', async () => {
+    for (const over of [-1, 0]) {
+      const sent = pings(PREAUTH_BYTES_MAX + over - MESSAGE_3.length);
+      expect(await send(sent, MESSAGE_3)).toMatchObject({ messages: [64, 100], refusals: [] });
+      expect(await send(Buffer.concat([sent, MESSAGE_3]))).toMatchObject({
+        messages: [64, 100],
+        refusals: [],
+      });
+    }
+    const sent = pings(PREAUTH_BYTES_MAX + 1 - MESSAGE_3.length);
+    expect(await send(sent, MESSAGE_3)).toMatchObject({ messages: [], refusals: ['too_many_bytes'] });
+    const together = Buffer.concat([sent, MESSAGE_3]);
+    expect(await send(together)).toMatchObject({ messages: [], refusals: ['too_many_bytes'] });
+  });
+
+  test('what comes with message 3 is not counted (HS-016~2)', async () => {
+    const sent = pings(PREAUTH_BYTES_MAX - MESSAGE_3.length);
+    const together = Buffer.concat([sent, MESSAGE_3, frame(60_000), frame(60_000)]);
+    expect(await send(together)).toMatchObject({ messages: [64, 60_000, 60_000, 100], refusals: [] });
+  });
+});
+
+test('a full room lets one in for another, and keeps those that have shown a right MAC (LI-002~2)', async () => {
+  const { port, refusals, room } = await listening(() => {}, 3);
+  const secured = async (): Promise<Visit> => {
+    const one = visit(port);
+    await new Promise(resolve => one.socket.once('secureConnect', resolve));
     return one;
   };
-  const takes = async ({ socket }: Visit, length: number): Promise<void> => {
-    const arrived = new Promise<void>(resolve => {
-      heard = resolve;
-    });
-    socket.write(message(length));
-    await arrived;
+  const silent = await secured();
+  const members = [await secured(), await secured()];
+  const admit = async (one: Visit): Promise<void> => {
+    one.socket.write(`${HEAD}\r\n\r\n`);
+    expect(await one.answered).toMatch(/^HTTP\/1\.1 101 /);
   };
-  // Each message has 8 bytes of WebSocket before its content.
-  const earlier = await admitted();
-  const stranger = await admitted();
-  await takes(stranger, PREAUTH_BYTES_MAX - 8);
-  stranger.socket.write(message(200));
-  await stranger.ended;
-  // It was not the deadline of strangers, which comes to the earlier one first.
-  expect(earlier.socket.readyState).toBe('open');
-  knows = true;
-  const member = await admitted();
-  await takes(member, PREAUTH_BYTES_MAX - 8);
-  await takes(member, 60_000);
-  expect(member.socket.readyState).toBe('open');
+  for (const member of members) await admit(member);
+  const fourth = await secured();
+  expect(await silent.ended).toBe('');
+  expect(refusals).toEqual(['displaced']);
+  await admit(fourth);
+  // Now there is nobody left who has shown nothing.
+  expect(await visit(port).ended).toMatch(/^(error ECONNRESET)?$/);
+  expect(refusals).toEqual(['displaced', 'strangers_limit']);
+  expect(room.taken).toBe(3);
+  for (const member of members) expect(member.socket.readyState).toBe('open');
+  // Who is authenticated or gone leaves a seat.
+  const gone = new Promise(resolve => fourth.socket.once('close', resolve));
+  fourth.socket.destroy();
+  await gone;
+  while (room.taken === 3) await new Promise(resolve => setTimeout(resolve, 5));
+  await secured();
 });

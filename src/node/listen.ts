@@ -1,22 +1,21 @@
 /**
- * Listens for TLS 1.3, answers strangers, and hands over the WebSockets that the gate admits.
- * Chapters: spec/04-handshake.md 4.2, spec/10-limits.md.
+ * Listens for TLS 1.3, answers strangers as a web server would, and hands over the WebSockets that the gate admits.
+ * Chapters: spec/04-handshake.md 4.2 and 4.6, spec/10-limits.md.
  */
-
-import type { IncomingMessage } from 'node:http';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { IncomingMessage } from 'node:http';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
-import {
-  AUTH_MS_MAX,
-  HTTP_HEAD_BYTES_MAX,
-  PREAUTH_BYTES_MAX,
-  WIRE_RECORD_BYTES_MAX,
-} from '../gen/constants.ts';
+import { AUTH_MS_MAX, PREAUTH_BYTES_MAX, WIRE_RECORD_BYTES_MAX } from '../gen/constants.ts';
+import { SUBPROTOCOL } from '../protocol/gate.ts';
 import type { Refusal } from './host/counts.ts';
+import { HostSocket } from './host-socket.ts';
+import { strangersAnswer } from './http/answer.ts';
+import { BodyReader } from './http/body.ts';
+import { type Head, HeadReader } from './http/head.ts';
 import { upgradeToken } from './upgrade.ts';
+import type { Seat, WaitingRoom } from './waiting-room.ts';
 
 /** A TLS key with its certificate, both PEM. */
 export interface TlsIdentity {
@@ -31,23 +30,25 @@ export interface Admitted {
   readonly stream: Duplex;
   /** Call once when message 3 is accepted: the limits of strangers end here. */
   authenticated(): void;
+  /** Say why the connection is about to be ended before that; counted once, whoever is first. */
+  refused(reason: Refusal): void;
 }
 
 /** What the listener asks its owner. */
 export interface Doorkeeper {
-  /** May this address open another connection now? Asked at accept, before TLS. */
-  accepts(address: string): boolean;
+  /** Where may another connection of this address wait until it is authenticated? Asked at accept, before TLS. */
+  accepts(address: string): WaitingRoom | undefined;
   /**
    * Does this token open the gate? A number names the connection that is let in: {@link admitted} or
-   * {@link abandoned} follows with it. `token` is '' when the request is not one of ours. `acceptedAt` is monotonic,
-   * `port` the listener's.
+   * {@link abandoned} follows with it. `token` is '' when it cannot be read, and undefined when no WebSocket was asked
+   * for. `acceptedAt` is monotonic, `port` the listener's.
    */
-  opens(token: string, address: string, acceptedAt: number, port: number): number | undefined;
+  opens(token: string | undefined, address: string, acceptedAt: number, port: number): number | undefined;
   admitted(path: number, connection: Admitted): void;
   /** The connection ended before {@link admitted}. */
   abandoned(path: number): void;
-  /** Somebody was turned away without being asked about: to be counted. */
-  turnedAway(why: Refusal): void;
+  /** Somebody was turned away whom {@link opens} was not asked about, or who was admitted and not authenticated. */
+  turnedAway(why: Refusal, address: string): void;
 }
 
 /** Where to listen. */
@@ -57,98 +58,65 @@ export interface ListenOptions {
   /** TCP port; 0 lets the system choose (tests only). */
   readonly port: number;
   readonly identity: TlsIdentity;
-  /** Connections accepted and not yet authenticated, at most. */
-  readonly preauthConnectionsMax: number;
 }
 
-const BODY = [
-  '<html>',
-  '<head><title>404 Not Found</title></head>',
-  '<body>',
-  '<center><h1>404 Not Found</h1></center>',
-  '<hr><center>nginx</center>',
-  '</body>',
-  '</html>',
-  '',
-].join('\r\n');
-
-/** The one answer to everybody who is not admitted. @impl HS-005~1 */
-export function strangersAnswer(now: Date): string {
-  return [
-    'HTTP/1.1 404 Not Found',
-    'Server: nginx',
-    `Date: ${now.toUTCString()}`,
-    'Content-Type: text/html',
-    `Content-Length: ${BODY.length}`,
-    'Connection: close',
-    '',
-    BODY,
-  ].join('\r\n');
-}
-
-/** A connection that is still a stranger's. */
-interface Stranger {
+/** A connection that is not authenticated. */
+interface Guest {
+  readonly address: string;
+  readonly seat: Seat;
   readonly timer: NodeJS.Timeout;
+  /** Monotonic. */
   readonly acceptedAt: number;
-  /** Whether it is counted already why it was turned away, or it was let through the gate. */
-  isJudged: boolean;
+  /** It was told no; what is left is that it closes. */
+  isRefused: boolean;
 }
+
+/** The first byte of a TLS record with a hello, and the bit that SSL 2 set: to nginx, everything else is HTTP. */
+const TLS_HELLO = 0x16;
+const SSL2_BIT = 0x80;
+
+const TICKET_SECONDS = 300;
 
 /** One open listener. */
 export class Listener {
   readonly #server: Server;
+  /** Listens nowhere: it is given the connections that begin as TLS does. */
+  readonly #tls: TlsServer;
   readonly #sockets = new Set<Socket>();
   /** Connections that are still strangers', by peer address and port. */
-  readonly #preauth = new Map<string, Stranger>();
-  readonly #options: ListenOptions;
+  readonly #guests = new Map<string, Guest>();
   readonly #door: Doorkeeper;
   /** @impl HS-004~1, LI-006~1 */
   readonly #websockets = new WebSocketServer({
     noServer: true,
+    WebSocket: HostSocket,
     perMessageDeflate: false,
     clientTracking: false,
     maxPayload: WIRE_RECORD_BYTES_MAX,
-    handleProtocols: () => 'clawchat.v1',
+    handleProtocols: () => SUBPROTOCOL,
   });
 
-  private constructor(options: ListenOptions, door: Doorkeeper) {
-    this.#options = options;
+  private constructor({ identity }: ListenOptions, door: Doorkeeper) {
     this.#door = door;
-    this.#server = createServer({
-      ...options.identity,
+    this.#server = createServer(socket => this.#accept(socket));
+    this.#tls = createTlsServer({
+      ...identity,
       minVersion: 'TLSv1.3',
       ALPNProtocols: ['http/1.1'],
-      maxHeaderSize: HTTP_HEAD_BYTES_MAX,
       handshakeTimeout: AUTH_MS_MAX,
-      // The deadline of accept() covers these; Node's own would answer with bytes of its own.
-      headersTimeout: 0,
-      requestTimeout: 0,
-      keepAliveTimeout: 0,
-      insecureHTTPParser: false,
+      // As nginx has it: tickets say it in the clear of TLS.
+      sessionTimeout: TICKET_SECONDS,
     });
-    this.#server.on('connection', (socket: Socket) => this.#accept(socket));
-    this.#server.on('secureConnection', (socket: TLSSocket) => this.#secured(socket));
+    this.#tls.on('secureConnection', socket => {
+      socket.on('error', () => socket.destroy());
+      this.#serve(socket, false);
+    });
     // A failed TLS handshake has nobody to answer to.
-    this.#server.on('tlsClientError', (_error, socket: TLSSocket) => {
-      this.#judge(peerOf(socket), 'tls_failed');
+    this.#tls.on('tlsClientError', (_error, socket) => {
+      const guest = this.#guests.get(peerOf(socket));
+      if (guest !== undefined) this.#refused(guest, 'tls_failed');
       socket.destroy();
     });
-    const refuse = (request: IncomingMessage): void => {
-      this.#judge(peerOf(request.socket), 'no_upgrade');
-      this.#refuse(request.socket);
-    };
-    this.#server.on('request', refuse);
-    this.#server.on('checkContinue', refuse);
-    this.#server.on('checkExpectation', refuse);
-    this.#server.on('connect', refuse);
-    this.#server.on('clientError', (_error, socket: Duplex) => {
-      // A connection that ends in the middle of a request is an error, too.
-      if (socket.writable) this.#judge(peerOf(socket as TLSSocket), 'not_http');
-      this.#refuse(socket);
-    });
-    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-      this.#upgrade(request, socket, head),
-    );
   }
 
   /** Bind and listen; rejects with the system's error (`EADDRINUSE` ...). */
@@ -169,19 +137,14 @@ export class Listener {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** How many connections are open, authenticated or not. */
-  get connections(): number {
-    return this.#sockets.size;
-  }
-
-  /** How many of them are not authenticated yet. */
+  /** How many connections are not authenticated yet. */
   get strangers(): number {
-    return this.#preauth.size;
+    return this.#guests.size;
   }
 
   /** Present another certificate to connections from now on. */
   setIdentity(identity: TlsIdentity): void {
-    this.#server.setSecureContext({ ...identity, minVersion: 'TLSv1.3' });
+    this.#tls.setSecureContext({ ...identity, minVersion: 'TLSv1.3' });
   }
 
   /** Stop accepting, end what is open, and resolve when the port is free. */
@@ -192,104 +155,165 @@ export class Listener {
     });
   }
 
-  /** @impl HS-015~1, LI-001~1, LI-002~1, ER-003~1 */
+  /** @impl HS-015~1, LI-001~1, LI-002~2, ER-003~1 */
   #accept(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
-    if (this.#preauth.size >= this.#options.preauthConnectionsMax) {
-      this.#door.turnedAway('strangers_limit');
+    const room = this.#door.accepts(address);
+    if (room === undefined) {
       socket.destroy();
       return;
     }
-    if (!this.#door.accepts(address)) {
+    const end = (reason: Refusal) => (): void => {
+      this.#refused(guest, reason);
+      socket.destroy();
+    };
+    const seat = room.enter(() => end('displaced')());
+    if (seat === undefined) {
+      this.#door.turnedAway('strangers_limit', address);
       socket.destroy();
       return;
     }
+    const timer = setTimeout(() => end('late')(), AUTH_MS_MAX);
+    const guest: Guest = { address, seat, timer, acceptedAt: performance.now(), isRefused: false };
     const peer = peerOf(socket);
-    socket.setNoDelay(true);
+    this.#guests.set(peer, guest);
     this.#sockets.add(socket);
-    const timer = setTimeout(() => {
-      this.#judge(peer, 'late', true);
-      socket.destroy();
-    }, AUTH_MS_MAX);
-    this.#preauth.set(peer, { timer, acceptedAt: performance.now(), isJudged: false });
+    socket.setNoDelay(true);
     socket.on('error', () => {});
     socket.on('close', () => {
       this.#sockets.delete(socket);
-      this.#judge(peer, 'gave_up');
+      if (this.#guests.has(peer)) this.#refused(guest, 'gave_up');
       this.#release(peer);
     });
+    this.#sort(socket);
   }
 
-  #secured(socket: TLSSocket): void {
-    socket.on('error', () => socket.destroy());
-  }
-
-  #refuse(socket: Duplex): void {
-    if (socket.writableEnded || socket.destroyed) return;
-    socket.end(strangersAnswer(new Date()));
-  }
-
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const token = upgradeToken(request);
-    const stranger = this.#preauth.get(peerOf(request.socket));
-    const acceptedAt = stranger?.acceptedAt ?? performance.now();
-    // From here on whoever is asked counts.
-    if (stranger !== undefined) stranger.isJudged = true;
-    // A request that is not one of ours still goes to the gate, with no token: equal work for all.
-    const path = this.#door.opens(token, request.socket.remoteAddress ?? '', acceptedAt, this.port);
-    if (path === undefined) {
-      this.#refuse(socket);
+  /** Give TLS to TLS, and answer what is none. */
+  #sort(socket: Socket): void {
+    const begin: Buffer | null = socket.read();
+    if (begin === null) {
+      socket.once('readable', () => this.#sort(socket));
       return;
     }
-    let admitted = false;
-    this.#websockets.handleUpgrade(request, socket, head, websocket => {
-      admitted = true;
-      this.#admit(path, websocket, request.socket as TLSSocket);
-    });
-    if (!admitted) this.#door.abandoned(path);
+    socket.unshift(begin);
+    const [first = 0] = begin;
+    if (first === TLS_HELLO || (first & SSL2_BIT) !== 0) this.#tls.emit('connection', socket);
+    else this.#serve(socket, true);
   }
 
-  /** @impl HS-016~1 */
-  #admit(path: number, websocket: WebSocket, socket: TLSSocket): void {
-    const peer = peerOf(socket);
-    let bytes = 0;
-    let known = false;
-    // Runs behind the listener of ws: when message 3 was in this piece, `known` is true by now.
-    const count = (piece: Buffer): void => {
-      bytes += piece.length;
-      if (known || bytes <= PREAUTH_BYTES_MAX || websocket.readyState !== websocket.OPEN) return;
-      this.#door.turnedAway('too_many_bytes');
-      websocket.terminate();
+  /** Read a request, and answer it. */
+  #serve(socket: Socket, isPlain: boolean): void {
+    const guest = this.#guests.get(peerOf(socket));
+    if (guest === undefined) {
+      socket.destroy();
+      return;
+    }
+    const reader = new HeadReader();
+    const take = (piece: Buffer): void => {
+      const head = reader.push(piece);
+      if (head === undefined) return;
+      socket.off('data', take);
+      if (isPlain) this.#refusePlain(socket, guest, head);
+      else if (head.status !== 404) this.#refuse(socket, guest, head, 'not_http');
+      else this.#ask(socket, guest, head);
     };
+    socket.on('data', take);
+  }
+
+  #refusePlain(socket: Socket, guest: Guest, head: Head): void {
+    const isRight = head.status === 404 || head.status === 413;
+    this.#refuse(socket, guest, isRight ? { ...head, status: 497 } : head, 'plain_http');
+  }
+
+  /** Without a reason, `opens` has counted it. @impl HS-005~2 */
+  #refuse(socket: Socket, guest: Guest, head: Head, reason: Refusal | undefined): void {
+    if (reason !== undefined) this.#refused(guest, reason);
+    guest.isRefused = true;
+    const body = new BodyReader(head.body);
+    const isOver = body.take(head.rest);
+    socket.write(strangersAnswer(head, new Date()));
+    // What comes behind it is taken and dropped, so that the answer is not lost to a reset.
+    socket.on('data', piece => {
+      if (body.take(piece)) socket.end();
+    });
+    if (isOver) socket.end();
+  }
+
+  #ask(socket: Socket, guest: Guest, head: Head): void {
+    const { address, acceptedAt, seat } = guest;
+    // A request that is not one of ours still goes to the gate, with no token: equal work for all.
+    const path = this.#door.opens(upgradeToken(head), address, acceptedAt, this.port);
+    // Whoever is let in is judged by what comes next; the others were counted.
+    guest.isRefused = path === undefined;
+    if (path === undefined) {
+      this.#refuse(socket, guest, head, undefined);
+      return;
+    }
+    seat.keep();
+    const request = new IncomingMessage(socket);
+    request.method = 'GET';
+    request.url = '/';
+    request.headers = Object.fromEntries(head.request?.headers ?? []);
+    let isAdmitted = false;
+    this.#websockets.handleUpgrade(request, socket, Buffer.from(head.rest), websocket => {
+      isAdmitted = true;
+      this.#admit(path, guest, websocket, socket);
+    });
+    if (!isAdmitted) this.#door.abandoned(path);
+  }
+
+  /** @impl HS-016~2 */
+  #admit(path: number, guest: Guest, websocket: WebSocket, socket: Socket): void {
+    // `ws` gets no byte beyond the bound before message 3 was accepted, not even those that came with it.
+    const [toWebSocket] = socket.listeners('data') as ((piece: Buffer) => void)[];
+    if (toWebSocket === undefined) throw new Error('ws does not listen to its socket');
+    let room = PREAUTH_BYTES_MAX;
+    let isKnown = false;
+    const count = (piece: Buffer): void => {
+      const first = piece.subarray(0, room);
+      room -= first.length;
+      toWebSocket.call(socket, first);
+      if (first.length === piece.length) return;
+      if (isKnown) toWebSocket.call(socket, piece.subarray(first.length));
+      else if (!socket.destroyed) {
+        this.#refused(guest, 'too_many_bytes');
+        websocket.terminate();
+      }
+    };
+    socket.off('data', toWebSocket);
     socket.on('data', count);
     websocket.binaryType = 'nodebuffer';
     this.#door.admitted(path, {
       socket: websocket,
       stream: socket,
       authenticated: () => {
-        known = true;
+        isKnown = true;
         socket.off('data', count);
-        this.#release(peer);
+        socket.on('data', toWebSocket);
+        this.#release(peerOf(socket));
       },
+      refused: reason => this.#refused(guest, reason),
     });
   }
 
-  /** Count, once for a connection, why it comes to nothing; `always` also behind the gate. */
-  #judge(peer: string, why: Refusal, always = false): void {
-    const stranger = this.#preauth.get(peer);
-    if (stranger === undefined || (stranger.isJudged && !always)) return;
-    stranger.isJudged = true;
-    this.#door.turnedAway(why);
+  /** Once for each connection. */
+  #refused(guest: Guest, reason: Refusal): void {
+    if (guest.isRefused) return;
+    guest.isRefused = true;
+    this.#door.turnedAway(reason, guest.address);
   }
 
   /** Take a connection out of the strangers' count and lift their deadline. */
   #release(peer: string): void {
-    clearTimeout(this.#preauth.get(peer)?.timer);
-    this.#preauth.delete(peer);
+    const guest = this.#guests.get(peer);
+    if (guest === undefined) return;
+    clearTimeout(guest.timer);
+    guest.seat.leave();
+    this.#guests.delete(peer);
   }
 }
 
 /** A name for one connection that its raw and its TLS socket share. */
-function peerOf(socket: Socket): string {
+function peerOf(socket: Socket | TLSSocket): string {
   return `${socket.remoteAddress} ${socket.remotePort}`;
 }

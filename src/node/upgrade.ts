@@ -1,21 +1,23 @@
 /** Recognises the one upgrade request that a client sends. Chapter: spec/04-handshake.md 4.2. */
+import { SUBPROTOCOL, TOKEN_CHARS } from '../protocol/gate.ts';
+import type { Head } from './http/head.ts';
 
-import type { IncomingMessage } from 'node:http';
-
-const OFFER = /^clawchat\.v1, ?([A-Za-z0-9_-]{118})$/;
+const OFFER = new RegExp(`^${SUBPROTOCOL.replace('.', '\\.')}, ?([A-Za-z0-9_-]{${TOKEN_CHARS}})$`);
 const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
 
 /**
- * Return the token of a well-formed upgrade request, or '' for anything else.
+ * Return the token of a well-formed upgrade request, '' for one without it, undefined for what is no upgrade.
  *
  * Whatever `ws` would refuse with an answer of its own is refused here first, so that every stranger
- * gets the same bytes. @impl HS-003~1, HS-005~1
+ * gets the same bytes. @impl HS-003~1, HS-005~2
  */
-export function upgradeToken(request: IncomingMessage): string {
-  const { method, url, httpVersion, headers } = request;
-  if (method !== 'GET' || url !== '/' || httpVersion !== '1.1') return '';
-  if (headers.upgrade?.toLowerCase() !== 'websocket') return '';
-  if (headers['sec-websocket-version'] !== '13') return '';
-  if (!WEBSOCKET_KEY.test(headers['sec-websocket-key'] ?? '')) return '';
-  return OFFER.exec(headers['sec-websocket-protocol'] ?? '')?.[1] ?? '';
+export function upgradeToken({ request, status, body }: Head): string | undefined {
+  if (request === undefined || status !== 404) return undefined;
+  const { line, headers } = request;
+  if (!/(^|,) *upgrade *(,|$)/i.test(headers.get('connection') ?? '')) return undefined;
+  if (headers.get('upgrade')?.toLowerCase() !== 'websocket') return undefined;
+  if (body !== 0 || line.method !== 'GET' || line.target !== '/' || line.minor !== 1) return '';
+  if (headers.get('sec-websocket-version') !== '13') return '';
+  if (!WEBSOCKET_KEY.test(headers.get('sec-websocket-key') ?? '')) return '';
+  return OFFER.exec(headers.get('sec-websocket-protocol') ?? '')?.[1] ?? '';
 }

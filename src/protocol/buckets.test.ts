@@ -70,11 +70,11 @@ describe('addresses', () => {
       16,
     );
     noteAuthenticated(limits, '192.0.2.1', 0);
-    for (let i = 0; i < 4; i++) expect(admitAddress(limits, '192.0.2.1', 1)).toBe(true);
-    expect(admitAddress(limits, '192.0.2.1', 3_600_000)).toBe(false);
-    expect(admitAddress(limits, '192.0.2.1', 3_600_001)).toBe(true);
-    expect(admitAddress(limits, '192.0.2.1', 3_600_001)).toBe(true);
-    expect(admitAddress(limits, '192.0.2.1', 3_600_001)).toBe(false);
+    for (let i = 0; i < 4; i++) expect(admitAddress(limits, '192.0.2.1', 1)).toBe('known');
+    expect(admitAddress(limits, '192.0.2.1', 3_600_000)).toBe(undefined);
+    expect(admitAddress(limits, '192.0.2.1', 3_600_001)).toBe('stranger');
+    expect(admitAddress(limits, '192.0.2.1', 3_600_001)).toBe('stranger');
+    expect(admitAddress(limits, '192.0.2.1', 3_600_001)).toBe(undefined);
   });
 
   it('remember a bounded number of members (LI-004)', () => {

@@ -121,15 +121,23 @@ export function addressLimits(
   };
 }
 
-/** May `address` open another connection? `now` is monotonic milliseconds. @impl LI-001~1, LI-003~1 */
-export function admitAddress(limits: AddressLimits, address: string, now: number): boolean {
+/** Whose bucket an address takes from: strangers', or that of addresses from which a device authenticated lately. */
+export type AddressTier = 'stranger' | 'known';
+
+/**
+ * Take a token for another connection of `address`; undefined when it has none left. `now` is monotonic milliseconds.
+ * @impl LI-001~1, LI-003~1
+ */
+export function admitAddress(limits: AddressLimits, address: string, now: number): AddressTier | undefined {
   const key = addressKey(address);
   const at = limits.authenticatedAt.get(key);
-  if (at === undefined) return takeToken(limits.strangers, key, now);
-  if (now - at <= limits.knownMs) return takeToken(limits.known, key, now);
-  limits.authenticatedAt.delete(key);
-  forgetBucket(limits.known, key);
-  return takeToken(limits.strangers, key, now);
+  if (at !== undefined && now - at <= limits.knownMs)
+    return takeToken(limits.known, key, now) ? 'known' : undefined;
+  if (at !== undefined) {
+    limits.authenticatedAt.delete(key);
+    forgetBucket(limits.known, key);
+  }
+  return takeToken(limits.strangers, key, now) ? 'stranger' : undefined;
 }
 
 /** Note that a device authenticated from `address`. @impl LI-003~1 */

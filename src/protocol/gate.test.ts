@@ -114,7 +114,7 @@ describe('who is let through (GT-002~1, GT-004~1)', () => {
   });
 });
 
-describe('what a refusal costs and shows (GT-003~1, GT-005~1)', () => {
+describe('what a refusal costs and shows (GT-003~2, GT-005~1)', () => {
   it('does the same work for everybody: a key derivation and a MAC, and no Diffie-Hellman', () => {
     const calls: string[] = [];
     const counted = new Proxy(native, {
@@ -130,7 +130,15 @@ describe('what a refusal costs and shows (GT-003~1, GT-005~1)', () => {
       return calls.join(' ');
     };
     const wrong = `${token(ada, 4).slice(0, 100)}${'A'.repeat(18)}`;
-    const tokens = [token(ada, 4), wrong, token(member('eve'), 4), token(ada, 9), token(member('old'), 4)];
+    const tokens = [
+      token(ada, 4),
+      wrong,
+      token(member('eve'), 4),
+      token(ada, 9),
+      token(member('old'), 4),
+      '',
+      'A',
+    ];
     expect(new Set(tokens.map(work))).toEqual(new Set(['hkdfSha256 hmacSha256 erase equal']));
   });
 

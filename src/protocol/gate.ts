@@ -30,8 +30,9 @@ const MAC_AT = MESSAGE_1_AT + MESSAGE_1_BYTES;
 /** Epoch and handle are 24 bytes, so exactly the first 32 letters of a token name both. */
 const SLOT_CHARS = ((EPOCH_BYTES + HANDLE_BYTES) * 8) / 6;
 
-/** Stand in for the keys of nobody; no token is admitted by them, whatever its MAC (GT-003~1). */
+/** Stand in for the keys of nobody, and for a token of nobody; nobody is admitted by them, whatever the MAC (GT-003~2). */
 const DUMMY_KEY = new Uint8Array(32);
+const DUMMY_TOKEN = new Uint8Array(MAC_AT + MAC_BYTES);
 const HOST_BUCKET = 'host';
 
 /** What a token is made of. */
@@ -83,7 +84,7 @@ export type GateReason =
   | 'handle_limit'
   | 'host_limit';
 
-/** A token that was refused. The answer on the wire is the same for every reason (HS-005~1). */
+/** A token that was refused. The answer on the wire is the same for every reason (HS-005~2). */
 export interface GateRefused {
   readonly kind: 'refused';
   readonly reason: GateReason;
@@ -156,10 +157,13 @@ export class Gate {
     return recipient !== undefined && !hasEnded(recipient, now);
   }
 
-  /** Judge a token. @impl GT-002~1, GT-003~1, GT-005~1, GT-006~1, LI-005~1 */
+  /** Judge a token. @impl GT-002~1, GT-003~2, GT-005~1, GT-006~1, LI-005~1 */
   admit(token: string, now: Now): Admitted | GateRefused {
     const bytes = token.length === TOKEN_CHARS ? decodeBase64url(token) : undefined;
-    if (bytes === undefined) return refused('token_unreadable', undefined);
+    if (bytes === undefined) {
+      this.#checkMac(DUMMY_TOKEN, undefined);
+      return refused('token_unreadable', undefined);
+    }
     const epoch = readU64be(bytes, 0);
     const handle = token.slice(0, SLOT_CHARS);
     const slot = this.#slots.get(handle);

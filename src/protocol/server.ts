@@ -248,7 +248,7 @@ export class Server {
     this.fail(path, fault('peer', ErrorCode.TRANSPORT_FAILED, 'too much came before an answer'), now);
   }
 
-  /** Take message 3. @impl HS-012~1, HS-014~1, HS-016~1, HS-018~1 */
+  /** Take message 3. @impl HS-012~1, HS-014~1, HS-018~1 */
   private authenticate(path: ServerPath, message3: Uint8Array, now: Now): void {
     const { recipient, handshake } = path;
     if (handshake === undefined) return;

@@ -3,9 +3,12 @@
 /** Why somebody was turned away before they had proved anything, with what it means. */
 export const REFUSALS = {
   address_limit: 'the address opened too many connections; ended at accept',
-  strangers_limit: 'too many connections were not authenticated yet; ended at accept',
+  strangers_limit: 'too many connections had shown a right MAC and no more; ended at accept',
+  displaced: 'too many connections were not authenticated yet, and this one made room for another',
+  late: 'not authenticated in time',
   tls_failed: 'the TLS handshake failed',
-  not_http: 'what came over TLS is no HTTP request',
+  plain_http: 'HTTP without TLS',
+  not_http: 'no HTTP request, or one that is malformed, too long, or of a kind that is always refused',
   no_upgrade: 'an HTTP request that asks for no WebSocket',
   token_unreadable: 'an upgrade without a token that can be read',
   epoch_unknown: 'a token of an epoch that is over or never was',
@@ -14,11 +17,10 @@ export const REFUSALS = {
   mac_wrong: 'a token whose MAC is wrong',
   handle_limit: 'one device or invite came too often',
   host_limit: 'all devices and invites together came too often',
-  handshake_failed: 'a right token, and a Noise message that does not fit it',
-  shutdown: 'the host is stopping',
-  late: 'not authenticated in time',
   too_many_bytes: 'too many bytes before message 3',
-  gave_up: 'ended by the other side before it had asked for anything',
+  handshake_failed: 'a right token, and a Noise message that does not fit it, or something else',
+  shutdown: 'the host is stopping',
+  gave_up: 'ended by the other side, before anything was decided',
 } as const;
 
 /** Why somebody was turned away. */

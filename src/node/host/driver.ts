@@ -1,7 +1,7 @@
 /** Performs what the host's machine decides: sockets, commits, sessions' streams. Chapter: spec/01-architecture.md. */
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import type { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
 import {
   ADDRESS_REFILL_MS,
@@ -10,6 +10,8 @@ import {
   KNOWN_ADDRESS_MS,
   KNOWN_ADDRESS_REFILL_MS,
   KNOWN_ADDRESS_TOKENS_MAX,
+  KNOWN_PREAUTH_CONNECTIONS_MAX,
+  PREAUTH_CONNECTIONS_MAX,
 } from '../../gen/constants.ts';
 import { addressLimits, admitAddress, noteAuthenticated } from '../../protocol/buckets.ts';
 import { codeName } from '../../protocol/fault.ts';
@@ -23,11 +25,18 @@ import type { Log } from '../log.ts';
 import { native, recycle } from '../native.ts';
 import { Alarm, readNow } from '../now.ts';
 import { serverMessage } from '../server-message.ts';
+import { WaitingRoom } from '../waiting-room.ts';
 import { HostCounts, type Refusal } from './counts.ts';
+import { Refusals } from './refusals.ts';
 
 /** The epoch that a token names. It was admitted, so it is one. */
 function tokenEpoch(token: string): number {
   return Number(Buffer.from(token.slice(0, 12), 'base64url').readBigUInt64BE(0));
+}
+
+/** Draw a whole number from 0 to below `count`. */
+function draw(count: number): number {
+  return Math.floor(Math.random() * count);
 }
 
 /** How long the other side has to answer a WebSocket close. */
@@ -60,10 +69,12 @@ interface Connection {
   readonly port: number;
   /** Of the token. */
   readonly epoch: number;
+  readonly isUpgrade: boolean;
   socket: WebSocket | undefined;
   /** What `socket` is on. */
   stream: Duplex | undefined;
-  authenticated: (() => void) | undefined;
+  /** Defined from its WebSocket on until it is authenticated. */
+  stranger: Pick<Admitted, 'authenticated' | 'refused'> | undefined;
   /** What is to be sent before the WebSocket is there. */
   early: Uint8Array[];
   /** Bytes of messages so far: given to `stream`, up to the last one whose leaving is heard of, told to the machine. */
@@ -88,6 +99,12 @@ export class HostDriver implements Doorkeeper {
     KNOWN_ADDRESS_MS,
     ADDRESSES_MAX,
   );
+  /** Not authenticated yet, on all listeners: from addresses that are known, and from others. @impl LI-010~1 */
+  readonly #rooms = {
+    known: new WaitingRoom(KNOWN_PREAUTH_CONNECTIONS_MAX, draw),
+    stranger: new WaitingRoom(PREAUTH_CONNECTIONS_MAX, draw),
+  };
+  readonly #refusals: Refusals;
   readonly #alarm = new Alarm(() => this.step({ kind: 'tick' }));
   #paths = 0;
   #flushing = false;
@@ -97,6 +114,7 @@ export class HostDriver implements Doorkeeper {
     this.server = server;
     this.#port = port;
     this.#log = log;
+    this.#refusals = new Refusals(log, this.counts.refused);
   }
 
   /** Ids of devices that have a path. */
@@ -115,6 +133,7 @@ export class HostDriver implements Doorkeeper {
   close(): void {
     this.step({ kind: 'shutdown' });
     this.#closed = true;
+    this.#refusals.close();
     this.#alarm.set(undefined);
     for (const { socket } of this.#connections.values()) socket?.terminate();
   }
@@ -150,30 +169,30 @@ export class HostDriver implements Doorkeeper {
 
   // ---- the listener's questions ----
 
-  accepts(address: string): boolean {
-    const isIn = admitAddress(this.#limits, address, performance.now());
-    if (isIn) this.counts.accepted += 1;
-    else {
-      this.counts.refused.add('address_limit');
-      this.#log.debug('address-limited', { address });
+  accepts(address: string): WaitingRoom | undefined {
+    const tier = admitAddress(this.#limits, address, performance.now());
+    if (tier === undefined) {
+      this.#refusals.add('address_limit', address);
+      return undefined;
     }
-    return isIn;
+    this.counts.accepted += 1;
+    return this.#rooms[tier];
   }
 
-  turnedAway(why: Refusal): void {
-    this.counts.refused.add(why);
-    this.#log.debug('turned-away', { why });
+  turnedAway(why: Refusal, address: string): void {
+    this.#refusals.add(why, address);
   }
 
-  opens(token: string, address: string, acceptedAt: number, port: number): number | undefined {
+  opens(token: string | undefined, address: string, acceptedAt: number, port: number): number | undefined {
     const path = ++this.#paths;
     const connection: Connection = {
       address,
       port,
-      epoch: token === '' ? 0 : tokenEpoch(token),
+      epoch: token === undefined || token === '' ? 0 : tokenEpoch(token),
+      isUpgrade: token !== undefined,
       socket: undefined,
       stream: undefined,
-      authenticated: undefined,
+      stranger: undefined,
       early: [],
       sent: 0,
       asked: 0,
@@ -181,11 +200,12 @@ export class HostDriver implements Doorkeeper {
     };
     this.#connections.set(path, connection);
     const entropy = native.randomBytes(OFFER_ENTROPY_BYTES);
-    this.step({ kind: 'offer', path, token, acceptedAt, entropy });
+    this.step({ kind: 'offer', path, token: token ?? '', acceptedAt, entropy });
     return this.#connections.has(path) ? path : undefined;
   }
 
-  admitted(path: number, { socket, stream, authenticated }: Admitted): void {
+  admitted(path: number, admitted: Admitted): void {
+    const { socket, stream } = admitted;
     const connection = this.#connections.get(path);
     if (connection === undefined) {
       socket.terminate();
@@ -193,9 +213,9 @@ export class HostDriver implements Doorkeeper {
     }
     connection.socket = socket;
     connection.stream = stream;
-    connection.authenticated = authenticated;
+    connection.stranger = admitted;
     socket.on('message', (data: Buffer, isBinary: boolean) => this.#message(path, data, isBinary));
-    socket.on('error', () => {});
+    socket.on('error', error => this.#cut(path, connection, error.message));
     socket.on('close', () => this.#gone(path));
     for (const bytes of connection.early) this.#send(path, connection, bytes, 0);
     connection.early = [];
@@ -207,23 +227,29 @@ export class HostDriver implements Doorkeeper {
 
   // ---- inputs ----
 
-  /** @impl HS-006~1 */
   #message(path: number, data: Buffer, isBinary: boolean): void {
     const connection = this.#connections.get(path);
     if (connection === undefined) return;
     if (!isBinary) {
-      connection.socket?.terminate();
+      this.#cut(path, connection, 'a text message came');
       return;
     }
     this.counts.recordsReceived += 1;
     this.counts.bytesReceived += data.length;
     this.step({ kind: 'message', path, bytes: data });
     // Message 3 came first; whoever is still here behind it is a member.
-    if (connection.authenticated === undefined || !this.#connections.has(path)) return;
-    connection.authenticated();
-    connection.authenticated = undefined;
+    if (connection.stranger === undefined || !this.#connections.has(path)) return;
+    connection.stranger.authenticated();
+    connection.stranger = undefined;
     this.counts.authenticated += 1;
     noteAuthenticated(this.#limits, connection.address, performance.now());
+  }
+
+  /** What comes on this path is no message of the protocol. @impl HS-006~1, HS-018~1 */
+  #cut(path: number, { stranger, socket }: Connection, why: string): void {
+    if (stranger !== undefined) stranger.refused('handshake_failed');
+    else this.#log.info('path-closed', { path, code: codeName(ErrorCode.TRANSPORT_FAILED), why });
+    socket?.terminate();
   }
 
   #gone(path: number): void {
@@ -252,9 +278,7 @@ export class HostDriver implements Doorkeeper {
         this.#log.debug('path-accepted', { path: output.path, id: output.id });
         break;
       case 'refuse':
-        this.#connections.delete(output.path);
-        this.counts.refused.add(output.reason);
-        this.#log.info('path-refused', { reason: output.reason, code: codeName(output.code) });
+        this.#refuse(output.path, output.reason);
         break;
       case 'pause':
         this.#connections.get(output.path)?.socket?.pause();
@@ -328,8 +352,11 @@ export class HostDriver implements Doorkeeper {
     if (connection === undefined) return;
     this.#connections.delete(path);
     this.counts.pathsEnded.add(codeName(code));
-    this.#log.info('path-closed', { path, code: codeName(code), why: detail });
-    const { socket } = connection;
+    const { socket, stranger } = connection;
+    const isLate = code === ErrorCode.TIMEOUT;
+    if (stranger !== undefined && (isLate || code === ErrorCode.HANDSHAKE_FAILED)) {
+      stranger.refused(isLate ? 'late' : 'handshake_failed');
+    } else this.#log.info('path-closed', { path, code: codeName(code), why: detail });
     if (socket === undefined) return;
     if (cut) {
       socket.terminate();
@@ -338,6 +365,12 @@ export class HostDriver implements Doorkeeper {
     socket.close(1000);
     const timer = setTimeout(() => socket.terminate(), CLOSE_MS);
     socket.once('close', () => clearTimeout(timer));
+  }
+
+  #refuse(path: number, reason: Refusal): void {
+    const { address = '', isUpgrade = true } = this.#connections.get(path) ?? {};
+    this.#connections.delete(path);
+    this.#refusals.add(isUpgrade ? reason : 'no_upgrade', address);
   }
 
   #persist(id: number, changes: readonly RegistryChange[]): void {

@@ -6,7 +6,6 @@ import {
   type RotationNotice,
   RotationNoticeSchema,
 } from '../../gen/clawchat/v1/rotation_pb.ts';
-import { PREAUTH_CONNECTIONS_MAX } from '../../gen/constants.ts';
 import { rollChannelKeys } from '../../protocol/channel-keys.ts';
 import {
   type EpochKeys,
@@ -263,8 +262,7 @@ export class Moving {
     const identity = tlsIdentity(keys.tlsKey);
     const host = options.listen ?? '::';
     try {
-      const preauthConnectionsMax = PREAUTH_CONNECTIONS_MAX;
-      const listener = await Listener.open({ host, port, identity, preauthConnectionsMax }, driver);
+      const listener = await Listener.open({ host, port, identity }, driver);
       if (this.#closed) {
         await listener.close();
         return;
