@@ -12,7 +12,14 @@ export type ProgramName = 'clawchat' | 'clawchatd';
 export interface ProgramFile {
   readonly file: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** The Node that runs it; `NODE` unless given. */
+  readonly node?: string;
+  /** A command that runs what follows it, such as one that enters another machine. */
+  readonly before?: readonly string[];
 }
+
+/** The Node that runs the programs: CLAWCHAT_NODE, or the one that runs the tests. */
+export const NODE: string = process.env['CLAWCHAT_NODE'] ?? process.execPath;
 
 /** How a finished program ended. */
 export interface Ended {
@@ -38,6 +45,11 @@ export interface Running {
 /** How long anything here may take before a test gives up, milliseconds: generous, because nothing waits for it. */
 export const PATIENCE_MS = 60_000;
 
+/** Where the build puts a program. */
+export function built(name: ProgramName): string {
+  return join(process.cwd(), 'dist', `${name}.js`);
+}
+
 /** A temporary place with the programs that were started in it. */
 export class Place {
   readonly root: string = mkdtempSync(join(tmpdir(), 'clawchat-'));
@@ -50,10 +62,11 @@ export class Place {
 
   /** Start a program; `input` is its standard input, empty unless given. */
   start(name: ProgramName | ProgramFile, args: readonly string[], input?: string | 'pipe'): Running {
-    const { file, env } =
-      typeof name === 'string' ? { file: join(process.cwd(), 'dist', `${name}.js`), env: {} } : name;
+    const program: ProgramFile = typeof name === 'string' ? { file: built(name) } : name;
+    const { file, env, node = NODE, before = [] } = program;
     if (!existsSync(file)) throw new Error(`${file} is missing: npm run build`);
-    const child = spawn(process.execPath, [file, ...args], {
+    const [command = node, ...rest] = [...before, node, file, ...args];
+    const child = spawn(command, rest, {
       cwd: this.root,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, NO_COLOR: '1', HOME: this.root, XDG_RUNTIME_DIR: this.root, ...env },

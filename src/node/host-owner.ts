@@ -169,6 +169,13 @@ class HostOwner implements Owner {
     }
     if (withFile && !made.published)
       warnings.push('The connection file could not be published to the stores.');
+    if (!core.stores.some(({ remote }) => remote)) {
+      warnings.push(
+        withFile
+          ? 'On another machine: whoever is away for longer than an hour finds this host again only through a store that both reach (docs/stores.md).'
+          : 'For somebody on another machine add --file, or give the host a store that both reach (docs/stores.md).',
+      );
+    }
     return {
       case: 'invite',
       value: {

@@ -22,8 +22,8 @@ export interface ServerRoot {
   remove(): void;
 }
 
-/** Make the directory. */
-export function serverRoot(): ServerRoot {
+/** Make the directory, for a server under these names. */
+export function serverRoot(alternatives: string = 'DNS:localhost,IP:127.0.0.1'): ServerRoot {
   const path = mkdtempSync(join(tmpdir(), 'clawchat-server-'));
   // The servers work as www-data.
   chmodSync(path, 0o755);
@@ -33,7 +33,7 @@ export function serverRoot(): ServerRoot {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-  const names = { 'DNS:store.example.org': 'DNS:localhost,IP:127.0.0.1' };
+  const names = { 'DNS:store.example.org': alternatives };
   const pin = shell(recipe('certificate', names)).trim();
   shell(recipe('password', { '-apr1': `-apr1 ${PASSWORD}` }));
   return {

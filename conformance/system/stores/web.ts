@@ -26,10 +26,22 @@ export interface WebLab extends StoreLab {
 export async function openNginx(): Promise<WebLab> {
   const root = serverRoot();
   const port = await freePort();
+  const { config, store } = nginxFiles(root, `127.0.0.1:${port}`, 'localhost', 'daemon off;');
+  const server = await startServer('nginx', ['-c', config, '-e', join(root.path, 'error.log')], port);
+  return await webLab(root, store, port, server.stop);
+}
+
+/** Write what nginx needs to be a store as the recipe says, listening on `address`. */
+export function nginxFiles(
+  root: ServerRoot,
+  address: string,
+  name: string,
+  more = '',
+): { readonly config: string; readonly store: string } {
   const store = makeStoreDirectory(root);
   const site = recipe('nginx', {
-    'listen 443 ssl': `listen 127.0.0.1:${port} ssl`,
-    'server_name store.example.org': 'server_name localhost',
+    'listen 443 ssl': `listen ${address} ssl`,
+    'server_name store.example.org': `server_name ${name}`,
     '/etc/clawchat-store': root.path,
     '/var/lib/clawchat-store': store,
     'location / {': 'location = /quota { return 507; }\n location = /busy { return 503; }\n location / {',
@@ -40,11 +52,10 @@ export async function openNginx(): Promise<WebLab> {
     .join('\n');
   writeFileSync(
     config,
-    `user www-data; daemon off; pid ${root.path}/nginx.pid; error_log ${root.path}/error.log;
+    `user www-data; ${more} pid ${root.path}/nginx.pid; error_log ${root.path}/error.log;
      events {} http { access_log off; ${paths} ${site} }`,
   );
-  const server = await startServer('nginx', ['-c', config, '-e', join(root.path, 'error.log')], port);
-  return await webLab(root, store, port, server.stop);
+  return { config, store };
 }
 
 /** Start Apache with the recipe. */

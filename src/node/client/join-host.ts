@@ -79,7 +79,20 @@ export async function joinWith(owner: ClientOwner, joining: Joining, signal: Abo
   joining.progress(
     bundled === undefined ? `Looking for the host in ${invite.stores.length} store(s) ...` : 'Dialling ...',
   );
-  return runJoin(owner, { invite, bundled, name: joining.name }, signal);
+  try {
+    return await runJoin(owner, { invite, bundled, name: joining.name }, signal);
+  } catch (error) {
+    throw bundled === undefined ? withStores(error, invite) : error;
+  }
+}
+
+/** Whoever joins from another machine finds nothing at a path of the host's: say so, and what to do. */
+function withStores(error: unknown, { stores }: Invite): unknown {
+  const isLost = error instanceof ClawChatError && error.code === ErrorCode.STORE_UNAVAILABLE;
+  const paths = stores.flatMap(store => (store.kind === 'local' ? [store.path] : []));
+  if (!isLost || paths.length < stores.length) return error;
+  const text = `this invite says to look for the host's connection file in ${paths.join(', ')} on this machine, and it is not there; on another machine than the host's join with an invite file: clawchatd invite --file OUT`;
+  return new ClawChatError(fault(error.by, error.code, text), { cause: error });
 }
 
 function parseInput(bytes: Uint8Array): InviteInput {

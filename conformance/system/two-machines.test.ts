@@ -1,0 +1,125 @@
+/**
+ * Two machines with nothing in common but a network: the invite goes from one to the other as a file, and a store on a
+ * third, a real nginx with the recipe of docs/stores.md, brings back whoever was away while the host moved.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ok, program, type Seat, twoMachines } from './flows.ts';
+import { Network } from './network.ts';
+import { PATIENCE_MS, Place, type Running } from './programs.ts';
+import { AUTHORIZATION, serverRoot } from './stores/server.ts';
+import { nginxFiles } from './stores/web.ts';
+
+const place = new Place();
+const network = new Network();
+network.add('home');
+network.add('away');
+const storeAddress = network.add('store');
+mkdirSync(place.path('home'));
+const HOME: Seat = { before: network.on('home') };
+/** Ann's machine has none of the files of the host's. */
+const AWAY: Seat = { before: network.on('away', [place.path('home')]) };
+const root = serverRoot(`IP:${storeAddress}`);
+let nginx: number | undefined;
+
+/** Rotations are not waited for: an hour has 12 seconds. */
+const MOVING: Readonly<Record<string, string>> = { CLAWCHAT_PRESET: 'minimal' };
+
+beforeAll(() => {
+  const { config } = nginxFiles(root, `${storeAddress}:443`, storeAddress);
+  const [command = '', ...rest] = network.on('store');
+  // It goes into the background once it listens.
+  execFileSync(command, [...rest, 'nginx', '-c', config, '-e', join(root.path, 'error.log')]);
+  nginx = Number(readFileSync(join(root.path, 'nginx.pid'), 'utf8'));
+});
+afterAll(async () => {
+  if (nginx !== undefined) process.kill(nginx);
+  await place.clean();
+  network.remove();
+  root.remove();
+});
+
+it('an invite file is enough to join from another machine, and to talk', async () => {
+  await twoMachines(place, HOME, AWAY);
+});
+
+it('an invite as text says where it looks, and that a file would help, when its only store is on the other machine', async () => {
+  const [A, ann] = [place.path('home', 'text-only'), place.path('text-only')];
+  const host = await start(A);
+  const invite = await ok(place, HOME, 'clawchatd', ['invite', '--data', A, '--name', 'Ann']);
+  const args = ['join', '-', '--data', ann, '--timeout', '20s'];
+  const { code, stderr } = await place.run(program('clawchat', AWAY), args, invite);
+  expect(code).toBe(4);
+  expect(stderr).toContain(join(A, 'connection.clawchat'));
+  expect(stderr).toContain('--file');
+  expect((await host.stop()).code).toBe(0);
+});
+
+it('with a store that both reach, somebody who was away through a move comes back by herself, and nothing is lost', async () => {
+  const [A, ann] = [place.path('home', 'moving'), place.path('moving')];
+  mkdirSync(A, { mode: 0o700 });
+  const address = `https://${storeAddress}/host.claw`;
+  const store = {
+    kind: 'https',
+    read: address,
+    write: address,
+    pin: Buffer.from(root.pin).toString('hex'),
+    headers: { authorization: AUTHORIZATION },
+  };
+  writeFileSync(join(A, 'stores.json'), JSON.stringify([store]), { mode: 0o600 });
+  const host = await start(A, MOVING);
+  const invite = await ok(place, HOME, 'clawchatd', ['invite', '--data', A, '--name', 'Ann']);
+  const there = { ...AWAY, env: MOVING };
+  await ok(place, there, 'clawchat', ['join', '-', '--data', ann], invite);
+  await ok(place, there, 'clawchat', ['send', 'before', '--data', ann]);
+  // Away: no process of hers runs while the host leaves the address that she knows.
+  await move(A);
+  await ok(place, there, 'clawchat', ['send', 'after a move', '--data', ann]);
+
+  // The cable is out while the host moves once more; what she sends then waits and arrives.
+  const listening = place.start(program('clawchat', there), [
+    'listen',
+    '--data',
+    ann,
+    '--from',
+    '0',
+    '--count',
+    '3',
+  ]);
+  await listening.line(line => line.endsWith('after a move'));
+  network.plug('away', false);
+  const sending = place.start(program('clawchat', there), ['send', 'without a cable', '--data', ann]);
+  await move(A);
+  network.plug('away', true);
+  expect((await sending.ended).code).toBe(0);
+  const { code, stdout } = await listening.ended;
+  expect(code).toBe(0);
+  expect(stdout.replace(/^\d\d:\d\d /gm, '')).toBe('Ann: before\nAnn: after a move\nAnn: without a cable\n');
+  expect((await host.stop()).code).toBe(0);
+});
+
+async function start(data: string, env: Readonly<Record<string, string>> = {}): Promise<Running> {
+  const host = place.start(program('clawchatd', { ...HOME, env }), ['--data', data]);
+  await host.line(line => line.includes(' is ready'));
+  return host;
+}
+
+/** The ports that are open. */
+async function places(data: string): Promise<readonly number[]> {
+  const status = await ok(place, HOME, 'clawchatd', ['status', '--data', data, '--json']);
+  return (JSON.parse(status) as { places: { port: number }[] }).places.map(({ port }) => port);
+}
+
+/** Move the host, and wait until what it promised of the earlier port is over. */
+async function move(data: string): Promise<void> {
+  const before = await places(data);
+  await ok(place, HOME, 'clawchatd', ['rotate', '--data', data]);
+  for (const deadline = Date.now() + PATIENCE_MS; ; ) {
+    const now = await places(data);
+    if (now.every(port => !before.includes(port))) return;
+    if (Date.now() > deadline) throw new Error(`the host does not leave ${before}`);
+    await new Promise(resolve => setTimeout(resolve, 200));
+  }
+}
