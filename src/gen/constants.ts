@@ -369,6 +369,9 @@ export const TYPING_MS: number = 6000;
 /** invites: open at once, for further devices of one person. */
 export const DEVICE_INVITES_MAX: number = 4;
 
+/** devices: of one person, when they ask for an invite for one more; open invites count. */
+export const PERSON_DEVICES_MAX: number = 16;
+
 /** rooms: of one host. */
 export const ROOMS_MAX: number = 256;
 

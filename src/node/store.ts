@@ -143,6 +143,11 @@ export class Store implements Database {
     return this.#group.commit(sealed, bytes);
   }
 
+  /** LevelDB keeps what was deleted or replaced until it compacts, which may be never. */
+  async scrub({ gte, lt }: { readonly gte: string; readonly lt: string }): Promise<void> {
+    if (this.#closed === undefined) await this.#level.compactRange(gte, lt);
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;

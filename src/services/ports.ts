@@ -47,4 +47,6 @@ export interface ServiceDatabase {
    * calls; a commit of nothing resolves when all earlier ones are durable. After a failure all others fail.
    */
   commit(operations: readonly DatabaseOperation[]): Promise<void>;
+  /** Clear what was deleted or replaced in `gte` <= key < `lt` out of the files; it may be left out, and may take a while. */
+  scrub?(range: { readonly gte: string; readonly lt: string }): Promise<void>;
 }

@@ -35,8 +35,10 @@ import {
 } from './directory.ts';
 import { EXIT_HOST, EXIT_OK } from './exit-code.ts';
 import { inspectText } from './inspect.ts';
-import { hex, jsonLine, line, messageJson, messageText } from './output.ts';
+import { messageJson, messageText } from './messages.ts';
+import { hex, jsonLine, line } from './output.ts';
 import { askedPassphrase, passphraseCommand } from './passphrase.ts';
+import { roomCommands } from './room-commands.ts';
 import { sendMessages } from './send.ts';
 
 const TIMEOUT = { value: 'TIME', help: 'give up after this, such as 30s (default: 60s)' };
@@ -108,6 +110,7 @@ async function join(call: Call): Promise<number> {
   } else {
     line(`Joined as ${joined.name}.`);
     line(`Compare by voice with the host's operator: ${joined.words}`);
+    line('The operator of the host can read what is written there.');
   }
   return EXIT_OK;
 }
@@ -322,10 +325,13 @@ const COMMANDS: readonly Command[] = [
     summary: 'send a message, or each line of standard input; ends when the host has stored it',
     details: [
       'With -, each line of standard input is a message; with --multiline all of it is one. With --json each line is',
-      '{"text": "...", "room": "...", "id": "..."}, of which only text has to be there, and each answer is a line too.',
+      '{"text": "...", "room": "...", "id": "...", "reply_to": 123, "edits": 123}, of which only text has to be there,',
+      'and each answer is a line too. A number names a message by its cursor.',
     ],
     options: {
       room: { value: 'ROOM', help: 'which room (default: lobby)' },
+      'reply-to': { value: 'CURSOR', help: 'the message that this one replies to' },
+      edits: { value: 'CURSOR', help: 'the message of yours whose text this one replaces' },
       multiline: { help: 'standard input is one message, line breaks and all' },
       id: {
         value: 'HEX',
@@ -364,6 +370,7 @@ const COMMANDS: readonly Command[] = [
     },
     run: history,
   },
+  ...roomCommands(reach, TIMEOUT),
   {
     name: 'ping',
     words: '',

@@ -1,6 +1,4 @@
 /** Prints results, for people or as JSON lines. */
-import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
-import { harmless, harmlessLine } from './terminal-text.ts';
 
 /** Write a line to standard output. */
 export function line(text: string): void {
@@ -21,28 +19,6 @@ function plain(value: unknown): unknown {
 /** Write bytes as hexadecimal. */
 export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
-}
-
-/** A message as JSON shows it: the field names are part of the interface. */
-export function messageJson(item: ControlItem): Readonly<Record<string, unknown>> {
-  return {
-    cursor: Number(item.cursor),
-    room: item.room,
-    device: hex(item.deviceId),
-    name: item.name,
-    id: hex(item.messageId),
-    sent_at_ms: Number(item.sentAtMs),
-    stored_at_ms: Number(item.storedAtMs),
-    text: item.text,
-  };
-}
-
-/** A message as people see it: `14:03 Ann: text`, further lines indented. */
-export function messageText(item: ControlItem): string {
-  const time = new Date(Number(item.storedAtMs)).toTimeString().slice(0, 5);
-  const [first = '', ...rest] = harmless(item.text).split('\n');
-  const head = `${time} ${harmlessLine(item.name)}: `;
-  return [head + first, ...rest.map(next => ' '.repeat(6) + next)].join('\n');
 }
 
 /** A time for people, in the local zone. */

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { TEXT_BYTES_MAX } from '../../gen/constants.ts';
 import { native } from '../native.ts';
 import type { OwnerLink } from '../owner.ts';
-import { type Call, usage } from './command-line.ts';
+import { type Call, usage, wholeNumber } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
 import { jsonLine } from './output.ts';
 
@@ -11,14 +11,20 @@ import { jsonLine } from './output.ts';
 const SENDS_MAX = 256;
 const MESSAGE_ID_BYTES = 16;
 const INPUT_BYTES_MAX = 1024 * 1024;
-const JSON_FIELDS: readonly string[] = ['text', 'room', 'id'];
+const JSON_FIELDS: readonly string[] = ['text', 'room', 'id', 'reply_to', 'edits'];
 
 /** A message that somebody wants to send; the id is 16 bytes. */
 export interface Draft {
   readonly text: string;
   readonly room: string;
   readonly id: Uint8Array;
+  /** Cursors; 0 for none. */
+  readonly replyTo: number;
+  readonly edits: number;
 }
+
+type About = Pick<Draft, 'replyTo' | 'edits'>;
+const ABOUT_NOTHING: About = { replyTo: 0, edits: 0 };
 
 type Reach = (work: (link: OwnerLink, signal: AbortSignal) => Promise<void>) => Promise<void>;
 
@@ -28,15 +34,21 @@ export async function sendMessages(call: Call, reach: Reach): Promise<void> {
   const [json, multiline] = [call.on('json'), call.on('multiline')];
   const room = call.text('room') ?? '';
   const given = call.text('id');
+  const about = { replyTo: cursorOption(call, 'reply-to'), edits: cursorOption(call, 'edits') };
   const id = given === undefined ? undefined : parseId(given, '--id');
   if (multiline && text !== '-')
     throw usage('--multiline is for standard input: clawchat send - --multiline');
   if (id !== undefined && text === '-' && !multiline) {
     throw usage('--id names one message; in lines of --json each may have its own "id"');
   }
+  if (about.replyTo + about.edits > 0 && text === '-' && !multiline) {
+    throw usage('--reply-to and --edits are for one message; lines of --json have "reply_to" and "edits"');
+  }
   await reach(async (link, signal) => {
     const sendOne = async (draft: Draft): Promise<void> => {
-      const value = { messageId: draft.id, room: draft.room, text: draft.text, sentAtMs: BigInt(Date.now()) };
+      const { id: messageId, replyTo, edits } = draft;
+      const extra = { replyTo: BigInt(replyTo), edits: BigInt(edits) };
+      const value = { messageId, room: draft.room, text: draft.text, sentAtMs: BigInt(Date.now()), extra };
       const sent = expectAnswer(await link.call({ case: 'send', value }, signal), 'sent');
       if (json) jsonLine({ sent: true, cursor: sent.cursor, id: draft.id });
     };
@@ -45,7 +57,7 @@ export async function sendMessages(call: Call, reach: Reach): Promise<void> {
       return;
     }
     const whole = text === '-' ? await readWhole() : text;
-    await sendOne(draftOf(whole, room, id));
+    await sendOne({ ...draftOf(whole, room, id), ...about });
   });
 }
 
@@ -89,7 +101,19 @@ async function readWhole(): Promise<string> {
 }
 
 function draftOf(text: string, room: string, id: Uint8Array = native.randomBytes(MESSAGE_ID_BYTES)): Draft {
-  return { text, room, id };
+  return { text, room, id, ...ABOUT_NOTHING };
+}
+
+function cursorOption(call: Call, name: string): number {
+  const given = call.text(name);
+  return given === undefined ? 0 : wholeNumber(given, `--${name}`, 1, Number.MAX_SAFE_INTEGER);
+}
+
+function cursorField(fields: Readonly<Record<string, unknown>>, name: string, shown: string): number {
+  const value = fields[name];
+  if (value === undefined) return 0;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1) return value;
+  throw usage(`"${name}" is the cursor of a message: ${shown}`);
 }
 
 /** Read one line of `send - --json`. @throws ClawChatError `USAGE` */
@@ -106,13 +130,18 @@ export function parseJson(line: string, room: string): Draft {
   }
   const fields: Readonly<Record<string, unknown>> = { ...value };
   const odd = Object.keys(fields).find(name => !JSON_FIELDS.includes(name));
-  if (odd !== undefined) throw usage(`a message has text, room and id, and no "${odd}": ${shown}`);
+  if (odd !== undefined)
+    throw usage(`a message has text, room, id, reply_to and edits, and no "${odd}": ${shown}`);
   const { text, id } = fields;
   const given = fields['room'] ?? room;
   if (typeof text !== 'string') throw usage(`a message has a "text": ${shown}`);
   if (typeof given !== 'string') throw usage(`a "room" is a name: ${shown}`);
   if (id !== undefined && typeof id !== 'string') throw usage(`an "id" is 32 hexadecimal digits: ${shown}`);
-  return draftOf(text, given, id === undefined ? undefined : parseId(id, '"id"'));
+  return {
+    ...draftOf(text, given, id === undefined ? undefined : parseId(id, '"id"')),
+    replyTo: cursorField(fields, 'reply_to', shown),
+    edits: cursorField(fields, 'edits', shown),
+  };
 }
 
 /** Read a message's id. @throws ClawChatError `USAGE` */

@@ -15,8 +15,9 @@ import {
   isDatabaseOld,
   loadHostRecord,
 } from '../../protocol/host-record.ts';
-import { hostFileKey } from '../../protocol/keys.ts';
-import { fileRecipients, type RegistryChange } from '../../protocol/registry.ts';
+import { inviteText, parseInvite } from '../../protocol/invite.ts';
+import { hostFileKey, inviteKeys } from '../../protocol/keys.ts';
+import { fileRecipients, memberId, type RegistryChange } from '../../protocol/registry.ts';
 import {
   decodeRotation,
   encodeRotation,
@@ -36,11 +37,11 @@ import {
 } from '../../protocol/storage.ts';
 import { parseStatement, type Trust } from '../../protocol/succession.ts';
 import { words } from '../../protocol/words.ts';
-import { prefixRange } from '../../runtime/database.ts';
+import { type Operation, prefixRange } from '../../runtime/database.ts';
 import type { StreamAcceptor } from '../../runtime/streams.ts';
 import { BENCH_SERVICE } from '../../services/bench/answer.ts';
 import { BenchHost } from '../../services/bench/host.ts';
-import { CHAT_SERVICE, ChatHost } from '../../services/chat/host.ts';
+import { CHAT_SERVICE, ChatHost, type MadeInvite, PRUNE_MS } from '../../services/chat/host.ts';
 import type { ServiceStream, StreamHandler } from '../../services/ports.ts';
 import type { PassphraseSource } from '../data-key.ts';
 import { failure } from '../failure.ts';
@@ -95,6 +96,8 @@ export type MemberService = (
 const EMPTY = new Uint8Array(0);
 /** How long stores have to answer when a host starts. */
 const SURVEY_MS = 10_000;
+/** Of an invite that a person asks for: it is for a device that lies at hand. */
+const DEVICE_INVITE_LIFE_MS = 3_600_000;
 
 /** An invite that was just made. */
 export interface HostInvite {
@@ -128,6 +131,7 @@ export class HostCore {
   readonly #database: Store;
   readonly #chat: ChatHost;
   readonly #pending = new Map<number, Pending>();
+  readonly #pruning: NodeJS.Timeout;
   #refs = 0;
   #persisting: Promise<void> = Promise.resolve();
   #publishing: Promise<boolean> = Promise.resolve(false);
@@ -156,6 +160,10 @@ export class HostCore {
     chat.failed = reason => this.#fail(reason);
     chat.crashed = reason =>
       options.log.error('service-failed', { why: reason instanceof Error ? reason : String(reason) });
+    chat.inviteDevice = name => this.#inviteDevice(name);
+    this.#pruning = setInterval(() => this.#chat.prune(Date.now()), PRUNE_MS);
+    this.#pruning.unref();
+    this.#chat.prune(Date.now());
     chat.alarm = text => this.#alarm(text);
     chat.posted = code =>
       this.driver.counts.posts.add(code === ErrorCode.UNSPECIFIED ? 'STORED' : codeName(code));
@@ -262,6 +270,22 @@ export class HostCore {
     return { ...made, published: await this.#publishing };
   }
 
+  /** Make an invite for a further device of a person, which is on its way as soon as it is told. */
+  async #inviteDevice(name: string): Promise<MadeInvite | ErrorCode> {
+    try {
+      const { invite, expiresAtMs, published } = await this.invite(name, DEVICE_INVITE_LIFE_MS);
+      if (!published) return ErrorCode.STORE_UNAVAILABLE;
+      const parsed = parseInvite(native, invite);
+      if (isFault(parsed)) return parsed.code;
+      const { privateKey, publicKey } = inviteKeys(native, parsed.secret);
+      native.erase(privateKey);
+      return { id: memberId(native, publicKey), text: inviteText(native, invite), expiresAtMs };
+    } catch (error) {
+      this.options.log.warn('device-invite', { why: error instanceof Error ? error : String(error) });
+      return ErrorCode.RATE_LIMITED;
+    }
+  }
+
   /** Remove a device, durably; false when there is none of this id. @impl EN-031~1 */
   async revoke(device: string): Promise<boolean> {
     if (!this.driver.server.registry.devices.has(device)) return false;
@@ -276,6 +300,7 @@ export class HostCore {
 
   /** Finish every write and let go of the directory. */
   async close(): Promise<void> {
+    clearInterval(this.#pruning);
     this.driver.close();
     this.publisher.close();
     for (const { reject } of this.#pending.values()) reject(failure(ErrorCode.CANCELLED, 'the host stops'));
@@ -354,14 +379,31 @@ export class HostCore {
     await this.#persist(changes, more);
   }
 
-  /** The device's outbox goes in the commit that deletes the device. */
+  /** What the chat service keeps of a device comes and goes in the commit of the device. @impl CH-016~1 @impl CH-044~1 */
   #persist(changes: readonly RegistryChange[], more: readonly StoredOperation[] = []): Promise<void> {
     this.#persisting = this.#persisting.then(async () => {
-      const gone = changes.filter(change => change.kind === 'deleteDevice');
-      const chat = await Promise.all(gone.map(({ id }) => this.#chat.revoke(Buffer.from(id, 'hex'))));
+      const chat = await Promise.all(changes.map(change => this.#chatOperations(change)));
       await this.#database.commit([...registryOperations(changes), ...chat.flat(), ...more]);
     });
     return this.#persisting;
+  }
+
+  async #chatOperations(change: RegistryChange): Promise<readonly Operation[]> {
+    switch (change.kind) {
+      case 'deleteDevice':
+        return this.#chat.revoke(Buffer.from(change.id, 'hex'));
+      case 'deleteInvite':
+        return this.#chat.people.inviteGone(change.id);
+      case 'putInvite': {
+        const { id, claim } = change.invite;
+        if (claim === undefined) return [];
+        const device = memberId(native, claim.deviceKey);
+        const name = this.driver.server.registry.devices.get(device)?.name ?? '';
+        return this.#chat.people.claimed(id, device, name);
+      }
+      case 'putDevice':
+        return [];
+    }
   }
 
   /** @impl BE-001~1 */
@@ -456,6 +498,7 @@ interface Loaded {
     crashed: (reason: unknown) => void;
     alarm: (text: string) => void;
     posted: (code: ErrorCode) => void;
+    inviteDevice: (name: string) => Promise<MadeInvite | ErrorCode>;
   };
 }
 
@@ -481,6 +524,7 @@ async function load(database: Store, { directory, storePath }: HostOptions): Pro
     crashed: ignore,
     alarm: ignore,
     posted: ignore,
+    inviteDevice: async () => ErrorCode.NOT_PERMITTED,
   };
   const host = await ChatHost.open({
     database,
@@ -488,6 +532,7 @@ async function load(database: Store, { directory, storePath }: HostOptions): Pro
     failed: reason => hooks.failed(reason),
     posted: code => hooks.posted(code),
     crashed: reason => hooks.crashed(reason),
+    inviteDevice: name => hooks.inviteDevice(name),
     alarm: ({ name, highest }) => {
       hooks.alarm(
         `the outbox of ${name} was replaced at number ${highest}: its directory was restored or copied`,

@@ -182,9 +182,8 @@ export class ChatClient {
           else settle({ kind: 'backwards', items, more, fromCursor });
         });
       };
-      takeBack = this.#questions.ask({ kind: 'hello', events: false }, answer => {
-        if (isFault(answer)) settle(answer);
-        else if (answer.kind === 'welcome' && answer.backwards) ask(beforeCursor);
+      takeBack = this.#greet(settle, welcome => {
+        if (welcome.backwards) ask(beforeCursor);
         else settle(older());
       });
       return () => takeBack();
@@ -204,22 +203,45 @@ export class ChatClient {
     );
   }
 
-  /** List the people of a room. Faults: ROOM_UNKNOWN; MESSAGE_MALFORMED from an older host. */
+  /** List the people of a room. Faults: ROOM_UNKNOWN; VERSION_UNSUPPORTED from an older host. */
   people(room: string): Asked<{ readonly kind: 'people'; readonly people: readonly PersonView[] }> {
-    return this.#asked(settle =>
-      this.#questions.ask({ kind: 'people', room }, answer =>
-        settle(isFault(answer) || answer.kind === 'people' ? answer : refused(answer.code)),
-      ),
-    );
+    return this.#asked(settle => {
+      let takeBack = (): void => {};
+      takeBack = this.#greet(settle, () => {
+        takeBack = this.#questions.ask({ kind: 'people', room }, answer =>
+          settle(isFault(answer) || answer.kind === 'people' ? answer : refused(answer.code)),
+        );
+      });
+      return () => takeBack();
+    });
   }
 
-  /** Ask for an invite for another device of this person. It is a secret. */
+  /**
+   * Ask for an invite for another device of this person. It is a secret.
+   * Faults: NOT_PERMITTED, RATE_LIMITED, STORE_UNAVAILABLE; VERSION_UNSUPPORTED from an older host.
+   */
   deviceInvite(name: string): Asked<Extract<ReplyBody, { kind: 'deviceInvite' }>> {
-    return this.#asked(settle =>
-      this.#questions.ask({ kind: 'deviceInvite', name }, answer =>
-        settle(isFault(answer) || answer.kind === 'deviceInvite' ? answer : refused(answer.code)),
-      ),
-    );
+    return this.#asked(settle => {
+      let takeBack = (): void => {};
+      takeBack = this.#greet(settle, () => {
+        takeBack = this.#questions.ask({ kind: 'deviceInvite', name }, answer =>
+          settle(isFault(answer) || answer.kind === 'deviceInvite' ? answer : refused(answer.code)),
+        );
+      });
+      return () => takeBack();
+    });
+  }
+
+  /** Learn first what the host knows: an older one would answer something else. @impl CH-039~1 */
+  #greet(
+    settle: (why: Fault) => void,
+    then: (welcome: Extract<ReplyBody, { kind: 'welcome' }>) => void,
+  ): () => void {
+    return this.#questions.ask({ kind: 'hello', events: false }, answer => {
+      if (isFault(answer)) settle(answer);
+      else if (answer.kind === 'welcome') then(answer);
+      else settle(older());
+    });
   }
 
   /** Hear of marks, typing and presence until the function that this gives is called. */

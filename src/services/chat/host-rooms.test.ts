@@ -150,7 +150,7 @@ describe('rooms', () => {
     expect(await ann.post('', { act: { kind: 'leave' } }, 'lobby')).toBe(refused);
   });
 
-  // CH-047~1
+  // CH-047~2
   test('forget what is older than they keep it, and say so', async () => {
     const ann = new Peer(ANN, 'Ann');
     await ann.post('', { act: { kind: 'create', topic: '', closed: false } }, 'den');
@@ -209,7 +209,7 @@ describe('messages', () => {
     expect(await ann.history('den')).toEqual([]);
   });
 
-  // CH-048~1
+  // CH-048~2
   test('carry the name that their sender took', async () => {
     const ann = new Peer(ANN, 'Ann');
     await ann.post('before');

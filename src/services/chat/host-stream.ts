@@ -22,6 +22,8 @@ type Body<K extends RequestBody['kind']> = Extract<RequestBody, { readonly kind:
 
 /** Between two words that somebody is writing, of one stream. */
 const TYPING_MS_MIN = 1_000;
+/** Words that wait for a full stream; beyond that the oldest go. Any of them may be missing (CH-046~1). */
+const EVENTS_MAX = 4_096;
 
 /** The handler of one stream. Requests are taken one behind the other; only posts share a turn. */
 export class HostStream implements StreamHandler, Guest {
@@ -54,6 +56,10 @@ export class HostStream implements StreamHandler, Guest {
     this.#over = over;
   }
 
+  get deviceName(): string {
+    return this.#sender.name;
+  }
+
   /** The name that this person goes by now. */
   get name(): string {
     return this.#host.people.nameOf(this.person, this.#sender.name);
@@ -84,6 +90,8 @@ export class HostStream implements StreamHandler, Guest {
     else if (!this.#closed) {
       this.#events.delete(key);
       this.#events.set(key, message);
+      const [oldest] = this.#events.keys();
+      if (oldest !== undefined && this.#events.size > EVENTS_MAX) this.#events.delete(oldest);
     }
   }
 
@@ -167,7 +175,8 @@ export class HostStream implements StreamHandler, Guest {
         this.#hello(requestId, body.events);
         break;
       case 'mark':
-        this.#host.mark(this.person, body);
+        // One at a time: a mark is a write, as a post is.
+        this.#wait(this.#host.mark(this.person, body));
         break;
       case 'typing':
         if (wallMs < this.#typedAtMs + TYPING_MS_MIN && wallMs >= this.#typedAtMs) break;
@@ -213,7 +222,7 @@ export class HostStream implements StreamHandler, Guest {
   }
 
   async #deviceInvite(requestId: number, name: string): Promise<void> {
-    const made = await this.#host.inviteDevice(this.person, name);
+    const made = await this.#host.inviteDevice(this, name);
     if (isCode(made)) {
       this.#refuse(requestId, made);
       return;

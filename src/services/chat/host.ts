@@ -3,22 +3,22 @@ import { labelledHash } from '../../crypto/labels.ts';
 import type { Suite } from '../../crypto/suite.ts';
 import { type ChatMessage, Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { HISTORY_SCAN_MAX } from '../../gen/constants.ts';
+import { HISTORY_SCAN_MAX, ROOM_PEOPLE_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase, ServiceStream, StreamHandler } from '../ports.ts';
 import { hex, parseHex } from './bytes.ts';
 import { type Content, isCode, parseContent } from './content.ts';
 import { HostStream } from './host-stream.ts';
 import { type Appended, MessageLog, messageKey, roomOf, type Sender } from './message-log.ts';
 import { type DeviceOutbox, OutboxTable } from './outbox-table.ts';
-import { People } from './people.ts';
+import { type Guest, People } from './people.ts';
 import type { OutboxHead } from './posting.ts';
 import { encodeMessage, encodeReply, type Gap, type PersonView, type PostOutcome } from './reply.ts';
-import { type HostRoom, RoomTable } from './rooms.ts';
+import { type HostRoom, type Part, RoomTable } from './rooms.ts';
 
 /** The name that a StreamOpen gives for this service. */
 export const CHAT_SERVICE = 'chat.v1';
 /** How often old messages are looked for. */
-const PRUNE_MS = 60_000;
+export const PRUNE_MS = 60_000;
 
 /** What the operator should hear of. */
 export interface ChatAlarm {
@@ -43,8 +43,8 @@ export interface ChatHostOptions {
   readonly posted?: (code: ErrorCode) => void;
   /** Called with what was thrown by a fault of the program; the host goes on. */
   readonly crashed?: (reason: unknown) => void;
-  /** Make an invite for another device of a person; absent when this host makes none. */
-  readonly inviteDevice?: (name: string) => Promise<MadeInvite>;
+  /** Make an invite for another device of a person, or say why not; absent when this host makes none. */
+  readonly inviteDevice?: (name: string) => Promise<MadeInvite | ErrorCode>;
 }
 
 /** An invite for a device: its text, its id in hexadecimal, and when it ends, Unix milliseconds. */
@@ -72,6 +72,8 @@ export class ChatHost {
   readonly #streams = new Set<HostStream>();
   #failed = false;
   #pruneAtMs = 0;
+  /** Cursors from and to which something was deleted or replaced that may still be in the files. */
+  #stale: readonly [number, number] | undefined;
 
   private constructor(options: ChatHostOptions, log: MessageLog, rooms: RoomTable, people: People) {
     this.#options = options;
@@ -189,6 +191,8 @@ export class ChatHost {
       committed: () => {
         appended.committed();
         for (const { committed } of changed) committed();
+        const target = targetOf(content);
+        if (target !== undefined) this.#rewritten(target, cursor);
       },
     };
   }
@@ -240,7 +244,7 @@ export class ChatHost {
     return this.log.rewrite(cursor, value);
   }
 
-  /** Take word of how far somebody came, and tell those who may know. @impl CH-045~1 */
+  /** Take word of how far somebody came; once that is durable, tell those who may know. @impl CH-045~1 */
   mark(
     person: string,
     mark: {
@@ -249,30 +253,38 @@ export class ChatHost {
       readonly read: number;
       readonly hidden: boolean;
     },
-  ): void {
+  ): Promise<void> {
     const room = this.rooms.get(mark.room);
-    if (room === undefined || this.rooms.visible(person)?.(mark.room) === false) return;
+    if (room === undefined || !this.#sees(person, mark.room)) return Promise.resolve();
     const through = this.log.through;
     const [delivered, read] = [Math.min(mark.delivered, through), Math.min(mark.read, through)];
     const advanced = this.rooms.advance(room, person, { delivered, read, hidden: mark.hidden });
-    if (advanced === undefined) return;
-    this.commit([advanced.operation], () => {});
-    const { part, shown } = advanced;
+    if (advanced === undefined) return Promise.resolve();
+    return this.#options.database
+      .commit([advanced.operation])
+      .then(() => this.#tellMark(person, mark.room, advanced));
+  }
+
+  #tellMark(
+    person: string,
+    room: string,
+    { part, shown }: { readonly part: Part; readonly shown: boolean },
+  ): void {
     const state = (of: { delivered: number; read: number }): Uint8Array =>
       encodeReply(0, {
         case: 'mark',
         value: {
           personId: parseHex(person),
-          room: mark.room,
+          room,
           delivered: BigInt(of.delivered),
           read: BigInt(of.read),
         },
       });
-    const key = `mark/${person}/${mark.room}`;
+    const key = `mark/${person}/${room}`;
     this.people.tell(key, state(part), guest => guest.person === person);
     if (!shown) return;
     const told = state({ delivered: part.shownDelivered, read: part.shownRead });
-    this.people.tell(key, told, guest => guest.person !== person && this.#sees(guest.person, mark.room));
+    this.people.tell(key, told, guest => guest.person !== person && this.#sees(guest.person, room));
   }
 
   /** Pass on that somebody is writing, to whoever has room to hear it. @impl CH-046~1 */
@@ -295,17 +307,21 @@ export class ChatHost {
       const online = this.people.isOnline(person);
       return [{ personId: parseHex(person), name: shown, role, online, ...far }];
     });
-    return people.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+    return people.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)).slice(0, ROOM_PEOPLE_MAX);
   }
 
-  /** Make an invite for a further device of a person. */
-  async inviteDevice(person: string, name: string): Promise<MadeInvite | ErrorCode> {
+  /** Make an invite for a further device of the person whose device asks. @impl CH-044~1 @impl CH-049~1 */
+  async inviteDevice(by: Guest, name: string): Promise<MadeInvite | ErrorCode> {
     const make = this.#options.inviteDevice;
     if (make === undefined) return ErrorCode.NOT_PERMITTED;
-    if (!this.people.mayInvite(person)) return ErrorCode.RATE_LIMITED;
-    const made = await make(name);
-    await this.#options.database.commit([this.people.invited(made.id, person)]);
-    return made;
+    if (!this.people.beginInvite(by.person)) return ErrorCode.RATE_LIMITED;
+    try {
+      const made = await make(name);
+      if (!isCode(made)) await this.#options.database.commit(this.people.invited(made.id, by));
+      return made;
+    } finally {
+      this.people.endInvite(by.person);
+    }
   }
 
   /** Whether this host makes invites for further devices. */
@@ -313,18 +329,19 @@ export class ChatHost {
     return this.#options.inviteDevice !== undefined;
   }
 
-  /** Delete what is older than its room keeps, some at a time; call it now and then. @impl CH-047~1 */
+  /** Delete what is older than its room keeps, some at a time; call it every `PRUNE_MS`, or more often. @impl CH-047~2 */
   prune(wallMs: number): void {
     if (wallMs < this.#pruneAtMs) return;
     this.#pruneAtMs = wallMs + PRUNE_MS;
     for (const room of this.rooms.pruning) {
-      const through = Math.floor(wallMs - room.keepMs);
+      const through = Math.min(Math.floor(wallMs - room.keepMs), this.log.through);
       if (through > room.pruned) this.#pruneRoom(room, through).catch(this.crashed);
     }
+    this.#scrub().catch(this.crashed);
   }
 
   async #pruneRoom(room: HostRoom, through: number): Promise<void> {
-    const before = room.pruned;
+    const { pruned: before, keepMs } = room;
     let [at, gone] = [before, 0];
     const operations: DatabaseOperation[] = [];
     for (let looked = 0; looked < HISTORY_SCAN_MAX; ) {
@@ -341,14 +358,32 @@ export class ChatHost {
         break;
       }
     }
-    if (room.pruned !== before || at <= before) return;
+    // Meanwhile somebody may have said that they are kept, or another run may have come first.
+    if (room.pruned !== before || room.keepMs !== keepMs || at <= before) return;
     operations.push(this.rooms.prune(room, at));
-    this.commit(operations, () => {
-      if (gone > 0) this.#tellGap(room, before);
-    });
+    await this.#options.database.commit(operations);
+    if (gone > 0) {
+      this.#tellGap(room, before);
+      this.#rewritten(before, gone);
+    }
+    if (at < through) await this.#pruneRoom(room, through);
+    else await this.#scrub();
   }
 
-  /** Say what is missing behind a cursor, of a room or of all. @impl CH-033~1 @impl CH-047~1 */
+  /** What stood under these cursors is still in the database's files. */
+  #rewritten(from: number, through: number): void {
+    const [low, high] = this.#stale ?? [from, through];
+    this.#stale = [Math.min(low, from), Math.max(high, through)];
+  }
+
+  async #scrub(): Promise<void> {
+    if (this.#stale === undefined) return;
+    const [from, through] = this.#stale;
+    this.#stale = undefined;
+    await this.#options.database.scrub?.({ gte: messageKey(from), lt: messageKey(through + 1) });
+  }
+
+  /** Say what is missing behind a cursor, of a room or of all. @impl CH-033~1 @impl CH-047~2 */
   gapBehind(afterCursor: number, room: string): Gap | undefined {
     const all = this.log.gapBehind(afterCursor);
     const pruned = this.rooms.get(room)?.pruned ?? 0;

@@ -1,7 +1,7 @@
 /** The people behind the devices of a host, who of them is here, and what is told of them (spec/11-chat.md, 11.8). */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { StoredPersonSchema } from '../../gen/clawchat/v1/chat_storage_pb.ts';
-import { DEVICE_INVITES_MAX } from '../../gen/constants.ts';
+import { DEVICE_INVITES_MAX, PERSON_DEVICES_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { hex, KEY_END, parseHex } from './bytes.ts';
 import { encodeReply } from './reply.ts';
@@ -20,6 +20,9 @@ interface Known {
 export interface Guest {
   readonly device: string;
   readonly person: string;
+  /** The device's. */
+  readonly deviceName: string;
+  /** The one that the person goes by. */
   readonly name: string;
   /** Queue what may replace an earlier one of the same key, and is sent when there is room. */
   tell(key: string, message: Uint8Array): void;
@@ -34,6 +37,10 @@ export class People {
   /** Names that persons took. */
   readonly #names = new Map<string, string>();
   readonly #guests = new Set<Guest>();
+  /** Streams that said hello, by person. */
+  readonly #online = new Map<string, number>();
+  /** Invites that are being made, by person. */
+  readonly #inviting = new Map<string, number>();
 
   /** Read what there is. */
   static async open(database: ServiceDatabase): Promise<People> {
@@ -51,12 +58,12 @@ export class People {
     return people;
   }
 
-  /** The name that a person's messages carry; `name` is the device's. */
+  /** The name that a person's messages carry: the one they took, else that of their first device. @impl CH-048~2 */
   nameOf(person: string, name: string): string {
-    return this.#names.get(person) ?? name;
+    return this.#names.get(person) ?? this.#devices.get(person)?.name ?? name;
   }
 
-  /** A person takes another name; give the write. @impl CH-048~1 */
+  /** A person takes another name; give the write. @impl CH-048~2 */
   rename(person: string, name: string): DatabaseOperation {
     this.#names.set(person, name);
     return put(NAMES + person, person, name);
@@ -67,39 +74,43 @@ export class People {
     return this.#devices.get(device)?.person ?? device;
   }
 
-  /** Every person who has said hello, with the name of a device, those that are here first. */
+  /** Every person who has said hello once, and the name that they go by. */
   get names(): ReadonlyMap<string, string> {
     const names = new Map<string, string>();
-    for (const { person, name } of this.#devices.values()) names.set(person, name);
-    for (const { person, name } of this.#guests) names.set(person, name);
-    for (const person of names.keys()) names.set(person, this.nameOf(person, names.get(person) ?? ''));
+    for (const { person, name } of this.#devices.values()) names.set(person, this.nameOf(person, name));
     return names;
   }
 
   isOnline(person: string): boolean {
-    return [...this.#guests].some(guest => guest.person === person);
+    return this.#online.has(person);
   }
 
   /** Somebody said hello: tell everybody, and give the write that remembers the device. */
   arrive(guest: Guest): readonly DatabaseOperation[] {
-    const wasOnline = this.isOnline(guest.person);
-    this.#guests.add(guest);
-    if (!wasOnline) this.#tellPresence(guest, true);
+    if (!this.#guests.has(guest)) {
+      const before = this.#online.get(guest.person) ?? 0;
+      this.#guests.add(guest);
+      this.#online.set(guest.person, before + 1);
+      if (before === 0) this.#tellPresence(guest, true);
+    }
     const seen = new Set<string>();
     for (const other of this.#guests) {
       if (other.person === guest.person || seen.has(other.person)) continue;
       seen.add(other.person);
       guest.tell(`presence/${other.person}`, presence(other, true));
     }
-    const known = this.#devices.get(guest.device);
-    if (known?.name === guest.name) return [];
-    this.#devices.set(guest.device, { person: guest.person, name: guest.name });
-    return [put(PERSONS + guest.device, guest.person, guest.name)];
+    return this.#meet(guest.device, guest.person, guest.deviceName);
   }
 
   /** A stream that said hello is over. */
   leave(guest: Guest): void {
-    if (this.#guests.delete(guest) && !this.isOnline(guest.person)) this.#tellPresence(guest, false);
+    if (!this.#guests.delete(guest)) return;
+    const left = (this.#online.get(guest.person) ?? 1) - 1;
+    if (left > 0) this.#online.set(guest.person, left);
+    else {
+      this.#online.delete(guest.person);
+      this.#tellPresence(guest, false);
+    }
   }
 
   /** Tell everybody who may hear it, in place of an earlier word on the same. */
@@ -112,15 +123,31 @@ export class People {
     for (const guest of this.#guests) if (to(guest)) guest.whisper(message);
   }
 
-  /** Whether this person may have one more invite for a device. */
-  mayInvite(person: string): boolean {
-    return [...this.#invited.values()].filter(by => by === person).length < DEVICE_INVITES_MAX;
+  /** Begin to make an invite for a further device, if this person may have one more. @impl CH-049~1 */
+  beginInvite(person: string): boolean {
+    const making = this.#inviting.get(person) ?? 0;
+    const open = making + [...this.#invited.values()].filter(by => by === person).length;
+    const devices = [...this.#devices.values()].filter(known => known.person === person).length;
+    if (open >= DEVICE_INVITES_MAX || open + devices >= PERSON_DEVICES_MAX) return false;
+    this.#inviting.set(person, making + 1);
+    return true;
   }
 
-  /** Whoever comes with this invite is this person; give the write. */
-  invited(invite: string, person: string): DatabaseOperation {
-    this.#invited.set(invite, person);
-    return put(INVITED + invite, person, '');
+  /** The invite is made, or will not be. */
+  endInvite(person: string): void {
+    const making = (this.#inviting.get(person) ?? 1) - 1;
+    if (making > 0) this.#inviting.set(person, making);
+    else this.#inviting.delete(person);
+  }
+
+  /** Whoever comes with this invite is the person of this device; give the writes. */
+  invited(
+    invite: string,
+    by: { readonly device: string; readonly person: string; readonly deviceName: string },
+  ): readonly DatabaseOperation[] {
+    this.#invited.set(invite, by.person);
+    const met = this.#meet(by.device, by.person, by.deviceName);
+    return [put(INVITED + invite, by.person, ''), ...met];
   }
 
   /** A device came with an invite; give the write for the commit that enrols it. */
@@ -139,11 +166,23 @@ export class People {
   /** A device is no more. Gives the write, and whether it was the person's last. */
   forget(device: string): { readonly operations: readonly DatabaseOperation[]; readonly last: boolean } {
     const person = this.personOf(device);
-    const known = this.#devices.delete(device);
+    const name = this.#devices.get(device)?.name;
+    const operations: DatabaseOperation[] = [];
+    if (this.#devices.delete(device)) operations.push({ kind: 'delete', key: PERSONS + device });
     const last = [...this.#devices.values()].every(other => other.person !== person);
-    const gone = known ? [PERSONS + device] : [];
-    if (last && this.#names.delete(person)) gone.push(NAMES + person);
-    return { operations: gone.map(key => ({ kind: 'delete', key })), last };
+    if (!last && device === person && name !== undefined && !this.#names.has(person)) {
+      // The name that they went by outlives the device that it came from.
+      operations.push(this.rename(person, name));
+    }
+    if (last && this.#names.delete(person)) operations.push({ kind: 'delete', key: NAMES + person });
+    return { operations, last };
+  }
+
+  /** Remember a device and its name; give the write, if it is news. */
+  #meet(device: string, person: string, name: string): readonly DatabaseOperation[] {
+    if (this.#devices.get(device)?.name === name) return [];
+    this.#devices.set(device, { person, name });
+    return [put(PERSONS + device, person, name)];
   }
 
   #tellPresence(about: Guest, online: boolean): void {

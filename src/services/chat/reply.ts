@@ -13,12 +13,23 @@ import {
   type Room,
 } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { CHAT_MESSAGE_BYTES_MAX } from '../../gen/constants.ts';
+import {
+  CHAT_MESSAGE_BYTES_MAX,
+  DEVICE_NAME_BYTES_MAX,
+  ROOM_NAME_BYTES_MAX,
+  ROOM_PEOPLE_MAX,
+  ROOMS_MAX,
+  TOPIC_BYTES_MAX,
+} from '../../gen/constants.ts';
 import { type Fault, fault } from '../../wire/fault.ts';
 import { knownCode } from '../../wire/frame.ts';
 import { varintBytes, writeVarint } from '../../wire/varint.ts';
+import { utf8Bytes } from './bytes.ts';
 import { type Content, ID_BYTES, isCode, parseContent } from './content.ts';
 import { HASH_BYTES } from './request.ts';
+
+/** Characters of an invite's text, as chat.proto says. */
+const INVITE_TEXT_CHARS_MAX = 16_384;
 
 /** A message of the history, as a reader gets it. Times are Unix milliseconds. */
 export interface ChatItem extends Content {
@@ -193,12 +204,17 @@ function readBody({ body }: ChatReply): ReplyBody | undefined {
     }
     case 'history':
       return readPage(body.value);
-    case 'rooms':
-      return {
-        kind: 'rooms',
-        names: body.value.rooms.map(({ name }) => name),
-        rooms: body.value.rooms.map(readRoom),
-      };
+    case 'rooms': {
+      const rooms = body.value.rooms.map(readRoom);
+      const valid = rooms.every(
+        ({ name, topic, keepMs, lastCursor, readCursor }) =>
+          isRoomName(name) &&
+          utf8Bytes(topic) <= TOPIC_BYTES_MAX &&
+          areNumbers(keepMs, lastCursor, readCursor),
+      );
+      if (!valid || rooms.length > ROOMS_MAX) return undefined;
+      return { kind: 'rooms', names: rooms.map(({ name }) => name), rooms };
+    }
     case 'welcome': {
       const { personId, backwards, deviceInvites } = body.value;
       const valid = personId.length === ID_BYTES;
@@ -207,27 +223,60 @@ function readBody({ body }: ChatReply): ReplyBody | undefined {
     case 'mark': {
       const { personId, room } = body.value;
       const [delivered, read] = [Number(body.value.delivered), Number(body.value.read)];
-      return { kind: 'mark', mark: { personId, room, delivered, read } };
+      const valid = isPerson(body.value) && isRoomName(room) && areNumbers(delivered, read);
+      return valid ? { kind: 'mark', mark: { personId, room, delivered, read } } : undefined;
     }
-    case 'typing':
-      return { kind: 'typing', ...pick(body.value), room: body.value.room };
+    case 'typing': {
+      const { room } = body.value;
+      return isPerson(body.value) && isRoomName(room)
+        ? { kind: 'typing', ...pick(body.value), room }
+        : undefined;
+    }
     case 'presence':
-      return { kind: 'presence', ...pick(body.value), online: body.value.online };
+      return isPerson(body.value)
+        ? { kind: 'presence', ...pick(body.value), online: body.value.online }
+        : undefined;
     case 'roomGap': {
-      const gap = readGap(body.value);
+      const gap = isRoomName(body.value.room) ? readGap(body.value) : undefined;
       return gap && { kind: 'roomGap', gap, room: body.value.room };
     }
-    case 'people':
-      return { kind: 'people', people: body.value.people.map(readPerson) };
+    case 'people': {
+      const people = body.value.people.map(readPerson);
+      const valid = people.every(person => isPerson(person) && areNumbers(person.delivered, person.read));
+      return valid && people.length <= ROOM_PEOPLE_MAX ? { kind: 'people', people } : undefined;
+    }
     case 'deviceInvite': {
-      const { invite, expiresAtMs } = body.value;
-      return { kind: 'deviceInvite', invite, expiresAtMs: Number(expiresAtMs) };
+      const { invite } = body.value;
+      const expiresAtMs = Number(body.value.expiresAtMs);
+      const valid = invite.length <= INVITE_TEXT_CHARS_MAX && areNumbers(expiresAtMs);
+      return valid ? { kind: 'deviceInvite', invite, expiresAtMs } : undefined;
     }
     case 'refusal':
       return { kind: 'refusal', code: knownCode(body.value.code) };
     case undefined:
       return { kind: 'unknown' };
   }
+}
+
+/** Whether these are numbers below 2^53. */
+function areNumbers(...values: readonly number[]): boolean {
+  return values.every(Number.isSafeInteger);
+}
+
+function isRoomName(name: string): boolean {
+  const bytes = utf8Bytes(name);
+  return bytes >= 1 && bytes <= ROOM_NAME_BYTES_MAX;
+}
+
+/** Whether an id has its length; a mark has no name. What a name holds is shown harmlessly, whatever it is. */
+function isPerson({
+  personId,
+  name = '',
+}: {
+  readonly personId: Uint8Array;
+  readonly name?: string;
+}): boolean {
+  return personId.length === ID_BYTES && utf8Bytes(name) <= DEVICE_NAME_BYTES_MAX;
 }
 
 function pick<T extends { personId: Uint8Array; name: string }>({
@@ -251,6 +300,8 @@ function readPage({ messages, more, throughCursor, gap, fromCursor }: HistoryPag
   const through = Number(throughCursor);
   const known = gap && readGap(gap);
   if (!Number.isSafeInteger(through) || (gap !== undefined && known === undefined)) return undefined;
+  const from = Number(fromCursor);
+  if (!areNumbers(from)) return undefined;
   const valid = places.filter(place => place !== undefined);
   const rising = valid.every(({ cursor }, i) => cursor > (valid[i - 1]?.cursor ?? 0) && cursor <= through);
   if (valid.length < places.length || !rising) return undefined;
@@ -260,7 +311,7 @@ function readPage({ messages, more, throughCursor, gap, fromCursor }: HistoryPag
     more,
     throughCursor: through,
     gap: known,
-    fromCursor: Number(fromCursor),
+    fromCursor: from,
   };
 }
 
@@ -282,6 +333,7 @@ function readPlace(message: ChatMessage): Place | undefined {
   }
   const personId = message.personId.length === ID_BYTES ? message.personId : deviceId;
   const [editedBy, deletedBy] = [Number(message.editedBy), Number(message.deletedBy)];
+  if (!areNumbers(editedBy, deletedBy)) return undefined;
   return { cursor, item: { cursor, deviceId, personId, name, storedAtMs, editedBy, deletedBy, ...content } };
 }
 

@@ -161,9 +161,13 @@ export class RoomTable {
   /** Do what was judged, and give the writes. */
   perform(person: string, { room: name, act }: Content, cursor: number): readonly DatabaseOperation[] {
     const room = this.#rooms.get(name);
-    if (act?.kind === 'create') return this.#create(person, name, act);
+    if (act?.kind === 'create') return this.#create(person, name, act, cursor);
     if (room === undefined) return [];
-    if (act === undefined) return this.#noteMessage(room, cursor);
+    const noted = this.#note(room, cursor);
+    return act === undefined ? noted : [...noted, ...this.#performAct(room, person, act)];
+  }
+
+  #performAct(room: HostRoom, person: string, act: Act): readonly DatabaseOperation[] {
     switch (act.kind) {
       case 'join':
         return this.#become(room, person, this.role(room, person) || Role.MEMBER);
@@ -177,6 +181,7 @@ export class RoomTable {
       case 'keep':
         room.keepMs = act.keepMs;
         return [putRoom(room)];
+      case 'create':
       case 'delete':
       case 'rename':
         return [];
@@ -223,20 +228,26 @@ export class RoomTable {
   }
 
   #isLastOwner(room: HostRoom, person: string): boolean {
-    const owners = [...room.parts].filter(([, { role }]) => role === Role.OWNER).map(([who]) => who);
-    return owners.length === 1 && owners[0] === person;
+    if (room.parts.get(person)?.role !== Role.OWNER) return false;
+    for (const [other, { role }] of room.parts) if (role === Role.OWNER && other !== person) return false;
+    return true;
   }
 
   #full(room: HostRoom, person: string): boolean {
     return !room.parts.has(person) && room.parts.size >= ROOM_PEOPLE_MAX;
   }
 
-  #create(person: string, name: string, act: Act & { kind: 'create' }): readonly DatabaseOperation[] {
-    const room = { ...emptyRoom(this.#next, name), topic: act.topic, closed: act.closed };
+  #create(
+    person: string,
+    name: string,
+    { topic, closed }: Act & { kind: 'create' },
+    cursor: number,
+  ): readonly DatabaseOperation[] {
+    const room = { ...emptyRoom(this.#next, name), topic, closed };
     this.#next += 1;
-    if (act.closed) this.#closed += 1;
+    if (closed) this.#closed += 1;
     this.#rooms.set(name, room);
-    return [putRoom(room), ...this.#become(room, person, Role.OWNER)];
+    return [...this.#note(room, cursor), putRoom(room), ...this.#become(room, person, Role.OWNER)];
   }
 
   #become(room: HostRoom, person: string, role: Role): readonly DatabaseOperation[] {
@@ -246,14 +257,14 @@ export class RoomTable {
   }
 
   /** The record of a room is written when the next message is in another one: that of the newest is found at start. */
-  #noteMessage(room: HostRoom, cursor: number): readonly DatabaseOperation[] {
+  #note(room: HostRoom, cursor: number): readonly DatabaseOperation[] {
     room.lastCursor = cursor;
     const before = this.#hot;
     this.#hot = room;
     return before === undefined || before === room ? [] : [putRoom(before)];
   }
 
-  /** At start: the newest message that says something is of this room. */
+  /** At start: the newest message is of this room. */
   found(name: string, cursor: number): void {
     const room = this.#rooms.get(name);
     if (room === undefined || cursor <= room.lastCursor) return;

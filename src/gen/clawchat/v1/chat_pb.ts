@@ -1573,7 +1573,7 @@ export const DeviceInviteRequestSchema: GenMessage<DeviceInviteRequest> = /*@__P
  */
 export type DeviceInvite = Message<"clawchat.v1.DeviceInvite"> & {
   /**
-   * Its text form.
+   * Its text form, at most 16,384 characters.
    *
    * @generated from field: string invite = 1;
    */

@@ -1,0 +1,105 @@
+/** What is done to rooms and messages, in words and by name. Chapter: spec/11-chat.md, 11.3. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { type ChatContentSchema, Role } from '../../gen/clawchat/v1/chat_pb.ts';
+import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
+import { native } from '../native.ts';
+import type { OwnerLink } from '../owner.ts';
+import { duration, usage } from './command-line.ts';
+import { expectAnswer } from './directory.ts';
+import { hex } from './output.ts';
+
+/** Reply, edit or act of a message. */
+export type Extra = MessageInitShape<typeof ChatContentSchema>;
+/** One act. */
+export type ActInit = NonNullable<Extra['act']>;
+
+const ROLES: ReadonlyMap<string, Role> = new Map([
+  ['owner', Role.OWNER],
+  ['member', Role.MEMBER],
+  ['guest', Role.GUEST],
+  ['bot', Role.BOT],
+  ['none', Role.UNSPECIFIED],
+]);
+
+/** What `roleOf` takes. */
+export const roleNames: readonly string[] = [...ROLES.keys()];
+
+/** The name of a role, empty for none. */
+export function roleName(role: Role): string {
+  if (role === Role.UNSPECIFIED) return '';
+  return [...ROLES].find(([, known]) => known === role)?.[0] ?? '';
+}
+
+/** The role of a name; "none" is none. */
+export function roleOf(name: string): Role | undefined {
+  return ROLES.get(name);
+}
+
+const DAY_MS = 86_400_000;
+
+/** How long something is kept, for people. */
+export function keepText(ms: number | bigint): string {
+  const value = Number(ms);
+  if (value === 0) return 'for ever';
+  if (value % DAY_MS === 0) return value === DAY_MS ? 'for a day' : `for ${value / DAY_MS} days`;
+  if (value % 3_600_000 === 0) return `for ${value / 3_600_000} h`;
+  return `for ${value / 1000} s`;
+}
+
+/** Read how long: `30d`, `12h`, `forever`. @throws ClawChatError `USAGE` */
+export function keepMs(text: string): number {
+  return text === 'forever' || text === '0' ? 0 : duration(text, 'how long');
+}
+
+/** Say what a message does, for people; undefined when it says something. The result is not harmless yet. */
+export function actText(item: ControlItem, nameOf: (person: string) => string): string | undefined {
+  const { extra, name, room } = item;
+  const act = extra?.act;
+  switch (act?.case) {
+    case 'create':
+      return `${name} made ${room}${act.value.closed ? ', which only its people see' : ''}`;
+    case 'join':
+      return `${name} joined ${room}`;
+    case 'leave':
+      return `${name} left ${room}`;
+    case 'topic':
+      return `${name} set the topic: ${act.value.topic}`;
+    case 'keep':
+      return `${name}: messages here are kept ${keepText(act.value.keepMs)}`;
+    case 'grant': {
+      const who = nameOf(hex(act.value.personId));
+      const role = roleName(act.value.role);
+      return role === '' ? `${name} sent ${who} away` : `${name} made ${who} ${role}`;
+    }
+    case 'rename':
+      return `${name} is now called ${act.value.name}`;
+    case 'delete':
+      return `${name} took back a message`;
+    case undefined:
+      return undefined;
+  }
+}
+
+/** The person whom a name, or the beginning of an id, means. @throws ClawChatError `USAGE` for nobody or several */
+export function findPerson(names: ReadonlyMap<string, string>, text: string): string {
+  const wanted = text.toLowerCase();
+  const ids = [...names.keys()].filter(id => wanted.length >= 4 && id.startsWith(wanted));
+  const named = [...names].filter(([, name]) => name.toLowerCase() === wanted).map(([id]) => id);
+  const found = ids.length > 0 ? ids : named;
+  const [person] = found;
+  if (person === undefined) throw usage(`nobody here is called '${text.slice(0, 64)}'`);
+  if (found.length > 1) throw usage(`'${text}' fits ${found.length} people: ${found.join(', ')}`);
+  return person;
+}
+
+/** Send what a message does; resolves with its cursor when the host has done it. @throws ClawChatError as the host says */
+export async function sendAct(
+  link: OwnerLink,
+  act: ActInit,
+  room: string,
+  signal: AbortSignal,
+): Promise<bigint> {
+  const messageId = native.randomBytes(16);
+  const value = { messageId, room, text: '', sentAtMs: BigInt(Date.now()), extra: { act } };
+  return expectAnswer(await link.call({ case: 'send', value }, signal), 'sent').cursor;
+}

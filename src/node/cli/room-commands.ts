@@ -1,0 +1,202 @@
+/** The commands of `clawchat` about rooms, people and further devices, for scripts. Chapter: spec/11-chat.md, 11.3. */
+import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
+import type { OwnerLink } from '../owner.ts';
+import { type ActInit, findPerson, keepMs, keepText, roleName, roleNames, roleOf, sendAct } from './acts.ts';
+import { type Call, type Command, type Option, usage, wholeNumber } from './command-line.ts';
+import { expectAnswer } from './directory.ts';
+import { EXIT_OK } from './exit-code.ts';
+import { hex, jsonLine, line, timeText } from './output.ts';
+import { harmlessLine } from './terminal-text.ts';
+
+/** Works with the owner of the call's directory. */
+export type Reach = (
+  call: Call,
+  work: (link: OwnerLink, signal: AbortSignal) => Promise<void>,
+) => Promise<void>;
+
+async function rooms(call: Call, link: OwnerLink, signal: AbortSignal): Promise<void> {
+  const found = expectAnswer(await link.call({ case: 'rooms', value: {} }, signal), 'rooms').rooms;
+  for (const { name, topic, closed, role, keepMs: kept, lastCursor, readCursor } of found) {
+    const part = roleName(role);
+    if (call.on('json')) {
+      const cursors = { last_cursor: lastCursor, read_cursor: readCursor };
+      jsonLine({ room: name, topic, closed, role: part, keep_ms: kept, ...cursors });
+      continue;
+    }
+    const about = [part, closed ? 'closed' : '', kept > 0n ? `kept ${keepText(kept)}` : ''].filter(
+      text => text !== '',
+    );
+    const tail = about.length === 0 ? '' : ` (${about.join(', ')})`;
+    line(harmlessLine(`${name}${topic === '' ? '' : `: ${topic}`}${tail}`));
+  }
+}
+
+async function peopleOf(
+  link: OwnerLink,
+  room: string,
+  signal: AbortSignal,
+): Promise<ReturnType<typeof expectAnswer<'people'>>['people']> {
+  return expectAnswer(await link.call({ case: 'people', value: { room } }, signal), 'people').people;
+}
+
+async function people(call: Call, link: OwnerLink, signal: AbortSignal): Promise<void> {
+  for (const person of await peopleOf(link, call.text('room') ?? 'lobby', signal)) {
+    const { personId, name, role, online, delivered, read } = person;
+    if (call.on('json')) jsonLine({ person: personId, name, role: roleName(role), online, delivered, read });
+    else
+      line(
+        `${hex(personId)}  ${online ? 'here' : 'away'}  ${roleName(role).padEnd(6)}  ${harmlessLine(name)}`,
+      );
+  }
+}
+
+/** The person who is meant, by anything that the lobby or the room knows of them. */
+async function personId(
+  link: OwnerLink,
+  room: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const known = [...(await peopleOf(link, 'lobby', signal)), ...(await peopleOf(link, room, signal))];
+  const names = new Map(known.map(person => [hex(person.personId), person.name]));
+  return Uint8Array.from(Buffer.from(findPerson(names, name), 'hex'));
+}
+
+async function roomAct(call: Call, link: OwnerLink, signal: AbortSignal): Promise<ActInit> {
+  const [verb = '', room = '', ...rest] = call.words;
+  const [first, second] = rest;
+  const need = (text: string | undefined, what: string): string => {
+    if (text === undefined) throw usage(`clawchat room ${verb} ${room} ${what}`);
+    return text;
+  };
+  switch (verb) {
+    case 'create':
+      return { case: 'create', value: { topic: call.text('topic') ?? '', closed: call.on('closed') } };
+    case 'join':
+    case 'leave':
+      return { case: verb, value: {} };
+    case 'topic':
+      return { case: 'topic', value: { topic: need(first, 'TEXT') } };
+    case 'keep':
+      return { case: 'keep', value: { keepMs: BigInt(keepMs(need(first, 'TIME|forever'))) } };
+    case 'invite': {
+      const who = await personId(link, room, need(first, 'PERSON'), signal);
+      return { case: 'grant', value: { personId: who, role: Role.MEMBER } };
+    }
+    case 'role': {
+      const role = roleOf(need(second, `PERSON ${roleNames.join('|')}`));
+      if (role === undefined) throw usage(`a role is ${roleNames.join(', ')}, not '${second}'`);
+      return { case: 'grant', value: { personId: await personId(link, room, first ?? '', signal), role } };
+    }
+    default:
+      throw usage(`there is no 'room ${verb}': create, join, leave, topic, keep, invite, role`);
+  }
+}
+
+async function done(
+  call: Call,
+  link: OwnerLink,
+  act: ActInit,
+  room: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const cursor = await sendAct(link, act, room, signal);
+  if (call.on('json')) jsonLine({ done: act.case, room, cursor });
+}
+
+async function inviteDevice(call: Call, link: OwnerLink, signal: AbortSignal): Promise<void> {
+  const value = { name: call.text('name') ?? '' };
+  const made = expectAnswer(await link.call({ case: 'deviceInvite', value }, signal), 'deviceInvite');
+  if (call.on('json')) {
+    jsonLine({ invite: made.invite, expires_at_ms: made.expiresAtMs });
+    return;
+  }
+  line(harmlessLine(made.invite));
+  process.stderr.write(
+    `works once, until ${timeText(made.expiresAtMs)}; on the other device: clawchat join\n`,
+  );
+}
+
+/** These commands; `timeout` is the option that bounds them. */
+export function roomCommands(reach: Reach, timeout: Option): readonly Command[] {
+  type Work = (call: Call, link: OwnerLink, signal: AbortSignal) => Promise<void>;
+  const run =
+    (work: Work): Command['run'] =>
+    async call => {
+      await reach(call, (link, signal) => work(call, link, signal));
+      return EXIT_OK;
+    };
+  const room = { value: 'ROOM', help: 'which room (default: lobby)' };
+  return [
+    {
+      name: 'rooms',
+      words: '',
+      count: [0, 0],
+      summary: 'list the rooms that this person sees',
+      options: { timeout },
+      run: run(rooms),
+    },
+    {
+      name: 'people',
+      words: '',
+      count: [0, 0],
+      summary: 'list the people of a room',
+      options: { room, timeout },
+      run: run(people),
+    },
+    {
+      name: 'room',
+      words: 'create|join|leave|topic|keep|invite|role ROOM ...',
+      count: [2, 4],
+      summary:
+        'make a room, join or leave it, say what it is about, who is in it, and how long messages are kept',
+      details: [
+        'room create ROOM [--topic TEXT] [--closed]   room join ROOM   room leave ROOM   room topic ROOM TEXT',
+        `room keep ROOM 30d|forever   room invite ROOM PERSON   room role ROOM PERSON ${roleNames.join('|')}`,
+        'A person is named by name, or by the beginning of the id that "people" shows.',
+      ],
+      options: {
+        topic: { value: 'TEXT', help: 'with create: what the room is about' },
+        closed: { help: 'with create: only its people see it' },
+        timeout,
+      },
+      run: run(async (call, link, signal) => {
+        const act = await roomAct(call, link, signal);
+        await done(call, link, act, call.words[1] ?? '', signal);
+      }),
+    },
+    {
+      name: 'rename',
+      words: 'NAME',
+      count: [1, 1],
+      summary: 'take another name, on all devices of this person',
+      options: { timeout },
+      run: run((call, link, signal) =>
+        done(call, link, { case: 'rename', value: { name: call.words[0] ?? '' } }, 'lobby', signal),
+      ),
+    },
+    {
+      name: 'delete',
+      words: 'CURSOR',
+      count: [1, 1],
+      summary: 'take back a message: its text is gone for everybody',
+      options: { room, timeout },
+      run: run((call, link, signal) => {
+        const cursor = wholeNumber(call.words[0] ?? '', 'CURSOR', 1, Number.MAX_SAFE_INTEGER);
+        const act: ActInit = { case: 'delete', value: { cursor: BigInt(cursor) } };
+        return done(call, link, act, call.text('room') ?? 'lobby', signal);
+      }),
+    },
+    {
+      name: 'invite-device',
+      words: '',
+      count: [0, 0],
+      summary: 'make an invite for another device of yours, and print it alone on standard output',
+      details: [
+        'The device that joins with it is the same person: one name, and what one has read all have read.',
+      ],
+      options: { name: { value: 'NAME', help: 'name of the device' }, timeout },
+      run: run(inviteDevice),
+    },
+  ];
+}
