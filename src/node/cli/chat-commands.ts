@@ -1,17 +1,17 @@
 /** What can be typed behind a slash in `clawchat chat`. Chapter: spec/11-chat.md. */
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
+import { findPerson, keepMs, roleName, roleNames, roleOf } from './acts.ts';
 import type { Chat } from './chat.ts';
-import { roleName, roleOf } from './chat-model.ts';
+import type { Entry } from './chat-model.ts';
 import { expectAnswer } from './directory.ts';
 import { timeText } from './output.ts';
+import { harmlessLine } from './terminal-text.ts';
 
 interface ChatCommand {
   readonly words: string;
   readonly help: string;
   readonly run: (chat: Chat, rest: string) => Promise<unknown> | undefined;
 }
-
-const DAY_MS = 86_400_000;
 
 /** Split off `#123`, which names a message by its number. */
 function numbered(rest: string): { readonly number: number | undefined; readonly text: string } {
@@ -24,31 +24,48 @@ function numbered(rest: string): { readonly number: number | undefined; readonly
 
 /** Turn a switch; without a word say how it is. */
 function toggle(chat: Chat, what: 'receipts' | 'typing' | 'numbers', rest: string): undefined {
-  if (rest === 'on' || rest === 'off') chat[what] = rest === 'on';
-  chat.note(`${what} ${chat[what] ? 'on' : 'off'}`);
-  if (what === 'numbers') chat.redrawAll();
+  const target = what === 'numbers' ? chat.view : chat;
+  const known: { receipts: boolean; typing: boolean; numbers: boolean } = {
+    receipts: chat.receipts,
+    typing: chat.typing,
+    numbers: chat.view.numbers,
+  };
+  if (rest === 'on' || rest === 'off') {
+    known[what] = rest === 'on';
+    Object.assign(target, { [what]: known[what] });
+  }
+  chat.note(`${what} ${known[what] ? 'on' : 'off'}`);
 }
 
-/** Find somebody by name and do something, or say that there is nobody. */
-function withPerson(chat: Chat, name: string, work: (person: Uint8Array) => void): undefined {
-  const person = chat.model.findPerson(name);
-  if (person === undefined) chat.note(`no one person here is called ${name}: /people lists them`);
-  else work(Uint8Array.from(Buffer.from(person, 'hex')));
+/** The person who is meant, as the host wants it. @throws ClawChatError `USAGE` for nobody or several */
+function personOf(chat: Chat, name: string): Uint8Array<ArrayBuffer> {
+  const shown = new Map([...chat.model.names.keys()].map(id => [id, chat.model.nameOf(id)]));
+  const exact = [...shown].find(([, called]) => called === name)?.[0];
+  return Uint8Array.from(Buffer.from(exact ?? findPerson(chat.model.names, name), 'hex'));
 }
 
-function about(chat: Chat, rest: string, act: 'edit' | 'delete' | 'reply'): undefined {
+/** The newest own message, or the newest of another; `number` names one by its cursor. */
+function find(chat: Chat, whose: 'own' | 'other', number: number | undefined): Entry | undefined {
+  return chat.model.entries.findLast(entry => {
+    const isMessage = entry.cursor > 0 && entry.act === undefined && !entry.deleted;
+    if (number !== undefined) return isMessage && entry.cursor === number;
+    return isMessage && (whose === 'own') === (entry.person === chat.model.me);
+  });
+}
+
+async function about(chat: Chat, rest: string, act: 'edit' | 'delete' | 'reply'): Promise<void> {
   const { number, text } = numbered(rest);
-  const entry = chat.find(act === 'reply' ? 'other' : 'own', number);
+  const entry = find(chat, act === 'reply' ? 'other' : 'own', number);
   if (entry === undefined) chat.note(`there is no message to ${act}`);
   else if (act === 'delete') {
-    chat.send('', { act: { case: 'delete', value: { cursor: BigInt(entry.cursor) } } }, entry.room);
+    await chat.act({ case: 'delete', value: { cursor: BigInt(entry.cursor) } }, entry.room);
   } else if (text === '') chat.note(`/${act} [#NUMBER] TEXT`);
-  else if (act === 'edit') chat.send(text, { edits: BigInt(entry.cursor) }, entry.room);
-  else chat.send(text, { replyTo: BigInt(entry.cursor) }, entry.room);
+  else if (act === 'edit') chat.edit(entry, text);
+  else chat.send(text, { replyTo: BigInt(entry.cursor) });
 }
 
 async function people(chat: Chat): Promise<void> {
-  await chat.refreshPeople(chat.room);
+  await chat.view.refreshPeople(chat.room);
   const shown = [...chat.model.room(chat.room).people].map(([person, { name, role, online }]) => {
     const what = role === Role.MEMBER ? '' : ` ${roleName(role)}`;
     return `${chat.model.nameOf(person, name)}${what}${online ? '' : ' (away)'}`;
@@ -57,19 +74,25 @@ async function people(chat: Chat): Promise<void> {
 }
 
 async function rooms(chat: Chat): Promise<void> {
-  await chat.refreshRooms();
+  await chat.view.refresh();
   for (const { name, topic, role, unread } of chat.model.rooms.values()) {
     const part = roleName(role);
-    chat.note(
-      `${name}${topic === '' ? '' : `: ${topic}`}${part === '' ? '' : ` (${part})`}${unread > 0 ? ' new' : ''}`,
-    );
+    const tail = `${part === '' ? '' : ` (${part})`}${unread && name !== chat.room ? ' - new' : ''}`;
+    chat.note(`${name}${topic === '' ? '' : `: ${topic}`}${tail}`);
   }
 }
 
 async function device(chat: Chat, name: string): Promise<void> {
   const made = expectAnswer(await chat.ask({ case: 'deviceInvite', value: { name } }), 'deviceInvite');
-  chat.note(`on the other device, until ${timeText(made.expiresAtMs)}: clawchat join, and give it`);
-  chat.note(made.invite);
+  chat.note(
+    `works once, until ${timeText(made.expiresAtMs)}; on the other device: clawchat join, and give it`,
+  );
+  // An invite may be copied with line breaks in it.
+  chat.screen.print(({ width }) => {
+    const text = harmlessLine(made.invite);
+    const pieces = Number.isFinite(width) ? new RegExp(`.{1,${width}}`, 'gu') : /.+/gu;
+    return text.match(pieces) ?? [];
+  });
 }
 
 const COMMANDS: Readonly<Record<string, ChatCommand>> = {
@@ -82,23 +105,23 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
       }
     },
   },
-  more: { words: '', help: 'what was before', run: chat => chat.more() },
+  more: { words: '', help: 'what was before', run: chat => chat.view.more() },
   search: {
     words: 'TEXT',
     help: 'find messages of this room',
-    run: (chat, rest) => chat.search(rest || undefined),
+    run: (chat, rest) => chat.view.search(rest || undefined),
   },
   rooms: { words: '', help: 'list the rooms', run: rooms },
   join: {
     words: 'ROOM',
     help: 'go to a room, as one of its people',
     run: async (chat, rest) => {
-      await chat.refreshRooms();
+      await chat.view.refresh();
       const room = chat.model.rooms.get(rest);
       if (room !== undefined && room.role === Role.UNSPECIFIED) {
-        chat.send('', { act: { case: 'join', value: {} } }, rest);
+        await chat.act({ case: 'join', value: {} }, rest);
       }
-      await chat.enter(rest || 'lobby');
+      await chat.view.enter(rest || 'lobby');
     },
   },
   leave: {
@@ -110,7 +133,7 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
         return;
       }
       await chat.act({ case: 'leave', value: {} });
-      await chat.enter('lobby');
+      await chat.view.enter('lobby');
     },
   },
   create: {
@@ -119,7 +142,7 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     run: async (chat, rest) => {
       const [name = '', how = ''] = rest.split(' ');
       await chat.act({ case: 'create', value: { topic: '', closed: how === 'closed' } }, name);
-      await chat.enter(name);
+      await chat.view.enter(name);
     },
   },
   topic: {
@@ -137,37 +160,25 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     words: 'PERSON',
     help: 'let somebody into this room',
     run: (chat, rest) =>
-      withPerson(chat, rest, personId => {
-        chat.send('', { act: { case: 'grant', value: { personId, role: Role.MEMBER } } });
-      }),
+      chat.act({ case: 'grant', value: { personId: personOf(chat, rest), role: Role.MEMBER } }),
   },
   role: {
-    words: 'PERSON owner|member|guest|bot|none',
+    words: `PERSON ${roleNames.join('|')}`,
     help: 'say what somebody is in this room',
     run: (chat, rest) => {
       const at = rest.lastIndexOf(' ');
-      const named = rest.slice(at + 1);
-      const role = named === 'none' ? Role.UNSPECIFIED : roleOf(named);
+      const role = roleOf(rest.slice(at + 1));
       if (at < 0 || role === undefined) {
-        chat.note('/role PERSON owner|member|guest|bot|none');
+        chat.note(`/role PERSON ${roleNames.join('|')}`);
         return undefined;
       }
-      return withPerson(chat, rest.slice(0, at), personId => {
-        chat.send('', { act: { case: 'grant', value: { personId, role } } });
-      });
+      return chat.act({ case: 'grant', value: { personId: personOf(chat, rest.slice(0, at)), role } });
     },
   },
   keep: {
-    words: 'DAYS',
-    help: 'keep messages of this room for so long; 0 for ever',
-    run: (chat, rest) => {
-      const days = /^\d+(\.\d+)?$/.test(rest) ? Number(rest) : undefined;
-      if (days !== undefined) {
-        return chat.act({ case: 'keep', value: { keepMs: BigInt(Math.round(days * DAY_MS)) } });
-      }
-      chat.note('/keep DAYS');
-      return undefined;
-    },
+    words: '30d|12h|forever',
+    help: 'keep messages of this room for so long',
+    run: (chat, rest) => chat.act({ case: 'keep', value: { keepMs: BigInt(keepMs(rest)) } }),
   },
   reply: {
     words: '[#N] TEXT',
@@ -199,17 +210,24 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     help: 'tell others that you write',
     run: (chat, rest) => toggle(chat, 'typing', rest),
   },
-  device: { words: '[NAME]', help: 'an invite for another device of yours', run: device },
+  'invite-device': { words: '[NAME]', help: 'an invite for another device of yours', run: device },
   quit: { words: '', help: 'end the chat', run: async chat => chat.quit() },
 };
 
-/** Their names, for completion. */
-export const commandNames: readonly string[] = Object.keys(COMMANDS);
+const NAMES: readonly string[] = Object.keys(COMMANDS);
 
-/** Do what was typed. */
+/** What a line can be completed to. */
+export function completeCommand(line: string, rooms: readonly string[]): readonly string[] {
+  const [, join, name] = /^(\/join )(.*)$/.exec(line) ?? [];
+  if (join !== undefined) return rooms.filter(room => room.startsWith(name ?? '')).map(room => join + room);
+  return line.startsWith('/') ? NAMES.map(known => `/${known} `).filter(known => known.startsWith(line)) : [];
+}
+
+/** Do what was typed. A beginning that only one command has will do. */
 export async function chatCommand(chat: Chat, name: string, rest: string): Promise<void> {
-  const near = commandNames.filter(known => known.startsWith(name));
-  const command = COMMANDS[name] ?? (near.length === 1 ? COMMANDS[near[0] ?? ''] : undefined);
+  const near = NAMES.filter(known => known.startsWith(name));
+  const known = NAMES.includes(name) ? name : near.length === 1 ? (near[0] ?? '') : '';
+  const command = COMMANDS[known];
   if (command === undefined) chat.note(`there is no /${name}; /help lists what there is`);
   else await command.run(chat, rest);
 }

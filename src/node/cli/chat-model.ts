@@ -1,8 +1,8 @@
 /** What a chat shows, as data: rooms, messages, people, and how far each has come. Chapter: spec/11-chat.md. */
-
 import { type Person, Role, type Room } from '../../gen/clawchat/v1/chat_pb.ts';
 import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
 import { TYPING_MS } from '../../gen/constants.ts';
+import { actText } from './acts.ts';
 import { hex } from './output.ts';
 import { confusable } from './terminal-text.ts';
 
@@ -13,17 +13,18 @@ export interface Entry {
   /** Hexadecimal person id. */
   readonly person: string;
   readonly room: string;
+  /** 0 while the host has not said that it has it. */
   cursor: number;
   name: string;
   text: string;
-  atMs: number;
-  replyTo: number;
+  readonly atMs: number;
+  readonly replyTo: number;
   edited: boolean;
   deleted: boolean;
   /** Why it will never be sent. */
   failed: string | undefined;
   /** What it does instead of saying something, for people. */
-  act: string | undefined;
+  readonly act: string | undefined;
 }
 
 interface Shown {
@@ -41,22 +42,30 @@ export interface ChatRoom {
   role: Role;
   lastCursor: number;
   readCursor: number;
-  unread: number;
+  unread: boolean;
   readonly people: Map<string, Shown>;
   readonly typing: Map<string, { readonly name: string; readonly untilMs: number }>;
 }
 
-/** How many messages are kept for replies, edits and delivery states. */
-const ENTRIES_MAX = 500;
+/** How many messages of a room are kept for replies, edits and delivery states. */
+const ENTRIES_MAX = 2_000;
 
 /** Everything that the chat knows. */
 export class ChatModel {
+  /** This person, hexadecimal; empty until the host has said who. */
   me = '';
   readonly rooms: Map<string, ChatRoom> = new Map();
-  /** The newest messages of all rooms, oldest first. */
-  readonly entries: Entry[] = [];
+  /** Messages of the room that is shown, oldest first; those on their way are the last. */
+  entries: Entry[] = [];
+  /** Own messages on their way, of all rooms. */
+  readonly pending: Set<Entry> = new Set();
   readonly #names = new Map<string, string>();
   #alike: ReadonlySet<string> = new Set();
+
+  /** The people that were heard of, by id. */
+  get names(): ReadonlyMap<string, string> {
+    return this.#names;
+  }
 
   room(name: string): ChatRoom {
     const known = this.rooms.get(name);
@@ -67,7 +76,7 @@ export class ChatModel {
       role: Role.UNSPECIFIED,
       lastCursor: 0,
       readCursor: 0,
-      unread: 0,
+      unread: false,
       people: new Map(),
       typing: new Map(),
     };
@@ -80,12 +89,11 @@ export class ChatModel {
     for (const name of this.rooms.keys()) if (!names.has(name)) this.rooms.delete(name);
     for (const { name, topic, role, lastCursor, readCursor } of rooms) {
       const room = this.room(name);
-      const [last, read] = [Number(lastCursor), Number(readCursor)];
       room.topic = topic;
       room.role = role;
-      room.lastCursor = Math.max(room.lastCursor, last);
-      room.readCursor = Math.max(room.readCursor, read);
-      if (room.lastCursor > room.readCursor && room.unread === 0) room.unread = 1;
+      room.lastCursor = Math.max(room.lastCursor, Number(lastCursor));
+      room.readCursor = Math.max(room.readCursor, Number(readCursor));
+      room.unread = room.lastCursor > room.readCursor;
     }
   }
 
@@ -94,13 +102,8 @@ export class ChatModel {
     room.people.clear();
     for (const { personId, name: called, role, online, delivered, read } of people) {
       const person = hex(personId);
-      room.people.set(person, {
-        name: called,
-        role,
-        online,
-        delivered: Number(delivered),
-        read: Number(read),
-      });
+      const marks = { delivered: Number(delivered), read: Number(read) };
+      room.people.set(person, { name: called, role, online, ...marks });
       this.learnName(person, called);
     }
   }
@@ -116,44 +119,67 @@ export class ChatModel {
     return this.#alike.has(person) ? `${name} (${person.slice(0, 4)})` : name;
   }
 
-  /** Find who is meant by a name, or by the beginning of an id. */
-  findPerson(text: string): string | undefined {
-    const wanted = text.toLowerCase();
-    const found = [...this.#names].filter(
-      ([id, name]) =>
-        name.toLowerCase() === wanted ||
-        this.nameOf(id).toLowerCase() === wanted ||
-        (wanted.length >= 4 && id.startsWith(wanted)),
-    );
-    return found.length === 1 ? found[0]?.[0] : undefined;
+  /** Begin to show a room. Own messages that are on their way to it are there at once. */
+  show(room: string): void {
+    this.entries = [...this.pending].filter(entry => entry.room === room);
   }
 
-  /** Take a message from the host. Gives the entry that it changes or adds, and whether it is new here. */
+  /** Add an own message that is on its way. */
+  begin(entry: Entry): void {
+    this.pending.add(entry);
+    this.entries.push(entry);
+  }
+
+  /** Take a message of the room that is shown. Undefined when it changes nothing that can be seen. */
   take(item: ControlItem): { readonly entry: Entry; readonly isNew: boolean } | undefined {
     const cursor = Number(item.cursor);
-    const { extra } = item;
-    const person = hex(item.personId);
-    this.learnName(person, item.name);
-    const target =
-      Number(extra?.edits ?? 0n) || Number(extra?.act.case === 'delete' ? extra.act.value.cursor : 0n);
-    if (target > 0 && target !== cursor) {
+    this.learnName(hex(item.personId), item.name);
+    const act = item.extra?.act;
+    if (act?.case === 'rename') this.learnName(hex(item.personId), act.value.name);
+    const target = Number(act?.case === 'delete' ? act.value.cursor : (item.extra?.edits ?? 0n));
+    if (target > 0) {
       const entry = this.entries.find(known => known.cursor === target);
       if (entry === undefined) return undefined;
-      entry.deleted = extra?.act.case === 'delete';
-      entry.edited = !entry.deleted;
-      entry.text = entry.deleted ? '' : item.text;
+      if (act?.case === 'delete') entry.deleted = true;
+      else [entry.text, entry.edited] = [item.text, true];
       return { entry, isNew: false };
     }
-    const known = this.entries.find(({ id }) => id === hex(item.messageId));
+    const known = this.#known(item);
     if (known !== undefined) {
-      known.cursor = cursor;
+      if (known.cursor === 0) this.arrived(known, cursor);
       known.name = item.name;
       return { entry: known, isNew: false };
     }
     const entry = this.entryOf(item);
-    this.entries.push(entry);
+    this.#insert(entry);
     if (this.entries.length > ENTRIES_MAX) this.entries.shift();
     return { entry, isNew: true };
+  }
+
+  /** Take messages that were before those that are shown; gives those that can be seen. */
+  takePast(items: readonly ControlItem[]): readonly Entry[] {
+    const past = items.flatMap(item => {
+      const isChange = item.extra?.act.case === 'delete' || (item.extra?.edits ?? 0n) > 0n;
+      return isChange || this.#known(item) !== undefined ? [] : [this.entryOf(item)];
+    });
+    this.entries.unshift(...past);
+    return past;
+  }
+
+  /** The host has an own message. */
+  arrived(entry: Entry, cursor: number): void {
+    entry.cursor = cursor;
+    this.pending.delete(entry);
+    const at = this.entries.indexOf(entry);
+    if (at < 0) return;
+    this.entries.splice(at, 1);
+    this.#insert(entry);
+  }
+
+  /** An own message will never arrive. */
+  refused(entry: Entry, why: string): void {
+    entry.failed = why;
+    this.pending.delete(entry);
   }
 
   /** Make an entry of a message without keeping it. */
@@ -170,11 +196,11 @@ export class ChatModel {
       edited: item.edited,
       deleted: item.deleted,
       failed: undefined,
-      act: this.#actText(item),
+      act: actText(item, person => this.nameOf(person)),
     };
   }
 
-  /** How far an own message has come; empty for those of others. */
+  /** How far an own message has come; empty for those of others. What each means: spec/11-chat.md, 11.8. */
   state(entry: Entry): string {
     if (entry.person !== this.me || entry.act !== undefined || entry.deleted) return '';
     if (entry.failed !== undefined) return `not sent: ${entry.failed}`;
@@ -191,76 +217,37 @@ export class ChatModel {
     return delivered > 0 ? `delivered ${delivered}/${all}` : 'sent';
   }
 
-  /** The same as it is shown: at the newest message of each state, because what is behind it came as far. */
+  /** The same as it is shown: at the newest message of each state, because what is before it came as far. */
   shownState(entry: Entry): string {
     const state = this.state(entry);
     if (state === '' || entry.failed !== undefined) return state;
     const at = this.entries.indexOf(entry);
-    const next =
-      at < 0 ? undefined : this.entries.find((other, i) => i > at && this.#isOwn(other, entry.room));
-    return next !== undefined && this.state(next) === state ? '' : state;
-  }
-
-  #isOwn(entry: Entry, room: string): boolean {
-    return entry.room === room && this.state(entry) !== '' && entry.failed === undefined;
+    const next = this.entries.find(
+      (other, i) => i > at && other.failed === undefined && this.state(other) !== '',
+    );
+    return at < 0 || (next !== undefined && this.state(next) === state) ? '' : state;
   }
 
   /** Who is writing in a room. */
   typing(name: string, now: number): readonly string[] {
-    const { typing } = this.room(name);
+    const typing = this.rooms.get(name)?.typing ?? new Map<string, never>();
     for (const [person, { untilMs }] of typing) if (untilMs <= now) typing.delete(person);
     return [...typing].map(([person, { name: called }]) => this.nameOf(person, called));
   }
 
   setTyping(name: string, person: string, called: string, now: number): void {
-    this.room(name).typing.set(person, { name: called, untilMs: now + TYPING_MS });
+    this.rooms.get(name)?.typing.set(person, { name: called, untilMs: now + TYPING_MS });
   }
 
-  #actText({ extra, name, room }: ControlItem): string | undefined {
-    const act = extra?.act;
-    switch (act?.case) {
-      case 'create':
-        return `${name} made ${room}${act.value.closed ? ', which only its people see' : ''}`;
-      case 'join':
-        return `${name} joined ${room}`;
-      case 'leave':
-        return `${name} left ${room}`;
-      case 'topic':
-        return `${name} set the topic: ${act.value.topic}`;
-      case 'keep': {
-        const days = Number(act.value.keepMs) / 86_400_000;
-        return days === 0
-          ? `${name}: messages are kept for ever`
-          : `${name}: messages are kept for ${days} days`;
-      }
-      case 'grant': {
-        const who = this.nameOf(hex(act.value.personId));
-        const role = roleName(act.value.role);
-        return role === '' ? `${name} sent ${who} away` : `${name} made ${who} ${role}`;
-      }
-      case 'rename':
-        return `${name} is now called ${act.value.name}`;
-      case 'delete':
-        return `${name} took back a message`;
-      case undefined:
-        return undefined;
-    }
+  #known(item: ControlItem): Entry | undefined {
+    const id = hex(item.messageId);
+    return this.entries.findLast(entry => entry.id === id || entry.cursor === Number(item.cursor));
   }
-}
 
-const ROLES: ReadonlyMap<string, Role> = new Map([
-  ['owner', Role.OWNER],
-  ['member', Role.MEMBER],
-  ['guest', Role.GUEST],
-  ['bot', Role.BOT],
-]);
-
-/** The name of a role, empty for none. */
-export function roleName(role: Role): string {
-  return [...ROLES].find(([, known]) => known === role)?.[0] ?? '';
-}
-
-/** The role of a name. */
-export function roleOf(name: string): Role | undefined {
-  return ROLES.get(name);
+  /** Put a message where its cursor belongs, before those that are on their way. */
+  #insert(entry: Entry): void {
+    const at = this.entries.findLastIndex(({ cursor }) => cursor > 0 && cursor < entry.cursor);
+    const first = this.entries.findIndex(({ cursor }) => cursor === 0 || cursor > entry.cursor);
+    this.entries.splice(at >= 0 ? at + 1 : Math.max(0, first), 0, entry);
+  }
 }

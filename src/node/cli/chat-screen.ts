@@ -1,8 +1,10 @@
-/** A terminal with a line to type in at the bottom and a history above it; or a pipe. Chapter: spec/11-chat.md. */
+/** A terminal with a history, a status line and a line to type in; or a pipe. Chapter: spec/11-chat.md. */
 import { createInterface, type Interface } from 'node:readline';
-import { type Look, rowsOf } from './chat-lines.ts';
+import { Writable } from 'node:stream';
+import { BREAK_MARK, filteredInput, PASTE_OFF, PASTE_ON } from './chat-keys.ts';
+import { inputRows, type Look, rule } from './chat-lines.ts';
 
-/** Lays itself out for a look; asked again when the width or what it shows changes. */
+/** Lays itself out for a look; asked again whenever the screen is drawn. */
 export type Block = (look: Look) => readonly string[];
 
 /** What a screen calls. */
@@ -10,67 +12,71 @@ export interface ScreenPort {
   line(text: string): void;
   /** The line has changed; not called in a pipe. */
   typed(text: string): void;
+  /** The reader has come to the top of what there is, and wants what was before. */
+  older(): void;
+  /** The reader sees the newest again. */
+  newest(): void;
   /** The end of input, or an interrupt. */
   ended(): void;
   /** Complete a word; gives what fits. */
   complete(line: string): readonly string[];
 }
 
-/** Blocks that can still be redrawn. */
-const BLOCKS_MAX = 200;
+/** Blocks that are kept. */
+const BLOCKS_MAX = 2_000;
 const COLUMNS = 80;
+const ROWS = 24;
+/** Rows of the line that is typed that are shown at once. */
+const INPUT_ROWS_MAX = 5;
+const TYPED_HISTORY_MAX = 200;
 
-/**
- * Prints blocks above the line that is being typed. A block whose content changes is drawn again in its place while
- * it is still on the screen; in a pipe, and once it has scrolled away, it stays as it was.
- */
+/** The editor draws nothing: the whole screen is drawn in one piece, so that nothing tears. */
+const NOWHERE = new Writable({ write: (_chunk, _encoding, done) => done() });
+
+/** Shows blocks, the newest at the bottom. In a pipe each block is a few lines, printed once. */
 export class ChatScreen {
   readonly isTerminal: boolean;
   readonly #colour: boolean;
+  readonly #port: ScreenPort;
   readonly #input: Interface;
-  readonly #blocks: Block[] = [];
+  #blocks: Block[] = [];
   #status = '';
-  #prompt = '> ';
+  /** Rows below what is shown; 0 while the newest is. */
+  #below = 0;
+  #drawing: NodeJS.Immediate | undefined;
+  #drawn = '';
   #closed = false;
 
   constructor(port: ScreenPort) {
     const { stdin, stdout } = process;
+    this.#port = port;
     this.isTerminal = stdin.isTTY === true && stdout.isTTY === true && process.env['TERM'] !== 'dumb';
     this.#colour = this.isTerminal && (process.env['NO_COLOR'] ?? '') === '';
-    const completer = (line: string): [string[], string] => [[...port.complete(line)], line];
-    this.#input = createInterface(
-      this.isTerminal
-        ? { input: stdin, output: stdout, terminal: true, historySize: 200, completer }
-        : { input: stdin, crlfDelay: Number.POSITIVE_INFINITY },
-    );
+    this.#input = this.isTerminal
+      ? this.#editor()
+      : createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY });
     this.#input.on('line', text => {
-      // What was typed is drawn by who shows the message.
-      if (this.isTerminal) stdout.write('\u001b[1A\u001b[2K'.repeat(this.#typedRows(text)));
-      port.line(text);
-      this.#show();
-    });
-    this.#input.on('SIGINT', () => {
-      if (this.#input.line === '') this.close();
-      else {
-        this.#input.write(null, { ctrl: true, name: 'e' });
-        this.#input.write(null, { ctrl: true, name: 'u' });
-      }
+      this.#scrollTo(0);
+      port.line(text.replaceAll(BREAK_MARK, '\n'));
+      this.#draw();
     });
     this.#input.on('close', () => {
-      this.#closed = true;
+      this.#leave();
       port.ended();
     });
-    if (!this.isTerminal) return;
-    stdin.on('keypress', () => setImmediate(() => !this.#closed && port.typed(this.#input.line)));
-    stdout.on('resize', () => this.redraw());
   }
 
   get look(): Look {
-    const width = this.isTerminal ? (process.stdout.columns ?? COLUMNS) : Number.POSITIVE_INFINITY;
-    return { width: width === 0 ? COLUMNS : width, colour: this.#colour };
+    const width = this.isTerminal ? process.stdout.columns || COLUMNS : Number.POSITIVE_INFINITY;
+    return { width, colour: this.#colour };
   }
 
-  /** Print a block; what it gives may change, see `changed`. */
+  /** Whether the newest is shown. */
+  get isAtEnd(): boolean {
+    return this.#below === 0;
+  }
+
+  /** Show a block below all others; what it gives may change, see `changed`. */
   print(block: Block): void {
     if (!this.isTerminal) {
       for (const line of block(this.look)) process.stdout.write(`${line}\n`);
@@ -78,107 +84,157 @@ export class ChatScreen {
     }
     this.#blocks.push(block);
     if (this.#blocks.length > BLOCKS_MAX) this.#blocks.shift();
-    this.#hide();
-    this.#write([block]);
-    this.#show();
+    // Who reads what was before stays there.
+    if (this.#below > 0) this.#below += block(this.look).length;
+    this.#draw();
   }
 
-  /** Draw a block again, with all below it; false when it is no longer on the screen. */
-  changed(block: Block): boolean {
-    const from = this.#blocks.lastIndexOf(block);
-    if (!this.isTerminal || from < 0 || this.#closed) return false;
-    const below = this.#blocks.slice(from);
-    const drawn = below.map(each => this.#drawn.get(each) ?? 0).reduce((sum, rows) => sum + rows, 0);
-    const room = (process.stdout.rows ?? 24) - this.#promptRows();
-    if (drawn > room) return false;
-    this.#hide();
-    process.stdout.write(`\u001b[${drawn}A\r\u001b[J`);
-    this.#write(below);
-    this.#show();
-    return true;
+  /** Put blocks in the place of another one. */
+  replace(block: Block, others: readonly Block[]): void {
+    const at = this.#blocks.indexOf(block);
+    if (at >= 0) this.#blocks.splice(at, 1, ...others);
+    this.#draw();
   }
 
-  /** Rows that each block took when it was drawn. */
-  readonly #drawn = new WeakMap<Block, number>();
-
-  /** Draw the newest blocks again on an empty screen: the terminal has another width. */
-  redraw(): void {
-    if (!this.isTerminal || this.#closed) return;
-    const { look } = this;
-    let left = (process.stdout.rows ?? 24) - this.#promptRows();
-    let from = this.#blocks.length;
-    while (from > 0) {
-      const rows = (this.#blocks[from - 1]?.(look) ?? []).reduce(
-        (sum, line) => sum + rowsOf(line, look.width),
-        0,
-      );
-      if (rows > left) break;
-      left -= rows;
-      from -= 1;
-    }
-    process.stdout.write('\u001b[2J\u001b[H');
-    this.#write(this.#blocks.slice(from));
-    this.#show();
+  /** Forget every block. */
+  clear(): void {
+    this.#blocks = [];
+    this.#scrollTo(0);
+    this.#draw();
   }
 
-  /** The line above the prompt, and the prompt. */
-  setPrompt(status: string, prompt: string): void {
-    if (status === this.#status && prompt === this.#prompt) return;
-    if (!this.isTerminal || this.#closed) return;
-    this.#hide();
+  /** Something that blocks show has changed. */
+  changed(): void {
+    this.#draw();
+  }
+
+  /** The line above the one that is typed. */
+  setStatus(status: string): void {
+    if (status === this.#status) return;
     this.#status = status;
-    this.#prompt = prompt;
-    this.#show();
+    this.#draw();
+  }
+
+  /** Scroll up by a screen, and ask for more when the top is reached. */
+  pageUp(): void {
+    const page = this.#room();
+    const wanted = this.#below + Math.max(1, page - 1);
+    const rows = this.#newest(wanted + page, this.look).length;
+    if (rows < wanted + page) this.#port.older();
+    this.#scrollTo(Math.min(wanted, Math.max(0, rows - page)));
+  }
+
+  pageDown(): void {
+    this.#scrollTo(Math.max(0, this.#below - Math.max(1, this.#room() - 1)));
   }
 
   close(): void {
     if (this.#closed) return;
-    if (this.isTerminal) {
-      this.#hide();
-      process.stdout.write('\u001b[?25h');
-    }
+    this.#leave();
     this.#input.close();
   }
 
-  #write(blocks: readonly Block[]): void {
-    const { look } = this;
-    for (const block of blocks) {
-      const lines = block(look);
-      this.#drawn.set(
-        block,
-        lines.reduce((sum, line) => sum + rowsOf(line, look.width), 0),
-      );
-      for (const line of lines) process.stdout.write(`${line}\n`);
-    }
+  #editor(): Interface {
+    const { stdin, stdout } = process;
+    const completer = (line: string): [string[], string] => [[...this.#port.complete(line)], line];
+    const input = filteredInput(stdin);
+    const editor = createInterface({
+      input,
+      output: NOWHERE,
+      terminal: true,
+      historySize: TYPED_HISTORY_MAX,
+      completer,
+      escapeCodeTimeout: 50,
+    });
+    input.on('keypress', (_text: string | undefined, key: { readonly name?: string } | undefined) => {
+      if (key?.name === 'pageup') this.pageUp();
+      if (key?.name === 'pagedown') this.pageDown();
+      setImmediate(() => {
+        if (this.#closed) return;
+        this.#port.typed(editor.line);
+        this.#draw();
+      });
+    });
+    editor.on('SIGINT', () => {
+      if (editor.line === '') this.close();
+      else {
+        editor.write(null, { ctrl: true, name: 'e' });
+        editor.write(null, { ctrl: true, name: 'u' });
+      }
+    });
+    stdout.on('resize', this.#resized);
+    // Another screen, on which lines do not wrap by themselves; what was there before comes back at the end.
+    stdout.write(`\u001b[?1049h\u001b[?7l${PASTE_ON}`);
+    return editor;
   }
 
-  #promptText(): string {
-    const { width } = this.look;
-    const status = this.#status === '' ? '' : `${this.#status.slice(0, width - 1)}\n`;
-    return `${status}${this.#prompt}`;
-  }
+  readonly #resized = (): void => {
+    this.#drawn = '';
+    this.#draw();
+  };
 
-  #promptRows(): number {
-    return this.#input.getCursorPos().rows + 1;
-  }
-
-  #typedRows(text: string): number {
-    const rows = rowsOf(this.#prompt + text, this.look.width);
-    return rows + (this.#status === '' ? 0 : 1);
-  }
-
-  /** Clear prompt and line. */
-  #hide(): void {
+  #leave(): void {
     if (this.#closed) return;
-    const { rows } = this.#input.getCursorPos();
-    process.stdout.write(`${rows > 0 ? `\u001b[${rows}A` : ''}\r\u001b[J`);
+    this.#closed = true;
+    clearImmediate(this.#drawing);
+    if (!this.isTerminal) return;
+    process.stdout.off('resize', this.#resized);
+    process.stdout.write(`${PASTE_OFF}\u001b[?7h\u001b[?1049l\u001b[?25h`);
+    process.stdin.pause();
   }
 
-  #show(): void {
+  #scrollTo(below: number): void {
+    if (below === this.#below) return;
+    this.#below = below;
+    if (below === 0) this.#port.newest();
+    this.#draw();
+  }
+
+  /** Rows for blocks. */
+  #room(): number {
+    const rows = process.stdout.rows || ROWS;
+    return Math.max(1, rows - 1 - this.#typed().rows.length);
+  }
+
+  #typed(): ReturnType<typeof inputRows> {
+    return inputRows(`> ${this.#input.line}`, 2 + this.#input.cursor, this.look.width, INPUT_ROWS_MAX);
+  }
+
+  /** The newest lines: at least so many, or all there are. */
+  #newest(rows: number, look: Look): readonly string[] {
+    const laid: (readonly string[])[] = [];
+    let count = 0;
+    for (let at = this.#blocks.length - 1; at >= 0 && count < rows; at -= 1) {
+      const lines = this.#blocks[at]?.(look) ?? [];
+      laid.push(lines);
+      count += lines.length;
+    }
+    return laid.reverse().flat();
+  }
+
+  #draw(): void {
     if (!this.isTerminal || this.#closed) return;
-    this.#input.setPrompt(this.#promptText());
-    // It believes to stand where it was drawn last: one row below that there is nothing to go back over.
-    Object.assign(this.#input, { prevRows: 0 });
-    this.#input.prompt(true);
+    this.#drawing ??= setImmediate(() => {
+      this.#drawing = undefined;
+      this.#paint();
+    });
+  }
+
+  /** Draw all of the screen in one write. */
+  #paint(): void {
+    const { look } = this;
+    const room = this.#room();
+    const typed = this.#typed();
+    const lines = this.#newest(this.#below + room, look);
+    const end = Math.max(Math.min(room, lines.length), lines.length - this.#below);
+    const shown = lines.slice(Math.max(0, end - room), end);
+    const blank = Array.from({ length: room - shown.length }, () => '');
+    const status = this.#below > 0 ? `PageDown for the newest | ${this.#status}` : this.#status;
+    const rows = [...blank, ...shown, rule(status, look), ...typed.rows];
+    const text = rows.map((row, i) => `\u001b[${i + 1};1H\u001b[2K${row}`).join('');
+    const cursor = `\u001b[${room + 2 + typed.row};${typed.column + 1}H`;
+    if (text + cursor === this.#drawn) return;
+    this.#drawn = text + cursor;
+    process.stdout.write(`\u001b[?25l${text}${cursor}\u001b[?25h`);
   }
 }

@@ -5,6 +5,7 @@ import { ClawChatError, codeName } from '../../protocol/fault.ts';
 import { UsageError } from '../../wire/usage-error.ts';
 import { failure } from '../failure.ts';
 import { EXIT_INTERNAL, EXIT_OK, EXIT_TIMEOUT, exitCode } from './exit-code.ts';
+import { harmless } from './terminal-text.ts';
 
 /** One option: `--name` or `--name VALUE`. */
 export interface Option {
@@ -111,7 +112,7 @@ export function report(program: Pick<Program, 'name'>, error: unknown, json: boo
       `${JSON.stringify({ error: { code: codeName(known.code), by: known.by, text, exit } })}\n`,
     );
   } else {
-    process.stderr.write(`${program.name}: ${known.message}\n`);
+    process.stderr.write(`${program.name}: ${harmless(known.message)}\n`);
     if (exit === EXIT_INTERNAL && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   }
   return exit;

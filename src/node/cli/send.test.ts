@@ -10,7 +10,10 @@ describe('a line of send - --json', () => {
       text: 'a\nb',
       room: 'den',
       id,
+      replyTo: 0,
+      edits: 0,
     });
+    expect(parseJson('{"text":"x","reply_to":7,"edits":8}', 'lobby')).toMatchObject({ replyTo: 7, edits: 8 });
   });
 
   test('needs no more than a text: room and id are made', () => {
@@ -30,6 +33,8 @@ describe('a line of send - --json', () => {
     ['{"text":"hi","room":7}', 'a "room" is a name'],
     ['{"text":"hi","id":7}', 'an "id" is 32 hexadecimal digits'],
     ['{"text":"hi","id":"00"}', '"id" is 32 hexadecimal digits'],
+    ['{"text":"hi","reply_to":0}', '"reply_to" is the cursor of a message'],
+    ['{"text":"hi","edits":"7"}', '"edits" is the cursor of a message'],
   ])('%s is refused with what is wrong', (line, text) => {
     expect(() => parseJson(line, 'lobby')).toThrow(text);
   });

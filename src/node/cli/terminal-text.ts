@@ -4,11 +4,19 @@
 const HARMFUL =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   // biome-ignore lint/suspicious/noMisleadingCharacterClass: each is looked for by itself
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]/gu;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}\p{Cs}]/gu;
+/** More marks on one letter than any script has: they would be drawn over the lines above. */
+const HEAPED = /(\p{M}{4})(\p{M}+)/gu;
 
 /** Show each harmful character as what it is, such as `<1b>`; line feeds and tabs stay. */
 export function harmless(text: string): string {
-  return text.replace(HARMFUL, found => `<${(found.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}>`);
+  return text
+    .replace(HARMFUL, named)
+    .replace(HEAPED, (_all, kept: string, heap: string) => kept + named(heap));
+}
+
+function named(found: string): string {
+  return `<${(found.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}>`;
 }
 
 /** The same on one line: for names, and wherever a second line would look like somebody else's. */
@@ -117,6 +125,17 @@ export function columns(text: string): number {
   let width = 0;
   for (const letter of text) width += ZERO.test(letter) ? 0 : WIDE.test(letter) ? 2 : 1;
   return width;
+}
+
+/** Give the beginning of a text that takes at most so many columns. */
+export function cut(text: string, width: number): string {
+  let [at, used] = [0, 0];
+  for (const letter of text) {
+    used += columns(letter);
+    if (used > width) return text.slice(0, at);
+    at += letter.length;
+  }
+  return text;
 }
 
 /** Break a text into lines of at most `width` columns, between words where that is possible. */

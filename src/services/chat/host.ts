@@ -230,7 +230,9 @@ export class ChatHost {
     const edit =
       targets.edit !== undefined && Number(targets.edit.cursor) === last ? targets.edit : undefined;
     const fresh = edit ?? { ...message, cursor: BigInt(last) };
-    return [...rewritten, this.#rewrite(fresh, { ...gone, messageId: old.messageId })];
+    // An edit without a text is nothing that anybody could read, and is passed over.
+    const empty = { content: gone.content, room: content.room, editedBy: by };
+    return [...rewritten, this.#rewrite(fresh, empty)];
   }
 
   #rewrite(

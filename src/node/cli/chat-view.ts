@@ -1,0 +1,225 @@
+/** The room that a chat shows: its newest messages, those before, and what is found in it. Chapter: spec/11-chat.md. */
+import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
+import type { RequestInit, ResponseBody } from '../control.ts';
+import { day, entryLines, noteLines, rule } from './chat-lines.ts';
+import type { ChatModel, Entry } from './chat-model.ts';
+import type { Block, ChatScreen } from './chat-screen.ts';
+import { expectAnswer } from './directory.ts';
+
+/** What a view works with. */
+export interface ViewPort {
+  ask(body: RequestInit): Promise<ResponseBody>;
+  /** The newest of a room was shown. */
+  seen(room: string): void;
+}
+
+/** Messages that are asked for at once. */
+const PAGE = 40;
+
+/** One room at a time. */
+export class ChatView {
+  room: string;
+  numbers = false;
+  readonly #model: ChatModel;
+  readonly #screen: ChatScreen;
+  readonly #port: ViewPort;
+  #isReady = false;
+  /** Came while the first page was on its way. */
+  #early: ControlItem[] = [];
+  #lastDay = '';
+  /** The heading of the oldest day that is shown. */
+  #firstDay: { readonly date: string; readonly block: Block } | undefined;
+  /** Where the past ends that was shown; 0 when that is all. */
+  #oldest = 0;
+  /** Stands above the oldest message, and makes room for those before. */
+  #top: Block = () => [];
+  #search: { readonly text: string; before: number } | undefined;
+
+  constructor(model: ChatModel, screen: ChatScreen, room: string, port: ViewPort) {
+    this.#model = model;
+    this.#screen = screen;
+    this.room = room;
+    this.#port = port;
+  }
+
+  /** Whether the room's newest messages were shown. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Show a room: what it is about, and its newest messages. */
+  async enter(name: string): Promise<void> {
+    await this.#refreshRooms();
+    const room = this.#model.rooms.get(name);
+    if (room === undefined) {
+      this.#note(`there is no room ${name}; /create ${name} makes it`);
+      if (this.#isReady && this.#model.rooms.has(this.room)) return;
+      return this.enter('lobby');
+    }
+    this.room = name;
+    this.#isReady = false;
+    this.#search = undefined;
+    this.#early = [];
+    this.#lastDay = '';
+    this.#firstDay = undefined;
+    this.#model.show(name);
+    await this.refreshPeople(name);
+    const readBefore = room.readCursor;
+    const page = await this.#page('', Number.MAX_SAFE_INTEGER);
+    this.#screen.clear();
+    this.#rule(room.topic === '' ? name : `${name}: ${room.topic}`);
+    this.#setTop(page.more, page.from);
+    let isMarked = readBefore === 0;
+    for (const item of page.items) {
+      const taken = this.#model.take(item);
+      if (taken === undefined || (!taken.isNew && taken.entry.cursor < Number(item.cursor))) continue;
+      const { entry } = taken;
+      const isNews = entry.cursor > readBefore && entry.person !== this.#model.me;
+      if (!isMarked && isNews) {
+        isMarked = true;
+        this.#rule('new');
+      }
+      if (taken.isNew) this.showEntry(entry);
+    }
+    for (const entry of this.#model.pending) if (entry.room === name) this.showEntry(entry);
+    this.#isReady = true;
+    for (const item of this.#early.splice(0)) this.take(item);
+    this.#port.seen(name);
+  }
+
+  /** Take a message of this room as it comes. */
+  take(item: ControlItem): void {
+    if (!this.#isReady) {
+      this.#early.push(item);
+      return;
+    }
+    const taken = this.#model.take(item);
+    if (taken === undefined) return;
+    const { entry, isNew } = taken;
+    const isChange = entry.deleted || entry.edited;
+    if (isNew || (!this.#screen.isTerminal && isChange)) this.showEntry(entry);
+    else this.#screen.changed();
+  }
+
+  /** Show a message below the others. */
+  showEntry(entry: Entry): void {
+    const today = day(entry.atMs);
+    if (today !== this.#lastDay) {
+      this.#lastDay = today;
+      const block = ruleBlock(today);
+      this.#firstDay ??= { date: today, block };
+      this.#screen.print(block);
+    }
+    this.#screen.print(this.#block(entry));
+  }
+
+  /** Show what was before what is shown, or before what was found. */
+  async more(): Promise<void> {
+    if (this.#search !== undefined) return this.search(undefined);
+    if (this.#oldest === 0) return;
+    const page = await this.#page('', this.#oldest);
+    const top = this.#top;
+    const past = this.#model.takePast(page.items);
+    const blocks: Block[] = [];
+    const later = this.#firstDay;
+    let last = '';
+    for (const entry of past) {
+      const date = day(entry.atMs);
+      if (date !== last) {
+        const heading = ruleBlock(date);
+        if (last === '') this.#firstDay = { date, block: heading };
+        blocks.push(heading);
+        last = date;
+      }
+      blocks.push(this.#block(entry));
+    }
+    const next = this.#topBlock(page.more, page.from);
+    if (this.#screen.isTerminal) {
+      this.#screen.replace(top, [next, ...blocks]);
+      if (later !== undefined && later.date === last) this.#screen.replace(later.block, []);
+    } else {
+      this.#rule(`before that in ${this.room}`);
+      for (const block of [...blocks, next]) this.#screen.print(block);
+    }
+  }
+
+  /** Find messages of the room with a text; undefined goes on where the last search stopped. */
+  async search(text: string | undefined): Promise<void> {
+    this.#search = text === undefined ? this.#search : { text, before: Number.MAX_SAFE_INTEGER };
+    const search = this.#search;
+    if (search === undefined) {
+      this.#note('/search TEXT looks for a text');
+      return;
+    }
+    const page = await this.#page(search.text, search.before);
+    search.before = page.from;
+    this.#rule(`found "${search.text}" in ${this.room}: ${page.items.length}${page.more ? ' so far' : ''}`);
+    for (const item of page.items) {
+      const entry = this.#model.entryOf(item);
+      this.#screen.print(look => [rule(day(entry.atMs), look), ...this.#block(entry)(look)]);
+    }
+    if (page.more) this.#note('/more looks further back');
+    else {
+      this.#rule('end of what was found');
+      this.#search = undefined;
+    }
+    this.#lastDay = '';
+  }
+
+  /** Learn anew which rooms and people there are. */
+  async refresh(): Promise<void> {
+    await this.#refreshRooms();
+    if (this.#model.rooms.has(this.room)) await this.refreshPeople(this.room);
+    else if (this.#isReady) {
+      this.#note(`you are no longer one of the people of ${this.room}`);
+      await this.enter('lobby');
+    }
+  }
+
+  async refreshPeople(room: string): Promise<void> {
+    const { people } = expectAnswer(await this.#port.ask({ case: 'people', value: { room } }), 'people');
+    this.#model.setPeople(room, people);
+    this.#screen.changed();
+  }
+
+  async #refreshRooms(): Promise<void> {
+    this.#model.setRooms(expectAnswer(await this.#port.ask({ case: 'rooms', value: {} }), 'rooms').rooms);
+  }
+
+  async #page(
+    search: string,
+    before: number,
+  ): Promise<{ readonly items: readonly ControlItem[]; readonly more: boolean; readonly from: number }> {
+    const value = { beforeCursor: BigInt(before), limit: PAGE, room: this.room, search };
+    const page = expectAnswer(await this.#port.ask({ case: 'history', value }), 'history');
+    return { items: page.items, more: page.more, from: Number(page.fromCursor) };
+  }
+
+  #block(entry: Entry): Block {
+    return look => entryLines(this.#model, entry, look, this.numbers);
+  }
+
+  #setTop(more: boolean, from: number): void {
+    this.#screen.print(this.#topBlock(more, from));
+  }
+
+  #topBlock(more: boolean, from: number): Block {
+    this.#oldest = more ? from : 0;
+    const how = this.#screen.isTerminal ? 'PageUp' : '/more';
+    const text = more ? `${how} shows what was before` : `this is where ${this.room} begins`;
+    this.#top = look => noteLines(text, look);
+    return this.#top;
+  }
+
+  #note(text: string): void {
+    this.#screen.print(look => noteLines(text, look));
+  }
+
+  #rule(text: string): void {
+    this.#screen.print(ruleBlock(text));
+  }
+}
+
+function ruleBlock(text: string): Block {
+  return look => [rule(text, look)];
+}
