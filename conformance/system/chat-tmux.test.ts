@@ -6,17 +6,24 @@ import { afterEach, expect, test } from 'vitest';
 import { PATIENCE_MS, Place } from './programs.ts';
 
 /** A screen that has not changed for this long has settled: marks and presence follow a message by less. */
-const STILL_MS = 600;
+const STILL_MS = 400;
 
 /** A terminal of its own, with one program in it. */
 class Terminal {
   readonly #name: string;
   readonly #server: string;
 
-  constructor(server: string, name: string, size: readonly [number, number], args: readonly string[]) {
+  /** Run programs one behind the other, with Enter between them. */
+  constructor(
+    server: string,
+    name: string,
+    size: readonly [number, number],
+    ...calls: readonly (readonly string[])[]
+  ) {
     this.#server = server;
     this.#name = name;
-    const program = [process.execPath, join(process.cwd(), 'dist', 'clawchat.js'), ...args].join(' ');
+    const clawchat = [process.execPath, join(process.cwd(), 'dist', 'clawchat.js')];
+    const program = calls.map(args => [...clawchat, ...args].join(' ')).join(' && read enter && ');
     const [columns, rows] = size.map(String);
     this.#tmux('new-session', '-d', '-s', name, '-x', columns ?? '', '-y', rows ?? '', program);
   }
@@ -31,8 +38,15 @@ class Terminal {
     this.#tmux('send-keys', '-t', this.#name, '-l', text);
   }
 
-  clearLine(): void {
-    this.#tmux('send-keys', '-t', this.#name, 'C-u');
+  /** Press a key by its name. */
+  press(key: string): void {
+    this.#tmux('send-keys', '-t', this.#name, key);
+  }
+
+  /** Paste, as a terminal does that was told to say so. */
+  paste(text: string): void {
+    this.#tmux('set-buffer', '-b', this.#name, text);
+    this.#tmux('paste-buffer', '-p', '-r', '-b', this.#name, '-t', this.#name);
   }
 
   resize(columns: number, rows: number): void {
@@ -41,21 +55,23 @@ class Terminal {
 
   /** What stands there, without what differs from run to run. */
   screen(): string {
-    const text = this.#tmux('capture-pane', '-p', '-t', this.#name);
+    const text = this.#tmux('capture-pane', '-p', '-J', '-t', this.#name).replace(/ +$/gm, '');
     return text
       .replace(/\d\d:\d\d/g, 'HH:MM')
       .replace(/\d{4}-\d\d-\d\d/g, 'YYYY-MM-DD')
+      .replace(/clawchat1[0-9a-z]+/, 'INVITE')
+      .replace(/\w{5}-\w{5}-\w{5}-\w{5}/, 'words-words-words-words')
       .trimEnd();
   }
 
-  /** Wait for a screen that fits and then stays as it is, and give it. */
-  async see(wanted: RegExp, not?: RegExp): Promise<string> {
+  /** Wait for a screen that fits and then stays as it is for a while, and give it. */
+  async see(wanted: RegExp, not?: RegExp, stillMs = STILL_MS): Promise<string> {
     const until = Date.now() + PATIENCE_MS;
     for (;;) {
       const screen = this.screen();
       if (wanted.test(screen) && !not?.test(screen)) {
-        await sleep(STILL_MS);
-        if (this.screen() === screen) return screen;
+        await sleep(stillMs);
+        if (stillMs === 0 || this.screen() === screen) return screen;
       }
       if (Date.now() > until) throw new Error(`no ${wanted} here:\n${screen}`);
       await sleep(50);
@@ -97,47 +113,73 @@ test('join, chat, lose the network, come back, scroll, search, rename, leave', a
   place = new Place();
   const [hostData, annData, bobData] = ['host', 'ann', 'bob'].map(name => place?.path(name) ?? '');
   const host = await place.host(hostData ?? '');
-  await place.join(hostData ?? '', annData ?? '', 'Ann');
   await place.join(hostData ?? '', bobData ?? '', 'Bob');
-  const past = Array.from({ length: 30 }, (_, i) => `line ${i + 1}${i === 3 ? ' with a needle in it' : ''}`);
+  const past = Array.from({ length: 70 }, (_, i) => `line ${i + 1}${i === 3 ? ' with a needle in it' : ''}`);
   await place.ok('clawchat', ['send', '-', '--data', bobData ?? ''], past.join('\n'));
 
-  const ann = new Terminal(SERVER, 'ann', [60, 18], ['chat', '--data', annData ?? '']);
   const bob = new Terminal(SERVER, 'bob', [40, 12], ['chat', '--data', bobData ?? '']);
-  await bob.see(/line 30/);
-  await ann.see(/line 30[\s\S]*lobby>/, /connecting/);
+  await bob.see(/line 70[\s\S]*1 here/);
+  const invite = await place.ok('clawchatd', ['invite', '--data', hostData ?? '', '--name', 'Ann']);
+  const ann = new Terminal(
+    SERVER,
+    'ann',
+    [60, 18],
+    ['join', '-', '--data', annData ?? ''],
+    ['chat', '--data', annData ?? ''],
+  );
+  ann.type(invite.trim());
+  ann.press('C-d');
+  expect(await ann.see(/can read what is written there/)).toMatchSnapshot('joined');
+  ann.press('Enter');
+  await ann.see(/line 70[\s\S]*lobby \| 2 here/);
 
   ann.type('hello Bob, this is a line that is longer than forty columns');
-  const read = await ann.see(/forty columns \[read\]/);
-  expect(read).toMatchSnapshot('a message that was read');
-  expect(await bob.see(/line 30 \[read\][\s\S]*than\s+forty columns/)).toMatchSnapshot(
+  expect(await ann.see(/forty columns \[read\]/)).toMatchSnapshot('a message that was read');
+  expect(await bob.see(/line 70 \[read\][\s\S]*than\s+forty columns[\s\S]*2 here/)).toMatchSnapshot(
     'the same in 40 columns',
   );
 
   bob.keys('I am');
-  await ann.see(/Bob is writing/);
-  bob.clearLine();
-  await ann.see(/lobby>/, /is writing/);
+  expect(await ann.see(/2 here \| Bob is writing/, undefined, 0)).toContain('forty columns [read]');
+  bob.press('C-u');
+  await ann.see(/2 here -/, /is writing/);
+
+  ann.keys('two lines');
+  ann.press('C-j');
+  ann.paste('of one message\nand a third');
+  await ann.see(/> two lines\u21b5of one message\u21b5and a third/, undefined, 0);
+  ann.press('Enter');
+  await ann.see(/Ann: two lines\n {6}of one message\n {6}and a third \[read\]/);
+  ann.type('/edit one line');
+  await ann.see(/Ann: one line \(edited\) \[read\]/);
+  bob.type('/reply that is better');
+  expect(await bob.see(/\(to Ann: one line\)[\s\S]*\[read\]/)).toMatchSnapshot('an edit and a reply');
 
   await host.stop('SIGKILL');
   await ann.see(/the connection is lost/);
   ann.type('written while nobody answers');
-  expect(await ann.see(/nobody answers \[sending\]/)).toMatchSnapshot('without a network');
+  expect(await ann.see(/nobody answers \[sending\][\s\S]*reconnecting ..., 1 waiting/)).toMatchSnapshot(
+    'without a network',
+  );
   await place.host(hostData ?? '');
-  expect(await ann.see(/nobody answers \[read\][\s\S]*connected again/, /connecting/)).toMatchSnapshot(
+  expect(await ann.see(/nobody answers \[read\][\s\S]*connected again[\s\S]*2 here/)).toMatchSnapshot(
     'back again',
   );
-  await bob.see(/written while nobody/);
 
-  ann.type('/more');
-  expect(await ann.see(/begins here/)).toMatchSnapshot('scrolled back');
+  ann.press('PageUp');
+  expect(await ann.see(/PageDown for the newest/)).toMatchSnapshot('scrolled back');
+  for (let i = 0; i < 12 && !ann.screen().includes('where lobby begins'); i += 1) {
+    ann.press('PageUp');
+    await sleep(STILL_MS);
+  }
+  expect(await ann.see(/where lobby begins/)).toMatchSnapshot('where it begins');
   ann.type('/search NEEDLE');
-  expect(await ann.see(/no more/)).toMatchSnapshot('found');
+  expect(await ann.see(/end of what was found/)).toMatchSnapshot('found');
 
   ann.type('/people');
-  await ann.see(/-- Ann, Bob$/m);
+  await ann.see(/\* Ann, Bob$/m);
   ann.type('/create den');
-  await ann.see(/Ann made den[\s\S]*den>/);
+  await ann.see(/Ann made den[\s\S]*den \| 1 here/);
   ann.type('/topic where Ann thinks');
   await ann.see(/set the topic/);
   ann.type('/rename Anna');
@@ -145,20 +187,21 @@ test('join, chat, lose the network, come back, scroll, search, rename, leave', a
   ann.type('from Anna');
   expect(await ann.see(/Anna: from Anna \[sent\]/)).toMatchSnapshot('another name in another room');
   bob.type('/join den');
-  const later = await bob.see(/Bob joined den/);
-  // What stands above came when the host did, in whatever order.
-  expect(later.slice(later.indexOf('-- den'))).toMatchSnapshot('who comes later');
+  expect(await bob.see(/Bob joined den[\s\S]*2 here/)).toMatchSnapshot('who comes later');
   bob.type('\\033[2J\u202egnp.exe');
   await ann.see(/<202e>gnp/);
-  ann.type('/join lobby');
-  ann.type('/join den');
-  await ann.see(/den>/);
+  bob.type('/join lobby');
+  await bob.see(/lobby \| 2 here/);
+  ann.type('are you there?');
+  await bob.see(/new in den/);
+  bob.type('/join den');
+  expect(await bob.see(/-- new -+\n.*are you there/)).toMatchSnapshot('what is new');
   bob.type('/leave');
-  await bob.see(/^lobby>/m);
-  expect(await ann.see(/Bob left den/)).toMatchSnapshot('Bob left');
+  await bob.see(/lobby \| 2 here/);
+  expect(await ann.see(/Bob left den[\s\S]*1 here/)).toMatchSnapshot('Bob left');
 
   ann.resize(40, 14);
-  expect(await ann.see(/Bob left den/)).toMatchSnapshot('made narrow');
+  expect(await ann.see(/Bob left den[\s\S]*den \| 1 here -{20,24}\n/)).toMatchSnapshot('made narrow');
   for (const terminal of [ann, bob]) terminal.type('/quit');
   for (let i = 0; i < 200 && !(ann.isOver && bob.isOver); i += 1) await sleep(50);
   expect([ann.isOver, bob.isOver]).toEqual([true, true]);

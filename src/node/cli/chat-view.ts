@@ -67,7 +67,11 @@ export class ChatView {
     const readBefore = room.readCursor;
     const page = await this.#page('', Number.MAX_SAFE_INTEGER);
     this.#screen.clear();
-    this.#rule(room.topic === '' ? name : `${name}: ${room.topic}`);
+    const heading = (): string => {
+      const topic = this.#model.rooms.get(name)?.topic ?? '';
+      return topic === '' ? name : `${name}: ${topic}`;
+    };
+    this.#screen.print(look => [rule(heading(), look)]);
     this.#setTop(page.more, page.from);
     let isMarked = readBefore === 0;
     for (const item of page.items) {
