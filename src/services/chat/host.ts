@@ -442,6 +442,9 @@ function watched(database: ServiceDatabase, failed: (reason: unknown) => void): 
     get: key => watch(database.get(key)),
     range: range => watch(database.range(range)),
     commit: operations => watch(database.commit(operations)),
+    scrub: async range => {
+      await (database.scrub && watch(database.scrub(range)));
+    },
   };
 }
 

@@ -860,7 +860,7 @@ export type ChatMessage = Message<"clawchat.v1.ChatMessage"> & {
 
   /**
    * The exact bytes of the sender's ChatContent; of the last edit once there is one,
-   * and empty once it was deleted.
+   * and empty once it was deleted or, for an edit, once it is not the last one.
    *
    * @generated from field: bytes content = 5;
    */
@@ -874,7 +874,7 @@ export type ChatMessage = Message<"clawchat.v1.ChatMessage"> & {
   personId: Uint8Array;
 
   /**
-   * Cursor of the last edit; 0 for none. Below 2^53.
+   * Cursor of the last edit; for an edit, of what came in its place; 0 for none. Below 2^53.
    *
    * @generated from field: uint64 edited_by = 7;
    */
@@ -895,7 +895,7 @@ export type ChatMessage = Message<"clawchat.v1.ChatMessage"> & {
   messageId: Uint8Array;
 
   /**
-   * Once it was deleted: its room.
+   * Once its content is empty: its room.
    *
    * @generated from field: string room = 10;
    */
