@@ -80,6 +80,17 @@ describe.each<[string, Constants]>([
   });
 });
 
+// The table of 6.9.
+test.each([
+  [120_000, 420_000, 30_000, 270_000],
+  [0, 200_000, 0, 50_000],
+  [0, 500_000, 0, 150_000],
+  [0, 140_000, 0, 70_000],
+])('RT-150~1, RT-153~1: rotates in %i, old ends in %i', (rotatesInMs, oldEndsInMs, first, last) => {
+  const notice: MoveNotice = { kind: 'move', rotatesInMs, oldEndsInMs };
+  expect([moveInMs(notice, 0, STANDARD), moveInMs(notice, ALMOST_ONE, STANDARD)]).toEqual([first, last]);
+});
+
 describe('a plan', () => {
   const notice: MoveNotice = { kind: 'move', rotatesInMs: 120_000, oldEndsInMs: 420_000 };
   const told = (kind: MoveNotice['kind'], isElsewhere = true): Migration | undefined =>

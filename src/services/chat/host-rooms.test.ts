@@ -209,6 +209,22 @@ describe('messages', () => {
     expect(await ann.history('den')).toEqual([]);
   });
 
+  // CH-043~1: the example of 11.5
+  test('are read from the newest on by who knows no cursor', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    const cursors: unknown[] = [];
+    for (const text of ['one', 'two', 'three']) cursors.push(await ann.post(text));
+    await ann.replies();
+    const page = async (beforeCursor: number): Promise<unknown> => {
+      ann.ask({ kind: 'backwards', beforeCursor, limit: 2, room: '', search: '' });
+      const reply = (await ann.replies()).find(({ kind }) => kind === 'history');
+      if (reply?.kind !== 'history') throw new Error('no page');
+      return [reply.places.map(({ cursor }) => cursor), reply.more, reply.fromCursor];
+    };
+    expect(await page(Number.MAX_SAFE_INTEGER)).toEqual([cursors.slice(1), true, cursors[1]]);
+    expect(await page(Number(cursors[1]))).toEqual([cursors.slice(0, 1), false, 1]);
+  });
+
   // CH-048~2
   test('carry the name that their sender took', async () => {
     const ann = new Peer(ANN, 'Ann');

@@ -646,7 +646,7 @@ export const RenameActSchema: GenMessage<RenameAct> = /*@__PURE__*/
  */
 export type DeleteAct = Message<"clawchat.v1.DeleteAct"> & {
   /**
-   * The message's cursor; below 2^53.
+   * The message's cursor; from 1, below 2^53.
    *
    * @generated from field: uint64 cursor = 1;
    */
@@ -753,7 +753,7 @@ export type RoomGrant = Message<"clawchat.v1.RoomGrant"> & {
   personId: Uint8Array;
 
   /**
-   * The role; unspecified to send the person away.
+   * One of the roles below; unspecified to send the person away.
    *
    * @generated from field: clawchat.v1.Role role = 2;
    */
