@@ -15,3 +15,20 @@ export function codeBlock(page: string, language: string, heading: string): Code
   if (code === undefined) throw new Error(`there is no ${language} block behind "${heading}"`);
   return { code, after: after.split(/^#/m)[0] ?? '' };
 }
+
+/** A block that a test does something with, and what: the words of the comment before it. */
+export interface MarkedBlock {
+  readonly kind: string;
+  readonly code: string;
+}
+
+/** Give the fenced blocks that have a comment right before them, in order, without their indentation. */
+export function markedBlocks(page: string): readonly MarkedBlock[] {
+  const blocks = page.matchAll(
+    /^( *)<!-- (run(?:: host)?|prints|module: \S+) -->\n *```\w*\n([\s\S]*?)^ *```$/gm,
+  );
+  return [...blocks].map(([, indent = '', kind = '', code = '']) => ({
+    kind,
+    code: code.replace(new RegExp(`^${indent}`, 'gm'), ''),
+  }));
+}
