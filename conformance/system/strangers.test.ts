@@ -8,31 +8,19 @@ import { makeCertificate } from '../../src/node/certificate.ts';
 import { dial } from '../../src/node/dial.ts';
 import { strangersAnswer } from '../../src/node/http/answer.ts';
 import { native } from '../../src/node/native.ts';
-import { openStore } from '../../src/node/store.ts';
 import type { AccessKey } from '../../src/protocol/connection-record.ts';
-import { type Fault, isFault } from '../../src/protocol/fault.ts';
+import { isFault } from '../../src/protocol/fault.ts';
 import { makeToken } from '../../src/protocol/gate.ts';
-import { InitiatorHandshake } from '../../src/protocol/handshake.ts';
 import { parseInviteText } from '../../src/protocol/invite.ts';
-import { dialKeys, type Member } from '../../src/protocol/join.ts';
 import { deviceKeys, inviteKeys } from '../../src/protocol/keys.ts';
-import { decodeMember, MEMBER_KEY } from '../../src/protocol/storage.ts';
 import { HELLO, WireEnd } from '../vectors/wire-end.ts';
+import { handshakeOf, type JoinedMember, memberOf, must } from './device-end.ts';
 import { Place, type Running } from './programs.ts';
 import { differing, look, type Sight, upgrade } from './strangers.ts';
 
 const place = new Place();
 let host: Running;
 let port = 0;
-
-async function memberOf(data: string): Promise<Exclude<Member, { stage: 'keyed' }>> {
-  const store = await openStore({ directory: data, program: 'client', suite: native });
-  const stored = await store.get(MEMBER_KEY);
-  await store.close();
-  const member = stored === undefined ? undefined : decodeMember(native, stored);
-  if (member === undefined || isFault(member) || member.stage === 'keyed') throw new Error('no member');
-  return member;
-}
 
 function token(gateKey: Uint8Array, accessKey: AccessKey): string {
   return makeToken(native, { gateKey, accessKey, message1: native.randomBytes(48) });
@@ -52,21 +40,9 @@ interface Half {
 }
 
 /** Pass the gate as a device, and read message 2. */
-async function knock(member: Awaited<ReturnType<typeof memberOf>>): Promise<Half> {
+async function knock(member: JoinedMember): Promise<Half> {
   const { record } = must(member.held.newest);
-  const { privateKey, psk, gateKey } = dialKeys(native, member);
-  const handshake = must(
-    InitiatorHandshake.begin({
-      suite: native,
-      serverId: record.serverId,
-      accessKey: record.accessKeys[0],
-      responderKey: record.channelKeys[0]?.publicKey ?? new Uint8Array(32),
-      staticKey: native.x25519Key(privateKey),
-      psk,
-      gateKey,
-      ephemeral: native.x25519Key(native.randomBytes(32)),
-    }),
-  );
+  const handshake = handshakeOf(member);
   const { endpoints, tlsPins } = record;
   const about = { endpoints, tlsPins, timeoutMs: 10_000, signal: new AbortController().signal };
   const { socket } = must(await dial({ ...about, token: handshake.token }));
@@ -76,7 +52,7 @@ async function knock(member: Awaited<ReturnType<typeof memberOf>>): Promise<Half
 }
 
 /** Pass the handshake too, and take the host's Hello. */
-async function enter(member: Awaited<ReturnType<typeof memberOf>>): Promise<Half> {
+async function enter(member: JoinedMember): Promise<Half> {
   const half = await knock(member);
   const { socket, message3, end } = half;
   const hello = new Promise<Buffer>(resolve => socket.once('message', resolve));
@@ -84,11 +60,6 @@ async function enter(member: Awaited<ReturnType<typeof memberOf>>): Promise<Half
   socket.send(end.seal(HELLO));
   expect(end.open(await hello)).toMatchObject([{ kind: 'hello' }]);
   return half;
-}
-
-function must<T extends object>(value: T | Fault | undefined): T {
-  if (value === undefined || isFault(value)) throw new Error(value?.detail ?? 'there is none');
-  return value;
 }
 
 beforeAll(async () => {

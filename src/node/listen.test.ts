@@ -35,7 +35,7 @@ interface Listening {
 async function listening(admitted: (connection: Admitted) => void = () => {}, seats = 8): Promise<Listening> {
   const refusals: Refusal[] = [];
   // Whoever is longest there makes room: which one is of no matter here, but has to be known.
-  const room = new WaitingRoom(seats, () => 0);
+  const room = new WaitingRoom(seats, () => 0, true);
   const door: Doorkeeper = {
     accepts: () => room,
     opens: token => {

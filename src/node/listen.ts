@@ -185,20 +185,23 @@ export class Listener {
       if (this.#guests.has(peer)) this.#refused(guest, 'gave_up');
       this.#release(peer);
     });
-    this.#sort(socket);
+    this.#sort(socket, room);
   }
 
   /** Give TLS to TLS, and answer what is none. */
-  #sort(socket: Socket): void {
+  #sort(socket: Socket, room: WaitingRoom): void {
     const begin: Buffer | null = socket.read();
     if (begin === null) {
-      socket.once('readable', () => this.#sort(socket));
+      socket.once('readable', () => this.#sort(socket, room));
       return;
     }
     socket.unshift(begin);
     const [first = 0] = begin;
-    if (first === TLS_HELLO || (first & SSL2_BIT) !== 0) this.#tls.emit('connection', socket);
-    else this.#serve(socket, true);
+    if (first === TLS_HELLO || (first & SSL2_BIT) !== 0) {
+      room.serve(() => {
+        if (!socket.destroyed) this.#tls.emit('connection', socket);
+      });
+    } else this.#serve(socket, true);
   }
 
   /** Read a request, and answer it. */

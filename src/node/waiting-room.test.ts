@@ -11,7 +11,7 @@ describe('a waiting room (LI-002~2)', () => {
         fc.integer({ min: 1, max: 5 }),
         fc.nat(),
         (acts, max, seed) => {
-          const room = new WaitingRoom(max, count => seed % Math.max(1, count));
+          const room = new WaitingRoom(max, count => seed % Math.max(1, count), false);
           const seats: { seat: Seat; state: 'open' | 'kept' | 'gone' }[] = [];
           const inside = (): number => seats.filter(({ state }) => state !== 'gone').length;
           for (const [kind, index] of acts) {
@@ -47,7 +47,7 @@ describe('a waiting room (LI-002~2)', () => {
   it('displaces every one of them alike', () => {
     const counts = new Map<number, number>();
     for (let draw = 0; draw < 8; draw += 1) {
-      const room = new WaitingRoom(8, () => draw);
+      const room = new WaitingRoom(8, () => draw, false);
       for (let i = 0; i < 8; i += 1) room.enter(() => counts.set(i, (counts.get(i) ?? 0) + 1));
       room.enter(() => {});
     }

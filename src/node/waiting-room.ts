@@ -8,6 +8,12 @@ export interface Seat {
   leave(): void;
 }
 
+/**
+ * Between the beginnings of two handshakes, for everything that members wait for: a hundred ClientHellos that come at once
+ * would otherwise be answered in one turn of the event loop, and nobody else for as long as that takes.
+ */
+const GAP_MS = 1;
+
 interface Waiting {
   /** Its place in `#replaceable`; -1 when it is kept or has left. */
   at: number;
@@ -20,12 +26,17 @@ export class WaitingRoom {
   readonly #max: number;
   /** Draw a whole number from 0 to below `count`. */
   readonly #draw: (count: number) => number;
+  /** Whether handshakes begin one by one. */
+  readonly #isPaced: boolean;
   readonly #replaceable: Waiting[] = [];
+  readonly #queue: (() => void)[] = [];
+  #isServing = false;
   #taken = 0;
 
-  constructor(max: number, draw: (count: number) => number) {
+  constructor(max: number, draw: (count: number) => number, isPaced: boolean) {
     this.#max = max;
     this.#draw = draw;
+    this.#isPaced = isPaced;
   }
 
   /** How many wait. */
@@ -48,6 +59,24 @@ export class WaitingRoom {
     this.#replaceable.push(waiting);
     this.#taken += 1;
     return { keep: () => this.#keep(waiting), leave: () => this.#leave(waiting) };
+  }
+
+  /** Begin a handshake: at once, or in its turn. @impl LI-011~1 */
+  serve(handshake: () => void): void {
+    if (!this.#isPaced) {
+      handshake();
+      return;
+    }
+    this.#queue.push(handshake);
+    if (!this.#isServing) this.#serveNext();
+  }
+
+  #serveNext(): void {
+    const next = this.#queue.shift();
+    this.#isServing = next !== undefined;
+    if (next === undefined) return;
+    next();
+    setTimeout(() => this.#serveNext(), GAP_MS);
   }
 
   #leave(waiting: Waiting): void {

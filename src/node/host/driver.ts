@@ -101,8 +101,8 @@ export class HostDriver implements Doorkeeper {
   );
   /** Not authenticated yet, on all listeners: from addresses that are known, and from others. @impl LI-010~1 */
   readonly #rooms = {
-    known: new WaitingRoom(KNOWN_PREAUTH_CONNECTIONS_MAX, draw),
-    stranger: new WaitingRoom(PREAUTH_CONNECTIONS_MAX, draw),
+    known: new WaitingRoom(KNOWN_PREAUTH_CONNECTIONS_MAX, draw, false),
+    stranger: new WaitingRoom(PREAUTH_CONNECTIONS_MAX, draw, true),
   };
   readonly #refusals: Refusals;
   readonly #alarm = new Alarm(() => this.step({ kind: 'tick' }));

@@ -1,0 +1,46 @@
+/**
+ * `npm run attack`: attacks a host for about two minutes, prints what came of it, and keeps it in bench/attack.json.
+ * `npm run attack -- --print` prints the rows of that file.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Place } from '../system/programs.ts';
+import { type AttackReport, runAttack } from './run.ts';
+import { findings, P99_RATIO_MAX, table } from './table.ts';
+
+const FILE = fileURLToPath(new URL('../../bench/attack.json', import.meta.url));
+
+const { values } = parseArgs({
+  options: {
+    print: { type: 'boolean', default: false },
+    windows: { type: 'string', default: '6' },
+    'window-ms': { type: 'string', default: '8000' },
+    sources: { type: 'string', default: '4000' },
+  },
+});
+
+async function attack(): Promise<number> {
+  const place = new Place();
+  try {
+    const report = await runAttack(place, {
+      windows: Number(values.windows),
+      windowMs: Number(values['window-ms']),
+      sources: Number(values.sources),
+    });
+    console.log(table(report));
+    writeFileSync(FILE, `${JSON.stringify(report, undefined, 1)}\n`);
+    const found = [...findings(report)];
+    if (report.p99Ratio > P99_RATIO_MAX)
+      found.push(`the members' p99 is ${report.p99Ratio.toFixed(2)} of that in calm`);
+    for (const each of found) console.error(`attack: ${each}`);
+    return found.length === 0 ? 0 : 1;
+  } finally {
+    await place.clean();
+  }
+}
+
+if (values.print) {
+  const report: AttackReport = JSON.parse(readFileSync(FILE, 'utf8'));
+  console.log(table(report));
+} else process.exitCode = await attack();

@@ -1,0 +1,104 @@
+/** The rows of an attack, for people and for the README. */
+import type { AttackReport, Delays } from './run.ts';
+
+/** The most that the host's resident memory may grow under attack, MiB. */
+export const MEMORY_MIB_MAX = 128;
+/** The most that the members' p99 may be of what it is in calm. */
+export const P99_RATIO_MAX = 2;
+
+function ms(value: number): string {
+  return `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+}
+
+function delays({ p50Ms, p99Ms, worstMs }: Delays): string {
+  return `p50 ${ms(p50Ms)}, p99 ${ms(p99Ms)}, worst ${ms(worstMs)}`;
+}
+
+/** Print a report as a table of Markdown. */
+export function table(report: AttackReport): string {
+  const { calm, attacked, returned, refused } = report;
+  const reasons = Object.entries(refused)
+    .filter(([, count]) => count > 0)
+    .map(([reason, count]) => `${count} \`${reason}\``);
+  const rows: readonly (readonly [string, string])[] = [
+    [
+      'attackers',
+      `${report.sources} addresses, ${report.connections} connections, Node ${report.node}, ${report.processors} processors`,
+    ],
+    ['members in calm', `${calm.messages} messages to three people: ${delays(calm)}`],
+    ['members under attack', `${attacked.messages} messages: ${delays(attacked)}`],
+    ['p99, attacked against calm', `**${report.p99Ratio.toFixed(2)}** (at most ${P99_RATIO_MAX})`],
+    ['messages lost, doubled or out of order', report.wrong.length === 0 ? '0' : report.wrong.join('; ')],
+    [
+      'members that came back under attack',
+      `${returned.known} from known addresses, each at once; ${returned.unknown} from new ones, in ${returned.unknownTries} tries`,
+    ],
+    [
+      'memory of the host',
+      `${report.restMiB.toFixed(0)} MiB at rest, ${report.peakMiB.toFixed(0)} MiB at most (at most ${MEMORY_MIB_MAX} MiB more)`,
+    ],
+    [
+      'processor of the host',
+      `${report.cpuUsPerConnection.toFixed(0)} us for each connection of an attacker`,
+    ],
+    ['refused', reasons.join(', ')],
+  ];
+  return ['| under attack | |', '|---|---|', ...rows.map(([what, value]) => `| ${what} | ${value} |`)].join(
+    '\n',
+  );
+}
+
+/** What is wrong with a report that no luck excuses. */
+export function findings(report: AttackReport): readonly string[] {
+  const { refused, accepted, authenticated, waiting, answers, returned } = report;
+  const found = [...report.wrong];
+  const count = (reason: string): number => refused[reason] ?? 0;
+  const answered = (line: string): number => answers[line] ?? 0;
+  const expect = (isRight: boolean, text: string): void => {
+    if (!isRight) found.push(text);
+  };
+  // Every connection that was accepted came to one end, and was counted once.
+  const ended = Object.values(refused).reduce((sum, each) => sum + each, 0) - count('address_limit');
+  expect(
+    accepted === ended + authenticated + waiting,
+    `${accepted} accepted, ${ended} refused, ${authenticated} let in, ${waiting} waiting`,
+  );
+  expect(waiting === 0, `${waiting} connections are still waiting`);
+  for (const reason of [
+    'address_limit',
+    'displaced',
+    'plain_http',
+    'not_http',
+    'handle_unknown',
+    'handle_limit',
+    'gave_up',
+  ]) {
+    expect(count(reason) > 0, `nobody was counted as ${reason}`);
+  }
+  // Who got a page or a 404 was counted for it; who was displaced before reading it may have been, too.
+  const pages = count('plain_http') + count('not_http');
+  expect(
+    pages >= answered('HTTP/1.1 400 Bad Request'),
+    `${pages} pages counted, ${answered('HTTP/1.1 400 Bad Request')} seen`,
+  );
+  const refusals = count('handle_unknown') + count('handle_limit');
+  expect(
+    refusals >= answered('HTTP/1.1 404 Not Found'),
+    `${refusals} refusals counted, ${answered('HTTP/1.1 404 Not Found')} seen`,
+  );
+  expect(answered('HTTP/1.1 404 Not Found') > 0, 'nobody got a 404');
+  for (const reason of [
+    'mac_wrong',
+    'epoch_unknown',
+    'recipient_ended',
+    'host_limit',
+    'handshake_failed',
+    'too_many_bytes',
+  ]) {
+    expect(count(reason) === 0, `${count(reason)} were counted as ${reason}`);
+  }
+  expect(returned.known > 0 && returned.unknown > 0, 'no member came back');
+  const grown = report.peakMiB - report.restMiB;
+  expect(grown <= MEMORY_MIB_MAX, `the host grew by ${grown.toFixed(0)} MiB`);
+  return found;
+}
