@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { StoreTrouble } from '../../src/discovery/store.ts';
 import { FILE_BYTES_MAX } from '../../src/gen/constants.ts';
+import { proxyFor } from '../../src/node/proxy.ts';
 import {
   areHeaders,
   HttpsReader,
@@ -11,7 +12,7 @@ import {
   parseStoreUrl,
   signedUntil,
 } from '../../src/node/stores/https.ts';
-import { proxyFor, type Way } from '../../src/node/stores/tls.ts';
+import type { Way } from '../../src/node/stores/tls.ts';
 import { emulateHttps, type HttpsEmulator } from '../emulators/https.ts';
 import { type StoreLab, storeBehaviour } from './behaviour.ts';
 import { closeServer, listen, relayTo } from './relay.ts';

@@ -72,7 +72,7 @@ let ending = false;
 const log = standardErrorLog('info');
 const link = await OwnerLink.open(
   directoryOptions(ControlProgram.CLIENT, directory, log, () =>
-    openClientOwner({ directory, constants: STANDARD, log }),
+    openClientOwner({ directory, constants: STANDARD, log, environment: {} }),
   ),
 );
 

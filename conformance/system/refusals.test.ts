@@ -121,6 +121,7 @@ async function claimAndDie(text: string): Promise<void> {
         stopped: why => reject(new Error(why.detail)),
       },
       SILENT_LOG,
+      {},
     );
     driver.step({ kind: 'join', invite: claimant, devicePrivateKey: native.randomBytes(32), name: '' });
   });

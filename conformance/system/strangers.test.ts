@@ -44,7 +44,8 @@ async function knock(member: JoinedMember): Promise<Half> {
   const { record } = must(member.held.newest);
   const handshake = handshakeOf(member);
   const { endpoints, tlsPins } = record;
-  const about = { endpoints, tlsPins, timeoutMs: 10_000, signal: new AbortController().signal };
+  const { signal } = new AbortController();
+  const about = { endpoints, tlsPins, timeoutMs: 10_000, signal, environment: {} };
   const { socket } = must(await dial({ ...about, token: handshake.token }));
   const message2 = await new Promise<Buffer>(resolve => socket.once('message', resolve));
   const { message3, split } = must(handshake.finish(message2));

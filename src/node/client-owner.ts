@@ -1,4 +1,5 @@
 /** Owns a client's data directory: one device, one session, however many commands. Chapter: spec/12-control.md. */
+
 import { ControlLinkState } from '../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import type { Constants } from '../gen/constants.ts';
@@ -23,6 +24,7 @@ import { failure } from './failure.ts';
 import type { Log } from './log.ts';
 import { native } from './native.ts';
 import type { Owner } from './owner.ts';
+import type { ProxyEnvironment } from './proxy.ts';
 import { openStore } from './store.ts';
 
 /** What a client runs with, wherever it keeps what it has. */
@@ -30,6 +32,8 @@ export interface Running {
   /** The preset that the host has. */
   readonly constants: Constants;
   readonly log: Log;
+  /** Has the variables that decide on a proxy; those of the process when undefined. */
+  readonly environment?: ProxyEnvironment;
 }
 
 /** A client's data directory. */
@@ -65,7 +69,8 @@ export class ClientOwner implements Owner {
   /** Called when an invite, a record or an answer was refused, and nothing has changed. */
   onDeclined: (why: Fault) => void = () => {};
 
-  constructor(store: Database, chat: ChatClient, member: Member | undefined, { constants, log }: Running) {
+  constructor(store: Database, chat: ChatClient, member: Member | undefined, options: Running) {
+    const { constants, log, environment = process.env } = options;
     this.#store = store;
     this.#chat = chat;
     this.#log = log;
@@ -93,6 +98,7 @@ export class ClientOwner implements Owner {
         stopped: why => this.#giveUp(why),
       },
       log,
+      environment,
     );
   }
 

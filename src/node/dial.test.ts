@@ -26,6 +26,7 @@ async function outcome(...ports: readonly number[]): Promise<string> {
     token: 'token',
     timeoutMs: 10_000,
     signal: new AbortController().signal,
+    environment: {},
   });
   if (result.kind === 'fault') return codeName(result.code);
   result.socket.terminate();
@@ -128,10 +129,10 @@ test('a client with pins names nobody in its first message, one without names th
   const port = await listening(server);
   const about = { token: 'token', timeoutMs: 10_000, signal: new AbortController().signal };
   const endpoints = [{ host: 'localhost', port }];
-  const pinned = await dial({ ...about, endpoints, tlsPins: [certificate.spkiSha256] });
+  const pinned = await dial({ ...about, environment: {}, endpoints, tlsPins: [certificate.spkiSha256] });
   expect(pinned.kind === 'fault' && codeName(pinned.code)).toBe('GATE_REFUSED');
   expect([greeted, names]).toEqual([1, []]);
-  const vouched = await dial({ ...about, endpoints, tlsPins: [] });
+  const vouched = await dial({ ...about, environment: {}, endpoints, tlsPins: [] });
   // No authority vouches for it; that the name was sent is what counts here.
   expect(vouched.kind === 'fault' && codeName(vouched.code)).toBe('TLS_FAILED');
   expect(names).toEqual(['localhost']);
@@ -165,4 +166,33 @@ test('of two endpoints that pass TLS one gets the token (HS-024~1)', async () =>
   });
   expect(await outcome(slow, await listening(server('second')))).toBe('GATE_REFUSED');
   expect(requests).toEqual(['second']);
+});
+
+/** What a client makes of a proxy that answers every request so; '' for silence. */
+async function through(answer: string): Promise<string> {
+  const proxy = await tcp(socket => {
+    socket.once('data', () => void (answer === '' || socket.end(answer)));
+  });
+  const result = await dial({
+    endpoints: [{ host: '127.0.0.1', port: 1 }],
+    tlsPins: [certificate.spkiSha256],
+    token: 'token',
+    timeoutMs: 1000,
+    signal: new AbortController().signal,
+    environment: { HTTPS_PROXY: `http://ann:hidden@127.0.0.1:${proxy}` },
+  });
+  if (result.kind !== 'fault') return 'dialled';
+  expect(result.detail).not.toContain('hidden');
+  return codeName(result.code);
+}
+
+test('of a proxy that does not let it through it says why (HS-041~1)', async () => {
+  expect(await through('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')).toBe('PROXY_REFUSED');
+  expect(await through('HTTP/1.1 403 Forbidden\r\n\r\n')).toBe('PROXY_REFUSED');
+  expect(await through('HTTP/1.1 502 Bad Gateway\r\n\r\n')).toBe('HOST_UNREACHABLE');
+  expect(await through('HTTP/1.1 302 Found\r\n\r\n')).toBe('PROXY_UNREACHABLE');
+  expect(await through('SSH-2.0-x\r\n')).toBe('PROXY_UNREACHABLE');
+  expect(await through('')).toBe('PROXY_UNREACHABLE');
+  // What comes behind a yes is no TLS.
+  expect(await through('HTTP/1.1 200 OK\r\n\r\nnothing of use')).toBe('TLS_FAILED');
 });

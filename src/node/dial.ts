@@ -1,6 +1,6 @@
 /** Opens TLS 1.3 to a host, checks its key, and passes the gate with a token. Chapter: spec/04-handshake.md 4.2. */
 
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { WebSocket } from 'ws';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
@@ -10,17 +10,20 @@ import { type Fault, fault } from '../protocol/fault.ts';
 import { SUBPROTOCOL } from '../protocol/gate.ts';
 import { systemCode } from './failure.ts';
 import { native } from './native.ts';
+import { connectThrough, type ProxyEnvironment, ProxyError, proxyFor } from './proxy.ts';
 
 /** Where to dial, and what to check and show there. */
 export interface DialOptions {
   /** Tried in this order, each a moment after the one before; the first that passes TLS gets the token. */
-  readonly endpoints: readonly Pick<Endpoint, 'host' | 'port'>[];
+  readonly endpoints: readonly Place[];
   /** SHA-256 of each SubjectPublicKeyInfo that is right; none means that the system's authorities decide. */
   readonly tlsPins: readonly Uint8Array[];
   readonly token: string;
   /** Give up after this. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** Has the variables that decide on a proxy. */
+  readonly environment: ProxyEnvironment;
 }
 
 /** A WebSocket that the host's gate has admitted. */
@@ -45,13 +48,15 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
 ]);
 
+type Place = Pick<Endpoint, 'host' | 'port'>;
+
 /** How long an endpoint has before the next one is tried beside it. */
 const STAGGER_MS = 250;
 
 /**
  * Reach the host, or say why not. Never rejects. The token is shown to one endpoint only.
  *
- * Faults: HOST_UNREACHABLE, TLS_FAILED, GATE_REFUSED, TIMEOUT, CANCELLED. @impl HS-001~1, HS-003~1
+ * Faults: HOST_UNREACHABLE, PROXY_REFUSED, PROXY_UNREACHABLE, TLS_FAILED, GATE_REFUSED, TIMEOUT, CANCELLED. @impl HS-001~1, HS-003~1
  */
 export function dial(options: DialOptions): Promise<Dialled | Fault> {
   return new Promise(resolve => new Race(options, resolve).begin());
@@ -64,6 +69,8 @@ class Race {
   readonly #timer: NodeJS.Timeout;
   readonly #aborted = (): void => this.#end(fault('self', ErrorCode.CANCELLED, 'the attempt was given up'));
   readonly #sockets = new Set<TLSSocket>();
+  /** Proxies that have been asked for a connection. */
+  readonly #asked = new Set<AbortController>();
   #next = 0;
   #stagger: NodeJS.Timeout | undefined;
   #worst: Fault = fault('network', ErrorCode.HOST_UNREACHABLE, 'the record names no endpoint');
@@ -87,7 +94,8 @@ class Race {
     clearTimeout(this.#stagger);
     const endpoint = this.#options.endpoints[this.#next];
     if (endpoint === undefined || this.#winner !== undefined || this.#over) {
-      if (this.#sockets.size === 0 && this.#winner === undefined) this.#end(this.#worst);
+      const isIdle = this.#sockets.size === 0 && this.#asked.size === 0;
+      if (isIdle && this.#winner === undefined) this.#end(this.#worst);
       return;
     }
     this.#next += 1;
@@ -95,11 +103,35 @@ class Race {
     this.#connect(endpoint);
   }
 
-  #connect({ host, port }: Pick<Endpoint, 'host' | 'port'>): void {
+  #connect({ host, port }: Place): void {
+    const authority = isIP(host) === 6 ? `[${host.split('%')[0]}]` : host;
+    const url = `https://${authority}:${port}`;
+    const proxy = URL.canParse(url) ? proxyFor(new URL(url), this.#options.environment) : undefined;
+    if (proxy === undefined) this.#secure({ host, port }, undefined);
+    else void this.#tunnel(proxy, { host, port });
+  }
+
+  /** @impl HS-040~1 */
+  async #tunnel(proxy: URL, place: Place): Promise<void> {
+    const asking = new AbortController();
+    this.#asked.add(asking);
+    try {
+      // Its silence is said before the attempt as a whole is too late.
+      const answerMs = this.#options.timeoutMs / 2;
+      const socket = await connectThrough(proxy, place.host, place.port, asking.signal, answerMs);
+      this.#asked.delete(asking);
+      if (this.#over || this.#winner !== undefined) socket.destroy();
+      else this.#secure(place, socket);
+    } catch (error) {
+      this.#asked.delete(asking);
+      this.#lost(undefined, proxyFault(error));
+    }
+  }
+
+  #secure({ host, port }: Place, through: Socket | undefined): void {
     const pinned = this.#options.tlsPins.length > 0;
     const tls = connect({
-      host,
-      port,
+      ...(through === undefined ? { host, port } : { socket: through, host }),
       minVersion: 'TLSv1.3',
       ALPNProtocols: ['http/1.1'],
       // A pin says more than an authority, and a name in the hello would tell listeners which host is meant.
@@ -108,7 +140,7 @@ class Race {
     });
     this.#sockets.add(tls);
     tls.setNoDelay(true);
-    let connected = false;
+    let connected = through !== undefined;
     let why: Fault | undefined;
     tls.once('connect', () => {
       connected = true;
@@ -142,9 +174,9 @@ class Race {
     return hash !== undefined && tlsPins.some(pin => native.equal(pin, hash));
   }
 
-  #lost(tls: TLSSocket, why: Fault): void {
+  #lost(tls: TLSSocket | undefined, why: Fault): void {
     if (this.#over) return;
-    if (this.#winner === tls) {
+    if (tls !== undefined && this.#winner === tls) {
       this.#end(why);
       return;
     }
@@ -162,6 +194,7 @@ class Race {
     this.#winner = tls;
     clearTimeout(this.#stagger);
     for (const other of this.#sockets) if (other !== tls) other.destroy();
+    for (const asking of this.#asked) asking.abort();
     this.#upgrade(tls, host, port);
   }
 
@@ -201,6 +234,7 @@ class Race {
     this.#over = true;
     this.#clear();
     for (const tls of this.#sockets) tls.destroy();
+    for (const asking of this.#asked) asking.abort();
     this.#resolve(why);
   }
 
@@ -208,6 +242,22 @@ class Race {
     clearTimeout(this.#timer);
     clearTimeout(this.#stagger);
     this.#options.signal.removeEventListener('abort', this.#aborted);
+  }
+}
+
+/** What a proxy's trouble means for whoever wanted to get through it. */
+function proxyFault(error: unknown): Fault {
+  const detail = error instanceof Error ? error.message : String(error);
+  const trouble = error instanceof ProxyError ? error.trouble : 'unreachable';
+  switch (trouble) {
+    case 'credentials':
+    case 'refused':
+      return fault('network', ErrorCode.PROXY_REFUSED, detail);
+    case 'unreachable':
+    case 'malformed':
+      return fault('network', ErrorCode.PROXY_UNREACHABLE, detail);
+    case 'target':
+      return fault('network', ErrorCode.HOST_UNREACHABLE, detail);
   }
 }
 

@@ -13,6 +13,7 @@ import { isNextIdentityExported, moveNextIdentity } from './host/identity.ts';
 import { LOOP_RESOLUTION_MS, metricsText } from './host/metrics.ts';
 import { Moving } from './host/moving.ts';
 import { permit } from './host/survey.ts';
+import type { Log } from './log.ts';
 import { MetricsServer } from './metrics-server.ts';
 import { native } from './native.ts';
 import { attachOrOwn, type Owner } from './owner.ts';
@@ -50,6 +51,10 @@ class HostOwner implements Owner {
     this.#serving = serving;
     const { port, addresses } = serving;
     return { serverId: this.core.identity.serverId, port, addresses };
+  }
+
+  get moving(): Moving | undefined {
+    return this.#serving;
   }
 
   async answer(request: RequestBody): Promise<ResponseInit> {
@@ -202,6 +207,8 @@ export interface Serving {
   readonly owner: Owner;
   /** Resolves when it should end: undefined after a `stop`, else why nothing can be promised any more. */
   readonly ended: Promise<unknown>;
+  /** Its side of the network, once there is one. */
+  readonly moving: () => Moving | undefined;
   close(): Promise<void>;
 }
 
@@ -257,7 +264,7 @@ export async function openServing(
     await server.close();
     await owner.close();
   };
-  return { ready, owner, ended, close };
+  return { ready, owner, ended, close, moving: () => host?.moving };
 }
 
 /** What a host says while it serves. */
@@ -270,19 +277,48 @@ export interface ServeHooks {
 
 /** Serve until a signal, a `stop`, or the end of the disk. @throws as `openServing` */
 export async function serveHost(options: HostOptions, hooks: ServeHooks): Promise<void> {
+  const { log, drainMs = 0 } = options;
   const serving = await openServing(options, hooks.waiting);
   let stop = (): void => {};
   const stopped = new Promise<undefined>(resolve => {
     stop = () => resolve(undefined);
   });
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
+  const hangUp = (): void => {
+    options.reopenLog?.();
+    void serving.moving()?.reload();
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  process.on('SIGHUP', hangUp);
   void serving.ready.then(hooks.ready, () => {});
   const why = await Promise.race([serving.ended, stopped]);
   process.off('SIGTERM', stop);
   process.off('SIGINT', stop);
+  // Somebody who asks twice is in a hurry; what is durable stays so.
+  const now = (): void => process.exit(EXIT_NOW);
+  process.once('SIGTERM', now);
+  process.once('SIGINT', now);
+  log.info('stopping', { drain: drainMs });
+  const moving = serving.moving();
+  if (why === undefined && moving !== undefined) await drained(moving, drainMs, log);
   await serving.close();
+  log.info('stopped');
+  process.off('SIGTERM', now);
+  process.off('SIGINT', now);
+  process.off('SIGHUP', hangUp);
   if (why !== undefined) throw why;
+}
+
+/** The exit code of a host that was told to stop twice: as after SIGINT. */
+const EXIT_NOW = 130;
+
+/** Let what is under way come to its end, for as long as the operator grants. */
+async function drained(moving: Moving, drainMs: number, log: Log): Promise<void> {
+  const late = new AbortController();
+  const timer = sleep(drainMs, 'late' as const, { signal: late.signal }).catch(() => 'late' as const);
+  const how = await Promise.race([moving.drain().then(() => 'done' as const), timer]);
+  late.abort();
+  if (how === 'late') log.warn('drain-cut', { after: drainMs });
 }
 
 /** Answer Prometheus until the host is closed, if the operator wants that. @throws ClawChatError `NO_PORT` */

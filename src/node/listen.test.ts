@@ -48,6 +48,7 @@ async function listening(admitted: (connection: Admitted) => void = () => {}, se
       admitted(connection);
     },
     abandoned: () => {},
+    acceptsHop: () => room,
     turnedAway: why => void refusals.push(why),
   };
   const listener = await Listener.open({ host: '127.0.0.1', port: 0, identity: { key, cert } }, door);

@@ -10,6 +10,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { AUTH_MS_MAX, PREAUTH_BYTES_MAX, WIRE_RECORD_BYTES_MAX } from '../gen/constants.ts';
 import { SUBPROTOCOL } from '../protocol/gate.ts';
 import type { Refusal } from './host/counts.ts';
+import { clientBehind, plainAddress } from './host/front.ts';
 import { HostSocket } from './host-socket.ts';
 import { strangersAnswer } from './http/answer.ts';
 import { BodyReader } from './http/body.ts';
@@ -38,6 +39,8 @@ export interface Admitted {
 export interface Doorkeeper {
   /** Where may another connection of this address wait until it is authenticated? Asked at accept, before TLS. */
   accepts(address: string): WaitingRoom | undefined;
+  /** Where does a connection of a proxy in front wait? About its client `accepts` is asked once that is known. */
+  acceptsHop(): WaitingRoom;
   /**
    * Does this token open the gate? A number names the connection that is let in: {@link admitted} or
    * {@link abandoned} follows with it. `token` is '' when it cannot be read, and undefined when no WebSocket was asked
@@ -58,11 +61,14 @@ export interface ListenOptions {
   /** TCP port; 0 lets the system choose (tests only). */
   readonly port: number;
   readonly identity: TlsIdentity;
+  /** Proxies in front, which say in X-Forwarded-For who comes. */
+  readonly hops?: ReadonlySet<string>;
 }
 
 /** A connection that is not authenticated. */
 interface Guest {
-  readonly address: string;
+  /** Of the connection; of the client that a proxy names, as soon as it has. */
+  address: string;
   readonly seat: Seat;
   readonly timer: NodeJS.Timeout;
   /** Monotonic. */
@@ -86,6 +92,7 @@ export class Listener {
   /** Connections that are still strangers', by peer address and port. */
   readonly #guests = new Map<string, Guest>();
   readonly #door: Doorkeeper;
+  readonly #hops: ReadonlySet<string>;
   /** @impl HS-004~1, LI-006~1 */
   readonly #websockets = new WebSocketServer({
     noServer: true,
@@ -96,8 +103,9 @@ export class Listener {
     handleProtocols: () => SUBPROTOCOL,
   });
 
-  private constructor({ identity }: ListenOptions, door: Doorkeeper) {
+  private constructor({ identity, hops = new Set() }: ListenOptions, door: Doorkeeper) {
     this.#door = door;
+    this.#hops = hops;
     this.#server = createServer(socket => this.#accept(socket));
     this.#tls = createTlsServer({
       ...identity,
@@ -147,10 +155,16 @@ export class Listener {
     this.#tls.setSecureContext({ ...identity, minVersion: 'TLSv1.3' });
   }
 
+  /** Stop accepting; what is open stays. */
+  stopAccepting(): void {
+    this.#server.close();
+  }
+
   /** Stop accepting, end what is open, and resolve when the port is free. */
   close(): Promise<void> {
     return new Promise(resolve => {
-      this.#server.close(() => resolve());
+      if (this.#server.listening) this.#server.close(() => resolve());
+      else resolve();
       for (const socket of this.#sockets) socket.destroy();
     });
   }
@@ -158,7 +172,8 @@ export class Listener {
   /** @impl HS-015~1, LI-001~1, LI-002~2, ER-003~1 */
   #accept(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
-    const room = this.#door.accepts(address);
+    // Who comes through a proxy is known when it has passed on the request.
+    const room = this.#isHop(address) ? this.#door.acceptsHop() : this.#door.accepts(address);
     if (room === undefined) {
       socket.destroy();
       return;
@@ -223,6 +238,18 @@ export class Listener {
     socket.on('data', take);
   }
 
+  #isHop(address: string): boolean {
+    return this.#hops.has(plainAddress(address));
+  }
+
+  /** Find out who made a request that a proxy brought; false when that address has no token left. */
+  #introduces(guest: Guest, head: Head): boolean {
+    if (!this.#isHop(guest.address)) return true;
+    const header = head.request?.headers.get('x-forwarded-for');
+    guest.address = clientBehind(header, plainAddress(guest.address), this.#hops);
+    return this.#door.accepts(guest.address) !== undefined;
+  }
+
   #refusePlain(socket: Socket, guest: Guest, head: Head): void {
     const isRight = head.status === 404 || head.status === 413;
     this.#refuse(socket, guest, isRight ? { ...head, status: 497 } : head, 'plain_http');
@@ -243,6 +270,10 @@ export class Listener {
   }
 
   #ask(socket: Socket, guest: Guest, head: Head): void {
+    if (!this.#introduces(guest, head)) {
+      this.#refuse(socket, guest, head, undefined);
+      return;
+    }
     const { address, acceptedAt, seat } = guest;
     // A request that is not one of ours still goes to the gate, with no token: equal work for all.
     const path = this.#door.opens(upgradeToken(head), address, acceptedAt, this.port);

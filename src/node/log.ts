@@ -5,6 +5,10 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 /** How much an entry matters. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** `human` for a terminal, `json` for programs. */
+export const LOG_STYLES = ['human', 'json'] as const;
+export type LogStyle = (typeof LOG_STYLES)[number];
+
 /**
  * What an entry may carry. Bytes are not in it, because that is how keys travel: who wants to show an id formats it.
  */
@@ -34,8 +38,7 @@ export interface Log {
 export interface LogOptions {
   /** The least level that is written. */
   readonly level: LogLevel;
-  /** `human` for a terminal, `json` for programs. */
-  readonly style: 'human' | 'json';
+  readonly style: LogStyle;
   /** Take one finished line with its line feed. */
   readonly write: (line: string) => void;
   /** Read the clock, Unix milliseconds. */
@@ -56,9 +59,9 @@ export function createLog(options: LogOptions): Log {
   return logWith(options, {});
 }
 
-/** Make the log of a program: to standard error, in the style that suits it. */
-export function standardErrorLog(level: LogLevel): Log {
-  const style = process.stderr.isTTY ? 'human' : 'json';
+/** Make the log of a program: to standard error, in the style that suits it unless one is named. */
+export function standardErrorLog(level: LogLevel, named?: LogStyle): Log {
+  const style = named ?? (process.stderr.isTTY ? 'human' : 'json');
   return createLog({ level, style, write: line => void process.stderr.write(line), now: Date.now });
 }
 

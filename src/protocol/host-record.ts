@@ -44,6 +44,8 @@ export interface EpochKeys {
 export interface HostPlace {
   /** Addresses and names without ports, the best first. */
   readonly addresses: readonly string[];
+  /** The port to dial, when it is not the one listened on: a proxy or a router stands in front. */
+  readonly port?: number | undefined;
   readonly stores: readonly Store[];
   /** False when an authority vouches for an operator's own certificate. */
   readonly isPinned: boolean;
@@ -79,7 +81,7 @@ export function makeHostRecord(suite: Suite, plan: RecordPlan, parts: RecordPart
   if (first === undefined) throw new UsageError('a record names at least its own epoch');
   const [current, next] = channelKeys;
   const endpoints = plan.ports.flatMap(({ port, notBeforeMs, notAfterMs }) =>
-    place.addresses.map(host => ({ host, port, notBeforeMs, notAfterMs })),
+    place.addresses.map(host => ({ host, port: place.port ?? port, notBeforeMs, notAfterMs })),
   );
   const payload = encodeRecord({
     protocolVersion: PROTOCOL_VERSION,

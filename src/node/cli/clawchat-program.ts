@@ -6,14 +6,16 @@ import { FILE_BYTES_MAX } from '../../gen/constants.ts';
 import { fault } from '../../protocol/fault.ts';
 import { following } from '../client/following.ts';
 import { joinHost } from '../client/join-host.ts';
-import { openClientOwner } from '../client-owner.ts';
+import { type ClientOptions, openClientOwner } from '../client-owner.ts';
+import { CLIENT_PLACE, CLIENT_SETTINGS } from '../config/client-settings.ts';
 import { printFindings } from '../doctor/check.ts';
 import { examineClient } from '../doctor/client-doctor.ts';
 import { failure } from '../failure.ts';
 import { readFileCapped } from '../files.ts';
-import type { OwnerLink } from '../owner.ts';
+import type { DirectoryOptions, OwnerLink } from '../owner.ts';
 import { VERSION } from '../version.ts';
 import { Chat } from './chat.ts';
+import { clientOptions } from './client-options.ts';
 import { describeBench, describeStatus } from './client-status.ts';
 import {
   type Call,
@@ -24,26 +26,26 @@ import {
   usage,
   wholeNumber,
 } from './command-line.ts';
-import {
-  callConstants,
-  callLog,
-  dataDirectory,
-  directoryOptions,
-  expectAnswer,
-  SHARED_OPTIONS,
-  withOwner,
-} from './directory.ts';
+import { showConfig } from './config-command.ts';
+import { directoryOptions, expectAnswer, withOwner } from './directory.ts';
 import { EXIT_HOST, EXIT_OK } from './exit-code.ts';
 import { inspectText } from './inspect.ts';
 import { messageJson, messageText } from './messages.ts';
 import { hex, jsonLine, line } from './output.ts';
-import { askedPassphrase, passphraseCommand } from './passphrase.ts';
+import { passphraseCommand } from './passphrase.ts';
 import { roomCommands } from './room-commands.ts';
 import { sendMessages } from './send.ts';
+import { clientConfigured, optionsOf, sharedOptions } from './settings.ts';
 
 const TIMEOUT = { value: 'TIME', help: 'give up after this, such as 30s (default: 60s)' };
 const TIMEOUT_MS = 60_000;
 const BUNDLE_BYTES_MAX = FILE_BYTES_MAX + 4096;
+
+/** How to reach the owner of a client's directory, or become it. */
+function ownerOptions(client: ClientOptions): DirectoryOptions {
+  const open = (): ReturnType<typeof openClientOwner> => openClientOwner(client);
+  return directoryOptions(ControlProgram.CLIENT, client.directory, client.log, open);
+}
 
 /** Work with the owner of the call's directory; `--timeout`, where there is one, bounds it. */
 async function reach<T>(
@@ -51,8 +53,7 @@ async function reach<T>(
   work: (link: OwnerLink, signal: AbortSignal) => Promise<T>,
   standardMs = TIMEOUT_MS,
 ): Promise<T> {
-  const directory = dataDirectory(call, 'clawchat');
-  const log = callLog(call);
+  const client = await clientOptions(call);
   const stop = new AbortController();
   // Every line of `send -` that is on its way listens to it.
   setMaxListeners(0, stop.signal);
@@ -68,10 +69,7 @@ async function reach<T>(
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   try {
-    const open = (): ReturnType<typeof openClientOwner> =>
-      openClientOwner({ directory, constants: callConstants(call), log, passphrase: askedPassphrase });
-    const options = directoryOptions(ControlProgram.CLIENT, directory, log, open);
-    return await withOwner(options, link => work(link, stop.signal));
+    return await withOwner(ownerOptions(client), link => work(link, stop.signal));
   } catch (error) {
     if (late) throw timeLimit(ms, error);
     throw error;
@@ -93,10 +91,7 @@ async function join(call: Call): Promise<number> {
   const name = call.text('name');
   const timeout = call.text('timeout');
   const joined = await joinHost({
-    directory: dataDirectory(call, 'clawchat'),
-    log: callLog(call),
-    constants: callConstants(call),
-    passphrase: askedPassphrase,
+    ...(await clientOptions(call)),
     invite: await readInvite(given),
     name: name ?? '',
     timeoutMs: timeout === undefined ? TIMEOUT_MS : duration(timeout, '--timeout'),
@@ -149,18 +144,14 @@ async function listen(call: Call): Promise<number> {
   const limit = count === undefined ? Number.POSITIVE_INFINITY : wholeNumber(count, '--count', 1, 1e9);
   const start = from === undefined ? undefined : wholeNumber(from, '--from', 0, Number.MAX_SAFE_INTEGER);
   const forMs = call.text('for') === undefined ? undefined : duration(call.text('for') ?? '', '--for');
-  const directory = dataDirectory(call, 'clawchat');
-  const log = callLog(call);
+  const client = await clientOptions(call);
   const stop = new AbortController();
   const interrupted = (): void => stop.abort();
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   const timer = forMs === undefined ? undefined : setTimeout(() => stop.abort(), forMs);
-  const open = (): ReturnType<typeof openClientOwner> =>
-    openClientOwner({ directory, constants: callConstants(call), log, passphrase: askedPassphrase });
-  const options = directoryOptions(ControlProgram.CLIENT, directory, log, open);
   try {
-    await withOwner(options, link => follow(link, call, { start, limit, signal: stop.signal }));
+    await withOwner(ownerOptions(client), link => follow(link, call, { start, limit, signal: stop.signal }));
   } finally {
     clearTimeout(timer);
     process.off('SIGINT', interrupted);
@@ -196,14 +187,11 @@ async function follow(link: OwnerLink, call: Call, { start, limit, signal }: Fol
 }
 
 async function chat(call: Call): Promise<number> {
-  const directory = dataDirectory(call, 'clawchat');
-  const log = callLog(call, 'error');
-  const open = (): ReturnType<typeof openClientOwner> =>
-    openClientOwner({ directory, constants: callConstants(call), log, passphrase: askedPassphrase });
-  const options = directoryOptions(ControlProgram.CLIENT, directory, log, open);
+  const client = await clientOptions(call, 'error');
+  const { settings, known } = await clientConfigured(call);
   const [room = 'lobby'] = call.words;
-  const [receipts, typing] = [!call.on('no-receipts'), !call.on('no-typing')];
-  await withOwner(options, async link => {
+  const [receipts, typing] = [settings.get(known.receipts), settings.get(known.typing)];
+  await withOwner(ownerOptions(client), async link => {
     const talk = new Chat(link, { room, receipts, typing });
     const ended = (): void => talk.quit();
     process.once('SIGTERM', ended);
@@ -279,7 +267,7 @@ async function inspect(call: Call): Promise<number> {
 /** Each question opens the directory by itself: one that is not there is not made. */
 async function doctor(call: Call): Promise<number> {
   const findings = await examineClient({
-    directory: dataDirectory(call, 'clawchat'),
+    directory: (await clientOptions(call)).directory,
     timeServer: call.text('time-server'),
     status: () =>
       reach(call, async (link, signal) =>
@@ -291,6 +279,12 @@ async function doctor(call: Call): Promise<number> {
       ),
   });
   return printFindings(findings, call.on('json')) ? EXIT_OK : EXIT_HOST;
+}
+
+async function config(call: Call): Promise<number> {
+  const { settings, directory, file } = await clientConfigured(call);
+  const all = Object.values(CLIENT_SETTINGS);
+  return showConfig(call, { settings, all, directory, path: file?.path, lists: [] });
 }
 
 const COMMANDS: readonly Command[] = [
@@ -312,10 +306,7 @@ const COMMANDS: readonly Command[] = [
     count: [0, 1],
     summary: 'talk: what others say, and a line to type in; also in a pipe',
     details: ['/help lists what can be typed. What is shown in the room that you are in counts as read.'],
-    options: {
-      'no-receipts': { help: 'do not tell others what arrived here and what you have read' },
-      'no-typing': { help: 'do not tell others that you write' },
-    },
+    options: optionsOf([CLIENT_SETTINGS.receipts, CLIENT_SETTINGS.typing]),
     run: chat,
   },
   {
@@ -415,6 +406,14 @@ const COMMANDS: readonly Command[] = [
     run: doctor,
   },
   {
+    name: 'config',
+    words: '[check|show]',
+    count: [0, 1],
+    summary: 'say whether the configuration is right, or show every setting and where it comes from',
+    options: optionsOf([CLIENT_SETTINGS.receipts, CLIENT_SETTINGS.typing]),
+    run: config,
+  },
+  {
     name: 'inspect',
     words: 'FILE',
     count: [1, 1],
@@ -431,5 +430,5 @@ export const CLAWCHAT: Program = {
   version: VERSION,
   summary: 'talk to a ClawChat host',
   commands: COMMANDS,
-  shared: SHARED_OPTIONS,
+  shared: { ...sharedOptions(CLIENT_PLACE, CLIENT_SETTINGS), ...optionsOf([CLIENT_SETTINGS.proxy]) },
 };

@@ -1,5 +1,5 @@
 /** The commands of `clawchatd`, the host's program. Chapters: spec/08-devices.md, spec/12-control.md. */
-import { isIP } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ControlDevice,
   type ControlHostStatus,
@@ -7,109 +7,41 @@ import {
 } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { HISTORY_NOTES_MAX, INVITE_LIFE_MS, INVITE_LIFE_MS_MAX } from '../../gen/constants.ts';
-import { parseInterval } from '../../protocol/rotation-interval.ts';
+import { ClawChatError } from '../../protocol/fault.ts';
+import { HOST_PLACE, HOST_SETTINGS, STORES_KEY } from '../config/host-settings.ts';
 import type { RequestInit } from '../control.ts';
 import { printFindings } from '../doctor/check.ts';
 import { examineHost } from '../doctor/host-doctor.ts';
 import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
-import { exportNextIdentity, type HostOptions, openHostOwner, type Ready, serveHost } from '../host-owner.ts';
-import { isLoopback, type MetricsAddress } from '../metrics-server.ts';
+import { exportNextIdentity, openHostOwner, type Ready, serveHost } from '../host-owner.ts';
 import type { OwnerLink, Wish } from '../owner.ts';
 import { VERSION } from '../version.ts';
 import { type Call, type Command, duration, type Program, usage, wholeNumber } from './command-line.ts';
-import {
-  callConstants,
-  callLog,
-  dataDirectory,
-  directoryOptions,
-  expectAnswer,
-  SHARED_OPTIONS,
-  withOwner,
-} from './directory.ts';
-import { EXIT_LOCAL, EXIT_OK } from './exit-code.ts';
+import { showConfig } from './config-command.ts';
+import { directoryOptions, expectAnswer, withOwner } from './directory.ts';
+import { EXIT_HOST, EXIT_LOCAL, EXIT_OK } from './exit-code.ts';
+import { type Health, judgeHealth } from './health.ts';
+import { hostOptions, hostOptionsOf, servingOptions } from './host-options.ts';
 import { describeHistory, describeHost } from './host-status.ts';
 import { mega } from './mega.ts';
 import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
-import { askedPassphrase, passphraseCommand } from './passphrase.ts';
+import { passphraseCommand } from './passphrase.ts';
 import { recover, succeed } from './recover.ts';
+import { commandLog, hostConfigured, optionsOf, sharedOptions } from './settings.ts';
 import { harmlessLine } from './terminal-text.ts';
 
 const SERVE_OPTIONS = {
-  listen: { value: 'ADDRESS', help: 'address to listen on (default: all addresses)' },
-  port: { value: 'PORT', help: 'a fixed port instead of a random one of 49152-65535' },
-  advertise: {
-    value: 'HOST',
-    multiple: true,
-    help: 'address or name that clients shall dial; may be repeated (default: the addresses of this machine)',
-  },
-  store: {
-    value: 'FILE',
-    help: 'where to publish the connection file (default: connection.clawchat in the data directory)',
-  },
-  'time-server': {
-    value: 'SERVER',
-    help: 'ask this server for the time, hourly: HOST, HOST:PORT (SNTP) or an https URL',
-  },
+  ...optionsOf(Object.values(HOST_SETTINGS)),
   'trust-database': {
     help: 'serve even when no store can tell whether this data directory is an old backup',
   },
-  bench: { help: 'let devices measure: take bulk streams and throw them away (clawchat bench-stream)' },
-  metrics: {
-    value: 'ADDRESS:PORT',
-    help: 'answer Prometheus there, at /metrics; a loopback address (default: nowhere)',
-  },
-  interval: { value: 'TIME', help: 'from one move to the next, 15m to 24h (default: 1h)' },
 };
-
-const HOST_NAME = /^[A-Za-z0-9.:_%-]{1,253}$/;
-
-function hostOptions(call: Call): HostOptions {
-  const listen = call.text('listen');
-  const port = call.text('port');
-  const store = call.text('store');
-  const advertise = call.texts('advertise');
-  if (listen !== undefined && isIP(listen) === 0)
-    throw usage(`--listen takes an IP address, not '${listen}'`);
-  for (const host of advertise) {
-    if (!HOST_NAME.test(host)) throw usage(`--advertise takes an address or a name, not '${host}'`);
-  }
-  const constants = callConstants(call);
-  const interval = call.text('interval');
-  const askedMs = interval === undefined ? constants.ROTATION_INTERVAL_MS : duration(interval, '--interval');
-  const intervalMs = parseInterval(askedMs, constants);
-  if (typeof intervalMs !== 'number') throw usage(intervalMs.detail);
-  return {
-    directory: dataDirectory(call, 'clawchatd'),
-    intervalMs,
-    timeServer: call.text('time-server'),
-    log: callLog(call, call.words.length === 0 ? 'info' : 'warn'),
-    constants,
-    listen,
-    port: port === undefined ? undefined : wholeNumber(port, '--port', 1, 65_535),
-    advertise,
-    storePath: store,
-    trustDatabase: call.on('trust-database'),
-    bench: call.on('bench'),
-    passphrase: askedPassphrase,
-    metrics: metricsAddress(call.text('metrics')),
-  };
-}
-
-function metricsAddress(text: string | undefined): MetricsAddress | undefined {
-  if (text === undefined) return undefined;
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2] ?? '';
-  const port = Number(match?.[3]);
-  if (isIP(host) === 0 || !(port <= 65_535))
-    throw usage(`--metrics takes an IP address and a port, such as 127.0.0.1:9464, not '${text}'`);
-  if (!isLoopback(host))
-    throw usage(`--metrics takes a loopback address, not '${host}': metrics are for this machine's operator`);
-  return { host, port };
-}
+/** What every command takes; the rest of the settings is for the host itself. */
+const SHARED_OPTIONS = sharedOptions(HOST_PLACE, HOST_SETTINGS);
 
 async function serve(call: Call): Promise<number> {
-  const options = hostOptions(call);
+  const options = await servingOptions(call);
   const waiting = (text: string): void => {
     if (call.on('json')) jsonLine({ waiting: true, why: text });
     else process.stderr.write(`clawchatd: ${text}\n`);
@@ -131,10 +63,12 @@ async function reach<T>(
   call: Call,
   work: (link: OwnerLink) => Promise<T>,
   wish: Wish = 'either',
+  timeoutMs?: number,
 ): Promise<T> {
-  const options = hostOptions(call);
+  const options = await hostOptions(call);
   const open = (): ReturnType<typeof openHostOwner> => openHostOwner(options);
-  return withOwner(directoryOptions(ControlProgram.HOST, options.directory, options.log, open), work, wish);
+  const about = directoryOptions(ControlProgram.HOST, options.directory, options.log, open);
+  return withOwner(timeoutMs === undefined ? about : { ...about, timeoutMs }, work, wish);
 }
 
 async function invite(call: Call): Promise<number> {
@@ -166,7 +100,7 @@ async function invite(call: Call): Promise<number> {
 async function status(call: Call): Promise<number> {
   await reach(call, async link => {
     const found = expectAnswer(await link.call({ case: 'status', value: {} }), 'hostStatus');
-    describeHost(found, call.on('json'));
+    describeHost(found, await listDevices(link), call.on('json'));
   });
   return EXIT_OK;
 }
@@ -178,6 +112,42 @@ async function history(call: Call): Promise<number> {
     describeHistory(found.history.slice(-limit), call.on('json'));
   });
   return EXIT_OK;
+}
+
+/** How long a host may take for its answer. */
+const HEALTH_MS = 5000;
+
+async function health(call: Call): Promise<number> {
+  const timeout = call.text('timeout');
+  const timeoutMs = timeout === undefined ? HEALTH_MS : duration(timeout, '--timeout');
+  const wait = call.text('wait');
+  const deadline = performance.now() + (wait === undefined ? 0 : duration(wait, '--wait'));
+  for (;;) {
+    const found = await examined(call, timeoutMs);
+    if (found.well || performance.now() >= deadline) {
+      if (call.on('json')) jsonLine(found);
+      else line(`${found.well ? 'ok' : 'not well'}: ${found.text}`);
+      return found.well ? EXIT_OK : EXIT_HOST;
+    }
+    await sleep(HEALTH_AGAIN_MS);
+  }
+}
+
+const HEALTH_AGAIN_MS = 200;
+
+/** Ask the host itself; that it does not answer is an answer, too. */
+async function examined(call: Call, timeoutMs: number): Promise<Health> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  try {
+    const ask = async (link: OwnerLink): Promise<Health> => {
+      const found = expectAnswer(await link.call({ case: 'status', value: {} }, signal), 'hostStatus');
+      return judgeHealth(found, Date.now());
+    };
+    return await reach(call, ask, 'attach', timeoutMs);
+  } catch (error) {
+    if (!(error instanceof ClawChatError) || error.code === ErrorCode.USAGE) throw error;
+    return { well: false, text: signal.aborted ? `no answer within ${timeoutMs} ms` : error.message };
+  }
 }
 
 async function listDevices(link: OwnerLink): Promise<readonly ControlDevice[]> {
@@ -247,7 +217,7 @@ async function stop(call: Call): Promise<number> {
 
 async function identity(call: Call): Promise<number> {
   const [file = ''] = call.words;
-  const options = hostOptions(call);
+  const options = await hostOptions(call);
   await exportNextIdentity(options, file);
   if (call.on('json')) jsonLine({ exported: file });
   else {
@@ -258,7 +228,7 @@ async function identity(call: Call): Promise<number> {
 }
 
 async function doctor(call: Call): Promise<number> {
-  const options = hostOptions(call);
+  const options = await hostOptions(call);
   const { directory, listen, timeServer } = options;
   const status = (): Promise<ControlHostStatus> =>
     reach(call, async link => expectAnswer(await link.call({ case: 'status', value: {} }), 'hostStatus'));
@@ -277,6 +247,21 @@ async function move(call: Call, body: RequestInit): Promise<number> {
     'attach',
   );
   return EXIT_OK;
+}
+
+async function config(call: Call): Promise<number> {
+  const configured = await hostConfigured(call);
+  const { settings, directory, file, stores } = configured;
+  // What does not go together is an error here, too.
+  hostOptionsOf(configured, commandLog(configured));
+  const lists = stores === undefined ? [] : [[STORES_KEY, stores.length] as const];
+  return showConfig(call, {
+    settings,
+    all: Object.values(HOST_SETTINGS),
+    directory,
+    path: file?.path,
+    lists,
+  });
 }
 
 const COMMANDS: readonly Command[] = [
@@ -329,8 +314,27 @@ const COMMANDS: readonly Command[] = [
     words: '',
     count: [0, 0],
     summary: 'check clock, ports, stores, modes and what else a host needs, and say what to do',
-    options: { listen: SERVE_OPTIONS.listen, 'time-server': SERVE_OPTIONS['time-server'] },
+    options: optionsOf([HOST_SETTINGS.listen, HOST_SETTINGS.timeServer]),
     run: doctor,
+  },
+  {
+    name: 'health',
+    words: '',
+    count: [0, 0],
+    summary: 'say in one line whether the host is well; ends with 0 only if it is',
+    options: {
+      timeout: { value: 'TIME', help: 'how long the host may take to answer (default: 5s)' },
+      wait: { value: 'TIME', help: 'wait so long for a host that is only just starting (default: 0s)' },
+    },
+    run: health,
+  },
+  {
+    name: 'config',
+    words: '[check|show]',
+    count: [0, 1],
+    summary: 'say whether the configuration is right, or show every setting and where it comes from',
+    options: SERVE_OPTIONS,
+    run: config,
   },
   {
     name: 'rotate',
@@ -359,7 +363,7 @@ const COMMANDS: readonly Command[] = [
     count: [1, 1],
     summary: 'log in to a Mega account once, or look whether its folder works (while the host is stopped)',
     options: {},
-    run: call => mega(call, dataDirectory(call, 'clawchatd')),
+    run: async call => mega(call, await hostOptions(call)),
   },
   {
     name: 'export-next-identity',
@@ -380,7 +384,7 @@ const COMMANDS: readonly Command[] = [
       'The host begins anew on another port with new keys. It can be done 16 times.',
     ],
     options: {},
-    run: call => succeed(call, hostOptions(call)),
+    run: async call => succeed(call, await hostOptions(call)),
   },
   {
     name: 'recover',
@@ -403,7 +407,7 @@ const COMMANDS: readonly Command[] = [
         help: 'go on above record N as well: the highest number that "clawchat status" shows on a device',
       },
     },
-    run: call => recover(call, hostOptions(call)),
+    run: async call => recover(call, await hostOptions(call)),
   },
 ];
 

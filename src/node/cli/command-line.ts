@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, codeName } from '../../protocol/fault.ts';
 import { UsageError } from '../../wire/usage-error.ts';
+import { readDuration } from '../config/kinds.ts';
 import { failure } from '../failure.ts';
 import { EXIT_INTERNAL, EXIT_OK, EXIT_TIMEOUT, exitCode } from './exit-code.ts';
 import { harmless } from './terminal-text.ts';
@@ -13,6 +14,8 @@ export interface Option {
   readonly value?: string;
   /** May be given several times. */
   readonly multiple?: boolean;
+  /** The values it takes, when they can be listed. */
+  readonly words?: readonly string[];
   readonly help: string;
 }
 
@@ -208,16 +211,12 @@ function unknown(program: Program, name: string): ClawChatError {
   );
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /** Read a time such as `500ms`, `10s`, `24h` as milliseconds. @throws ClawChatError `USAGE` */
 export function duration(text: string, option: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
-  const unit = UNITS[match?.[2] ?? ''];
-  if (match?.[1] === undefined || unit === undefined) {
+  const ms = readDuration(text);
+  if (ms === undefined)
     throw usage(`${option} takes a time with its unit, such as 10s, 30m or 24h, not '${text}'`);
-  }
-  return Math.round(Number(match[1]) * unit);
+  return ms;
 }
 
 /** Read a whole number from `min` to `max`. @throws ClawChatError `USAGE` */

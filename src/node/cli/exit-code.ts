@@ -55,6 +55,8 @@ const GROUPS: readonly (readonly [exit: number, codes: readonly E[]])[] = [
       E.GATE_REFUSED,
       E.HANDSHAKE_FAILED,
       E.TIMEOUT,
+      E.PROXY_REFUSED,
+      E.PROXY_UNREACHABLE,
       E.HOST_BUSY,
       E.DEVICE_REVOKED,
       E.OUTBOX_FULL,

@@ -1,11 +1,14 @@
 /** Prints how a host stands. */
-import type { ControlHostStatus, ControlNote } from '../../gen/clawchat/v1/control_pb.ts';
+import type { ControlDevice, ControlHostStatus, ControlNote } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
+import { judgeHealth } from './health.ts';
 import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
+import { harmlessLine } from './terminal-text.ts';
 
 /** How much of the history people see here; `history` and JSON have all of it. */
 const HISTORY_SHOWN = 8;
+const PEOPLE_SHOWN = 12;
 
 /** Print what happened to the rotation, oldest first. */
 export function describeHistory(notes: readonly ControlNote[], json: boolean): void {
@@ -22,7 +25,11 @@ function noteText({ atMs, what, detail }: ControlNote): string {
 }
 
 /** Print it for people, or as one JSON value whose names are part of the interface. */
-export function describeHost(status: ControlHostStatus, json: boolean): void {
+export function describeHost(
+  status: ControlHostStatus,
+  devices: readonly ControlDevice[],
+  json: boolean,
+): void {
   const stores = status.stores.map(store => ({
     name: store.name,
     error: store.code === ErrorCode.UNSPECIFIED ? null : codeName(store.code),
@@ -60,6 +67,8 @@ export function describeHost(status: ControlHostStatus, json: boolean): void {
     return;
   }
   const now = Date.now();
+  const { well, text } = judgeHealth(status, now);
+  line(`state      ${well ? 'well' : `not well: ${text}`}`);
   line(`host       ${hex(status.serverId)}`);
   line(
     `serving    ${status.serving ? `on port ${status.port}, since ${fromNow(status.startedAtMs, now)}` : 'no'}`,
@@ -75,10 +84,28 @@ export function describeHost(status: ControlHostStatus, json: boolean): void {
     );
   }
   line(`devices    ${status.devices}, ${status.connected} connected; ${status.invites} invites open`);
+  for (const [name, state] of people(devices, now)) line(`person     ${harmlessLine(name)}: ${state}`);
   for (const store of stores) {
     const state = store.error ?? `verified ${fromNow(store.verified_at_ms, now)}`;
     line(`store      ${store.name}: ${state}`);
   }
   for (const note of status.history.slice(-HISTORY_SHOWN)) line(`history    ${noteText(note)}`);
-  for (const warning of status.warnings) line(`warning    ${warning}`);
+  for (const warning of status.warnings) line(`warning    ${harmlessLine(warning)}`);
+}
+
+/** Who is here, and who was here last: as many as fit on a screen. Several devices of one name are one line. */
+function people(devices: readonly ControlDevice[], now: number): (readonly [name: string, state: string])[] {
+  const byName = new Map<string, ControlDevice[]>();
+  for (const device of devices) byName.set(device.name, [...(byName.get(device.name) ?? []), device]);
+  const seen = (all: readonly ControlDevice[]): number =>
+    Math.max(...all.map(({ lastSeenAtMs }) => Number(lastSeenAtMs)));
+  const here = (all: readonly ControlDevice[]): number => all.filter(({ connected }) => connected).length;
+  const sorted = [...byName].sort(([, a], [, b]) => here(b) - here(a) || seen(b) - seen(a));
+  const shown = sorted.slice(0, PEOPLE_SHOWN).map(([name, all]) => {
+    const several = all.length > 1 ? `, ${all.length} devices` : '';
+    const away = seen(all) === 0 ? 'never seen' : `away, seen ${fromNow(seen(all), now)}`;
+    return [name, `${here(all) > 0 ? 'here' : away}${several}`] as const;
+  });
+  const more = sorted.length - shown.length;
+  return more > 0 ? [...shown, [`${more} more`, 'clawchatd devices lists them'] as const] : shown;
 }

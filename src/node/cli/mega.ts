@@ -2,6 +2,7 @@
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, isFault } from '../../protocol/fault.ts';
 import { failure } from '../failure.ts';
+import type { HostOptions } from '../host/core.ts';
 import { megaSessions, readStoreConfigs, storeConfigPath } from '../host/stores.ts';
 import { native } from '../native.ts';
 import { openStore, type Store } from '../store.ts';
@@ -18,7 +19,8 @@ const CHECK_MS = 60_000;
 const LOGIN_MS = 120_000;
 
 /** Run `mega login` or `mega check` on a host's directory. The host must not run: its database has one owner. */
-export async function mega(call: Call, directory: string): Promise<number> {
+export async function mega(call: Call, options: HostOptions): Promise<number> {
+  const { directory } = options;
   const [what] = call.words;
   if (what !== 'login' && what !== 'check') throw usage('usage: clawchatd mega login|check');
   const database = await openStore({
@@ -28,13 +30,17 @@ export async function mega(call: Call, directory: string): Promise<number> {
     passphrase: askedPassphrase,
   });
   try {
-    return what === 'login' ? await logIn(call, directory, database) : await check(call, directory, database);
+    return what === 'login' ? await logIn(call, options, database) : await check(call, options, database);
   } finally {
     await database.close();
   }
 }
 
-async function logIn(call: Call, directory: string, database: Store): Promise<number> {
+async function logIn(
+  call: Call,
+  { directory, environment = process.env }: HostOptions,
+  database: Store,
+): Promise<number> {
   const ask = new Asker();
   try {
     const email = await ask.question('Address of the account: ', true);
@@ -42,7 +48,7 @@ async function logIn(call: Call, directory: string, database: Store): Promise<nu
     const code = await ask.question('Code of the second factor (empty for none): ', true);
     const second = code === '' ? {} : { secondFactorCode: code };
     const login = { email, password, ...second, folderName: FOLDER_NAME };
-    const reach = megaReach({ environment: process.env });
+    const reach = megaReach({ environment });
     const answer = await logInToMega(login, reach, AbortSignal.timeout(LOGIN_MS));
     if (answer.kind === 'failed') throw failure(answer.code, answer.detail);
     await megaSessions(database).save(answer.session);
@@ -58,11 +64,12 @@ async function logIn(call: Call, directory: string, database: Store): Promise<nu
   }
 }
 
-async function check(call: Call, directory: string, database: Store): Promise<number> {
-  const configs = await readStoreConfigs(directory, undefined);
+async function check(call: Call, options: HostOptions, database: Store): Promise<number> {
+  const { directory, environment = process.env } = options;
+  const configs = await readStoreConfigs(options);
   const folders = configs.flatMap(config => (config.kind === 'mega' ? [config.folder] : []));
   if (folders.length === 0) throw usage(`${storeConfigPath(directory)} names no mega store`);
-  const within: StoreEnvironment = { environment: process.env, megaSessions: megaSessions(database) };
+  const within: StoreEnvironment = { environment, megaSessions: megaSessions(database) };
   let isGood = true;
   for (const folder of folders) {
     const found = await checkMega(folder, within, AbortSignal.timeout(CHECK_MS));

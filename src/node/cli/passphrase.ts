@@ -8,9 +8,9 @@ import { native } from '../native.ts';
 import { changePassphrase, type StoreProgram } from '../store.ts';
 import { Asker, terminal } from './asker.ts';
 import { type Call, type Command, usage } from './command-line.ts';
-import { dataDirectory } from './directory.ts';
 import { EXIT_OK } from './exit-code.ts';
 import { jsonLine, line } from './output.ts';
+import { dataDirectory } from './settings.ts';
 
 const VARIABLE = 'CLAWCHAT_PASSPHRASE_FILE';
 const CHARS_MIN = 8;

@@ -27,6 +27,7 @@ import { dial } from '../dial.ts';
 import type { Log } from '../log.ts';
 import { native } from '../native.ts';
 import { Alarm, drawUnit, readNow } from '../now.ts';
+import type { ProxyEnvironment } from '../proxy.ts';
 import { openReader, storeKey } from '../stores/open.ts';
 import { VERSION } from '../version.ts';
 
@@ -88,6 +89,7 @@ export class ClientDriver {
   readonly #readAlarm = new Alarm(() => this.#read({ kind: 'wake', entropy: drawUnit() }));
   readonly #moveAlarm = new Alarm(() => this.#move());
   readonly #constants: Constants;
+  readonly #environment: ProxyEnvironment;
   /** The path that the session is on. */
   #current: number | undefined;
   #migration: Migration | undefined;
@@ -105,7 +107,16 @@ export class ClientDriver {
   endpoint = '';
   lastFault: Fault | undefined;
 
-  constructor(member: Member | undefined, service: string, constants: Constants, port: ClientPort, log: Log) {
+  /** `environment` has the variables that decide on a proxy. */
+  constructor(
+    member: Member | undefined,
+    service: string,
+    constants: Constants,
+    port: ClientPort,
+    log: Log,
+    environment: ProxyEnvironment,
+  ) {
+    this.#environment = environment;
     this.client = new Client({ suite: native, member, software: `clawchat ${VERSION}` });
     this.#service = service;
     this.#constants = constants;
@@ -286,7 +297,8 @@ export class ClientDriver {
     if (this.link !== 'connected') this.link = 'connecting';
     const { endpoints } = output;
     const { signal } = connection.abort;
-    void dial({ endpoints, tlsPins, token, timeoutMs: DIAL_MS, signal }).then(result => {
+    const environment = this.#environment;
+    void dial({ endpoints, tlsPins, token, timeoutMs: DIAL_MS, signal, environment }).then(result => {
       if (this.#connections.get(path) !== connection) {
         if (result.kind === 'dialled') result.socket.terminate();
         return;
@@ -461,7 +473,7 @@ export class ClientDriver {
       const key = storeKey(place);
       if (keys.includes(key)) continue;
       if (!this.#stores.has(key)) {
-        const reader = openReader(place);
+        const reader = openReader(place, { environment: this.#environment });
         if (isFault(reader)) continue;
         this.#stores.set(key, reader);
       }

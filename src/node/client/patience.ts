@@ -4,7 +4,7 @@ import { REFUSED_MS } from '../../gen/constants.ts';
 
 /** Refusals in a row after which a question is answered; the client itself goes on trying. */
 const REFUSALS_MAX = 2;
-/** What says that the host, or who answers in its place, does not want this device. */
+/** What says that the host, or who answers in its place, does not want this device, or that a proxy shuts the way. */
 const REFUSED: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.GATE_REFUSED,
   ErrorCode.NOT_A_RECIPIENT,
@@ -12,6 +12,8 @@ const REFUSED: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.TLS_FAILED,
   ErrorCode.VERSION_UNSUPPORTED,
   ErrorCode.CLOCK_SUSPECT,
+  ErrorCode.PROXY_REFUSED,
+  ErrorCode.PROXY_UNREACHABLE,
 ]);
 
 /** Who is to be told now: nobody, whoever asked something, or also whoever waits for a message to be stored. */
@@ -22,7 +24,7 @@ export class Patience {
   #refusals = 0;
   #refusedSince: number | undefined;
 
-  /** An attempt failed. @impl CT-045~2 */
+  /** An attempt failed. @impl CT-045~3 */
   failed(code: ErrorCode, now: number): Told {
     if (!REFUSED.has(code)) {
       this.#refusedSince = undefined;

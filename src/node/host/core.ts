@@ -1,4 +1,5 @@
 /** Everything that a host is, with or without a network: database, members, chat, publishing. Chapter: spec/01-architecture.md. */
+
 import type { Opened } from '../../discovery/verdict.ts';
 import { judge, type OpenedFile, opener } from '../../discovery/verdict.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
@@ -48,7 +49,9 @@ import { failure } from '../failure.ts';
 import type { Log } from '../log.ts';
 import type { MetricsAddress } from '../metrics-server.ts';
 import { native } from '../native.ts';
+import type { ProxyEnvironment } from '../proxy.ts';
 import { openStore, type Store } from '../store.ts';
+import type { StoreConfig } from '../stores/config.ts';
 import type { HostStore } from '../stores/open.ts';
 import { VERSION } from '../version.ts';
 import { HostDriver } from './driver.ts';
@@ -57,6 +60,7 @@ import { makeIdentity, readIdentity, settleNextIdentity } from './identity.ts';
 import { Publisher } from './publisher.ts';
 import { openStores } from './stores.ts';
 import type { Known, SurveyedStore } from './survey.ts';
+import type { TlsFiles } from './tls-identity.ts';
 
 /** What a host is started with. */
 export interface HostOptions {
@@ -77,6 +81,10 @@ export interface HostOptions {
   readonly storePath: string | undefined;
   /** Serve even when no store can tell whether this directory is an old backup. */
   readonly trustDatabase?: boolean;
+  /** Stores of the configuration; undefined when it names none. */
+  readonly stores?: readonly StoreConfig[] | undefined;
+  /** Has the variables that decide on a proxy for stores; those of the process when undefined. */
+  readonly environment?: ProxyEnvironment;
   /** Offer the bench service. */
   readonly bench: boolean;
   /** Where Prometheus is answered; nowhere when undefined. */
@@ -85,6 +93,16 @@ export interface HostOptions {
   readonly passphrase?: PassphraseSource | undefined;
   /** Services of the program around the host, by name. */
   readonly services?: ReadonlyMap<string, MemberService>;
+  /** The port that clients shall dial, when it is not the one listened on; needs `port`. */
+  readonly advertisePort?: number | undefined;
+  /** An operator's own certificate; needs `port`. */
+  readonly tls?: TlsFiles | undefined;
+  /** Addresses of proxies in front that end TLS; need `port` when there are any. */
+  readonly hops?: readonly string[];
+  /** How long a host that is told to stop may take for what is under way; nothing when undefined. */
+  readonly drainMs?: number;
+  /** Called at SIGHUP. */
+  readonly reopenLog?: () => void;
 }
 
 /** Serves one stream that a device opened. */
@@ -298,6 +316,13 @@ export class HostCore {
     return words(native, this.identity.publicKey, publicKey);
   }
 
+  /** Resolve when everything that was decided so far is durable, and its answers had their turn to leave. */
+  async settled(): Promise<void> {
+    await this.#persisting.catch(() => undefined);
+    await this.#database.commit([]).catch(() => undefined);
+    for (let turn = 0; turn < 2; turn += 1) await new Promise(resolve => setImmediate(resolve));
+  }
+
   /** Finish every write and let go of the directory. */
   async close(): Promise<void> {
     clearInterval(this.#pruning);
@@ -502,8 +527,9 @@ interface Loaded {
   };
 }
 
-async function load(database: Store, { directory, storePath }: HostOptions): Promise<Loaded> {
-  const stores = await openStores(directory, storePath, database);
+async function load(database: Store, options: HostOptions): Promise<Loaded> {
+  const { directory } = options;
+  const stores = await openStores(options, database);
   const known = await readIdentity(database);
   const identity = known ?? (await makeIdentity(database, directory));
   await settleNextIdentity(directory, identity);

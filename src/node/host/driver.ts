@@ -91,6 +91,8 @@ export class HostDriver implements Doorkeeper {
   readonly #log: Log;
   readonly #connections = new Map<number, Connection>();
   readonly #streams = new Map<number, Streams>();
+  /** Sockets whose path has ended, until they are closed. */
+  readonly #closing = new Set<WebSocket>();
   readonly #connected = new Map<number, string>();
   readonly #devices = new Map<number, string>();
   readonly #limits = addressLimits(
@@ -129,6 +131,14 @@ export class HostDriver implements Doorkeeper {
     this.#schedule();
   }
 
+  /** Tell everybody to come back later; resolves when they have taken leave, or been cut off. @impl ER-005~1 */
+  async shutDown(): Promise<void> {
+    this.step({ kind: 'shutdown' });
+    const leaving = [...this.#closing];
+    await Promise.all(leaving.map(socket => new Promise(resolve => socket.once('close', resolve))));
+    this.#log.info('drained', { paths: leaving.length });
+  }
+
   /** End every path and forget everything. */
   close(): void {
     this.step({ kind: 'shutdown' });
@@ -136,6 +146,7 @@ export class HostDriver implements Doorkeeper {
     this.#refusals.close();
     this.#alarm.set(undefined);
     for (const { socket } of this.#connections.values()) socket?.terminate();
+    for (const socket of this.#closing) socket.terminate();
   }
 
   /** Sessions that live, on a path or not. */
@@ -177,6 +188,10 @@ export class HostDriver implements Doorkeeper {
     }
     this.counts.accepted += 1;
     return this.#rooms[tier];
+  }
+
+  acceptsHop(): WaitingRoom {
+    return this.#rooms.known;
   }
 
   turnedAway(why: Refusal, address: string): void {
@@ -363,8 +378,12 @@ export class HostDriver implements Doorkeeper {
       return;
     }
     socket.close(1000);
+    this.#closing.add(socket);
     const timer = setTimeout(() => socket.terminate(), CLOSE_MS);
-    socket.once('close', () => clearTimeout(timer));
+    socket.once('close', () => {
+      clearTimeout(timer);
+      this.#closing.delete(socket);
+    });
   }
 
   #refuse(path: number, reason: Refusal): void {

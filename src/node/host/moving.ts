@@ -30,11 +30,11 @@ import type { RotationState } from '../../protocol/rotation-storage.ts';
 import { advertisedAddresses, systemReservedPorts } from '../address.ts';
 import { clockOffset } from '../clock-check.ts';
 import { failure, systemCode } from '../failure.ts';
-import { Listener } from '../listen.ts';
+import { Listener, type TlsIdentity } from '../listen.ts';
 import { native } from '../native.ts';
 import { Alarm, readNow } from '../now.ts';
 import type { HostCore } from './core.ts';
-import { freshEpochKeys, tlsIdentity } from './tls-identity.ts';
+import { freshEpochKeys, readTlsFiles, tlsIdentity } from './tls-identity.ts';
 
 const ADDRESSES_MAX = 8;
 
@@ -58,7 +58,10 @@ export class Moving {
   #state: Rotation;
   #inputs: RotationInput[] = [];
   #running = false;
+  #draining = false;
   #published = false;
+  /** The operator's own. */
+  #certificate: TlsIdentity | undefined;
   #closed = false;
   #ready: { resolve: () => void; reject: (why: unknown) => void } | undefined;
 
@@ -88,13 +91,20 @@ export class Moving {
       isMapped: false,
     };
     const hosts = options.advertise.length > 0 ? options.advertise : advertisedAddresses(options.listen);
-    const place = { addresses: hosts.slice(0, ADDRESSES_MAX), stores: core.storePlaces, isPinned: true };
+    const place = {
+      addresses: hosts.slice(0, ADDRESSES_MAX),
+      port: options.advertisePort,
+      stores: core.storePlaces,
+      isPinned: options.tls === undefined && (options.hops ?? []).length === 0,
+    };
     const moving = new Moving(core, config, place);
+    if (options.tls !== undefined) moving.#certificate = await readTlsFiles(options.tls);
     const ready = new Promise<void>((resolve, reject) => {
       moving.#ready = { resolve, reject };
     });
     moving.#input({ kind: 'start', journal: core.rotation?.journal });
-    if (core.record !== undefined && !isSamePlace(core.record, place)) moving.#input({ kind: 'changed' });
+    if (core.record !== undefined && !isSamePlace(core.record, place, options.port))
+      moving.#input({ kind: 'changed' });
     core.history.add('started');
     try {
       await ready;
@@ -140,6 +150,31 @@ export class Moving {
     this.#input({ kind: 'emergency', isHard });
   }
 
+  /** Read the operator's certificate again, if there is one. */
+  async reload(): Promise<void> {
+    const { tls, log } = this.#core.options;
+    if (tls === undefined) return;
+    try {
+      this.#certificate = await readTlsFiles(tls);
+      for (const listener of this.#listeners.values()) listener.setIdentity(this.#certificate);
+      log.info('certificate-read', { file: tls.certificate });
+    } catch (error) {
+      log.error('certificate-refused', { why: asError(error) });
+    }
+  }
+
+  /**
+   * Accept nobody any more, finish what is under way, and tell sessions to come back later. Resolves when all of them
+   * have taken leave; what comes after `close` is as before.
+   */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    this.#alarm.set(undefined);
+    for (const listener of this.#listeners.values()) listener.stopAccepting();
+    await this.#core.settled();
+    await this.#core.driver.shutDown();
+  }
+
   /** Stop: sessions are told that they can be resumed, then the ports are freed. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -156,7 +191,7 @@ export class Moving {
   /** One input behind the other: what an output gives back waits for the outputs beside it. */
   #input(input: RotationInput): void {
     this.#inputs.push(input);
-    if (this.#running || this.#closed) return;
+    if (this.#running || this.#draining || this.#closed) return;
     this.#running = true;
     for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
       const [state, outputs] = step(this.#state, next, readNow());
@@ -188,7 +223,8 @@ export class Moving {
         break;
       case 'swapTls': {
         const keys = this.#keys.get(output.epoch);
-        if (keys !== undefined) this.#listeners.get(output.port)?.setIdentity(tlsIdentity(keys.tlsKey));
+        if (keys !== undefined && this.#certificate === undefined)
+          this.#listeners.get(output.port)?.setIdentity(tlsIdentity(keys.tlsKey));
         break;
       }
       case 'map':
@@ -259,11 +295,12 @@ export class Moving {
     const { options, driver } = this.#core;
     const keys = this.#keys.get(epoch);
     if (keys === undefined) throw failure(ErrorCode.INTERNAL, `no keys of epoch ${epoch}`);
-    const identity = tlsIdentity(keys.tlsKey);
+    const identity = this.#certificate ?? tlsIdentity(keys.tlsKey);
     const host = options.listen ?? '::';
+    const hops = new Set(options.hops);
     try {
-      const listener = await Listener.open({ host, port, identity }, driver);
-      if (this.#closed) {
+      const listener = await Listener.open({ host, port, identity, hops }, driver);
+      if (this.#closed || this.#draining) {
         await listener.close();
         return;
       }
@@ -338,10 +375,13 @@ function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason));
 }
 
-/** Whether a record lists these addresses and stores. */
-function isSamePlace({ record }: HostRecord, place: HostPlace): boolean {
+/** Whether a record says this of addresses, ports, pins and stores. */
+function isSamePlace({ record }: HostRecord, place: HostPlace, fixedPort: number | undefined): boolean {
   const listed = [...new Set(record.endpoints.map(({ host }) => host))];
+  const ports = record.endpoints.every(({ port }) => port === (place.port ?? fixedPort ?? port));
   return (
+    ports &&
+    record.tlsPins.length > 0 === place.isPinned &&
     JSON.stringify(listed) === JSON.stringify([...new Set(place.addresses)]) &&
     JSON.stringify(record.stores) === JSON.stringify(place.stores)
   );

@@ -1,6 +1,10 @@
 /** Turns stored TLS keys (DER) into what Node's TLS takes (PEM), and back. */
+import { createSecureContext } from 'node:tls';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { EpochKeys, TlsKey } from '../../protocol/host-record.ts';
 import { makeCertificate } from '../certificate.ts';
+import { failure } from '../failure.ts';
+import { readFileCapped } from '../files.ts';
 import type { TlsIdentity } from '../listen.ts';
 import { native } from '../native.ts';
 
@@ -19,6 +23,33 @@ function toPem(name: string, bytes: Uint8Array): string {
       .toString('base64')
       .match(/.{1,64}/g) ?? [];
   return [`-----BEGIN ${name}-----`, ...lines, `-----END ${name}-----`, ''].join('\n');
+}
+
+/** Where an operator keeps a certificate chain and its key, both PEM. */
+export interface TlsFiles {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+const PEM_BYTES_MAX = 262_144;
+
+/** Read an operator's own certificate. @throws ClawChatError `USAGE` when it cannot be used; `PERMISSIONS_LOOSE`. */
+export async function readTlsFiles({ certificate, key }: TlsFiles): Promise<TlsIdentity> {
+  const cert = await readFileCapped(certificate, PEM_BYTES_MAX);
+  if (cert === undefined) throw failure(ErrorCode.USAGE, `there is no certificate ${certificate}`);
+  const secret = await readFileCapped(key, PEM_BYTES_MAX);
+  if (secret === undefined) throw failure(ErrorCode.USAGE, `there is no key ${key}`);
+  const identity = { cert: Buffer.from(cert).toString(), key: Buffer.from(secret).toString() };
+  try {
+    createSecureContext(identity);
+  } catch (cause) {
+    throw failure(
+      ErrorCode.USAGE,
+      `${certificate} and ${key} are no certificate with its key, both PEM`,
+      cause,
+    );
+  }
+  return identity;
 }
 
 /** Draw the keys of a new epoch. */

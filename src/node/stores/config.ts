@@ -42,7 +42,11 @@ export function parseStoreConfigs(text: string): readonly StoreConfig[] | string
   } catch {
     return 'it is not JSON';
   }
-  if (!Array.isArray(list)) return 'it is not a list';
+  return Array.isArray(list) ? checkStoreConfigs(list) : 'it is not a list';
+}
+
+/** Check a list of what stands for stores, or say in one sentence what is wrong with it. */
+export function checkStoreConfigs(list: readonly unknown[]): readonly StoreConfig[] | string {
   const configs: StoreConfig[] = [];
   for (const [index, item] of list.entries()) {
     const wrong = whatIsWrong(item);

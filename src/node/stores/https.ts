@@ -11,9 +11,10 @@ import {
   storeFailed,
 } from '../../discovery/store.ts';
 import { FILE_BYTES_MAX, STORE_ATTEMPT_MS_MAX, STORE_REDIRECTS_MAX } from '../../gen/constants.ts';
+import { basicCredentials } from '../proxy.ts';
 import { runAttempt, StoreError } from './attempt.ts';
 import { exchange, readBody } from './exchange.ts';
-import { basicCredentials, TlsConnector, type Way } from './tls.ts';
+import { TlsConnector, type Way } from './tls.ts';
 
 /** How to reach an address. `limitMs` is for tests. */
 export interface HttpsOptions extends Way {

@@ -10,6 +10,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { Store } from '../../protocol/connection-record.ts';
 import { type Fault, fault, isFault } from '../../wire/fault.ts';
 import { readFileCapped } from '../files.ts';
+import { type ProxyEnvironment, proxyFor } from '../proxy.ts';
 import type { HttpsConfig, StoreConfig } from './config.ts';
 import { type HttpsOptions, HttpsReader, HttpsWriter, nameOfUrl, parseStoreUrl } from './https.ts';
 import { isLocalPath, LocalStore } from './local.ts';
@@ -21,11 +22,11 @@ import {
   MegaWriter,
   parseFolderLink,
 } from './mega.ts';
-import { proxyFor, type Trust } from './tls.ts';
+import type { Trust } from './tls.ts';
 
 /** What opening depends on besides the store itself. `environment` has the proxy variables; `limitMs` is for tests. */
 export interface StoreEnvironment {
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly environment: ProxyEnvironment;
   /** Where a host keeps its Mega session; without it there is none. */
   readonly megaSessions?: MegaSessions;
   /** Another gateway and whom to trust there, for tests. */

@@ -1,9 +1,10 @@
 /** TLS connections to HTTPS stores: whom to trust, and through which proxy (spec/07-discovery.md, 7.2). */
-import { request } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import type { StoreTrouble } from '../../discovery/store.ts';
 import { sameBytes } from '../../wire/bytes.ts';
 import { native } from '../native.ts';
+import { bareHost, connectThrough, ProxyError, type ProxyTrouble } from '../proxy.ts';
 import { StoreError } from './attempt.ts';
 
 type X509Certificate = NonNullable<ReturnType<TLSSocket['getPeerX509Certificate']>>;
@@ -86,7 +87,7 @@ export class TlsConnector {
     const host = bareHost(url);
     const port = Number(url.port || 443);
     const { proxy } = this.#way;
-    const through = proxy === undefined ? undefined : await connectThrough(proxy, host, port, signal);
+    const through = proxy === undefined ? undefined : await tunnel(proxy, host, port, signal);
     return await new Promise((resolve, reject) => {
       const socket = connect({
         ...options,
@@ -127,82 +128,20 @@ function findAuthority(leaf: X509Certificate, pin: Uint8Array): string | undefin
   return undefined;
 }
 
-function bareHost(url: URL): string {
-  return url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname;
-}
-
-/** Ask an HTTP proxy for a connection (RFC 9110, 9.3.6). */
-async function connectThrough(proxy: URL, host: string, port: number, signal: AbortSignal): Promise<Socket> {
-  const target = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
-  const credentials = basicCredentials(proxy);
-  return await new Promise((resolve, reject) => {
-    const asking = request({
-      host: bareHost(proxy),
-      port: Number(proxy.port || 80),
-      method: 'CONNECT',
-      path: target,
-      headers: {
-        host: target,
-        ...(credentials === undefined ? {} : { 'proxy-authorization': credentials }),
-      },
-      agent: false,
-      signal,
-    });
-    asking.once('connect', (answer, socket) => {
-      const { statusCode = 0 } = answer;
-      if (statusCode >= 200 && statusCode < 300) {
-        resolve(socket);
-        return;
-      }
-      socket.destroy();
-      const trouble = statusCode === 407 || statusCode === 403 ? 'refused' : 'unreachable';
-      reject(new StoreError(trouble, `the proxy ${proxy.host} answers ${statusCode}`));
-    });
-    asking.once('response', answer => {
-      answer.destroy();
-      reject(new StoreError('malformed', `the proxy ${proxy.host} answers ${answer.statusCode} to CONNECT`));
-    });
-    asking.once('error', reject);
-    asking.end();
-  });
-}
-
-/** The Authorization header for user and password of a URL; undefined when it has none. */
-export function basicCredentials(url: URL): string | undefined {
-  if (url.username === '' && url.password === '') return undefined;
-  const pair = `${decodeText(url.username)}:${decodeText(url.password)}`;
-  return `Basic ${Buffer.from(pair).toString('base64')}`;
-}
-
-function decodeText(text: string): string {
+/** A connection through a proxy; its troubles are the store's. */
+async function tunnel(proxy: URL, host: string, port: number, signal: AbortSignal): Promise<Socket> {
   try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
+    return await connectThrough(proxy, host, port, signal);
+  } catch (error) {
+    if (!(error instanceof ProxyError)) throw error;
+    throw new StoreError(TROUBLES[error.trouble], error.message);
   }
 }
 
-/**
- * Choose the proxy for a URL from the variables that programs agree on: HTTPS_PROXY, ALL_PROXY, NO_PROXY, in upper or
- * lower case. Undefined for a direct connection; only http proxies are known.
- */
-export function proxyFor(
-  url: URL,
-  environment: Readonly<Record<string, string | undefined>>,
-): URL | undefined {
-  const read = (name: string): string => environment[name.toLowerCase()] ?? environment[name] ?? '';
-  const host = bareHost(url);
-  for (const entry of read('NO_PROXY').split(',')) {
-    const [name = ''] = entry
-      .trim()
-      .toLowerCase()
-      .replace(/^\*?\./, '')
-      .split(':');
-    if (entry.trim() === '*' || (name !== '' && (host === name || host.endsWith(`.${name}`))))
-      return undefined;
-  }
-  const text = read('HTTPS_PROXY') || read('ALL_PROXY');
-  if (text === '') return undefined;
-  const proxy = URL.canParse(text) ? new URL(text) : undefined;
-  return proxy?.protocol === 'http:' ? proxy : undefined;
-}
+const TROUBLES: Readonly<Record<ProxyTrouble, StoreTrouble>> = {
+  credentials: 'refused',
+  refused: 'refused',
+  target: 'unreachable',
+  unreachable: 'unreachable',
+  malformed: 'malformed',
+};

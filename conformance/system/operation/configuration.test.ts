@@ -1,0 +1,111 @@
+/** A configuration file, its checks, and a log in a file, with the built programs. */
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Place } from '../programs.ts';
+import { look } from '../strangers.ts';
+import { until } from '../until.ts';
+
+const place = new Place();
+const A = place.path('A');
+beforeAll(() => {
+  mkdirSync(A, { mode: 0o700 });
+});
+afterAll(() => place.clean());
+
+function configure(text: string, mode = 0o600): void {
+  writeFileSync(place.path('A', 'config.yaml'), text);
+  chmodSync(place.path('A', 'config.yaml'), mode);
+}
+
+interface Row {
+  readonly key: string;
+  readonly value: string | readonly string[];
+  readonly origin: string;
+  readonly where: string;
+}
+
+async function shown(
+  args: readonly string[] = [],
+  env: Record<string, string> = {},
+): Promise<ReadonlyMap<string, Row>> {
+  const file = { file: `${process.cwd()}/dist/clawchatd.js`, env };
+  const ended = await place.run(file, ['config', 'show', '--json', '--data', A, ...args]);
+  expect(ended.stderr).toBe('');
+  const rows: Row[] = ended.stdout
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map(line => JSON.parse(line));
+  return new Map(rows.map(row => [row.key, row]));
+}
+
+describe('the configuration', () => {
+  it('is shown with the origin of each value', async () => {
+    configure('interval: 2h\nport: 1\nlog:\n  level: debug\nproxy: http://ann:hidden@127.0.0.1:3128\n');
+    const rows = await shown(['--port', '8443'], { CLAWCHATD_LOG_LEVEL: 'error' });
+    const path = `${A}/config.yaml`;
+    expect(rows.get('port')).toMatchObject({ value: '8443', origin: 'option', where: '--port' });
+    expect(rows.get('log.level')).toMatchObject({ value: 'error', where: 'CLAWCHATD_LOG_LEVEL' });
+    expect(rows.get('interval')).toMatchObject({ value: '2h', origin: 'file', where: `${path} line 1` });
+    expect(rows.get('drain')).toMatchObject({ value: '10s', origin: 'default' });
+    expect(rows.get('proxy')?.value).toBe('http://ann:***@127.0.0.1:3128/');
+    expect(await place.ok('clawchatd', ['config', '--data', A])).toMatch(
+      /^interval +2h +\/.*config.yaml line 1$/m,
+    );
+  });
+
+  it('that is wrong is refused with its line, by the check and by the host', async () => {
+    configure('listen: 127.0.0.1\nintervall: 2h\nport: 70000\n');
+    for (const words of [['config', 'check'], []]) {
+      const ended = await place.run('clawchatd', [...words, '--data', A]);
+      expect(ended.code).toBe(2);
+      expect(ended.stderr).toContain(
+        'config.yaml line 2: there is no setting "intervall"; did you mean "interval"?',
+      );
+    }
+  });
+
+  it('that is named has to be there, and one that others can write is not read', async () => {
+    const ended = await place.run('clawchatd', ['config', '--data', A, '--config', '/none.yaml']);
+    expect(ended.stderr).toContain('there is no configuration file /none.yaml');
+    configure('', 0o666);
+    expect((await place.run('clawchatd', ['config', '--data', A])).code).toBe(6);
+  });
+
+  it('of a client is shown, too', async () => {
+    mkdirSync(place.path('B'), { mode: 0o700 });
+    writeFileSync(place.path('B', 'config.yaml'), 'chat:\n  typing: false\n', { mode: 0o600 });
+    const text = await place.ok('clawchat', ['config', '--data', place.path('B'), '--no-receipts']);
+    expect(text).toMatch(/^chat.receipts +false +--no-receipts$/m);
+    expect(text).toMatch(/^chat.typing +false +.*line 2$/m);
+  });
+});
+
+describe('a host', () => {
+  it('runs by its file, logs into a bounded one, and opens that again at SIGHUP', async () => {
+    const [log, store] = [place.path('log', 'host.log'), place.path('published')];
+    mkdirSync(place.path('log'));
+    configure(
+      `listen: 127.0.0.1\nlog:\n  file: ${log}\n  size: 4KiB\n  files: 2\nstores: [{ kind: local, path: ${store} }]\n`,
+    );
+    const host = place.start('clawchatd', ['--data', A, '--log-level', 'debug']);
+    await host.line(line => line.includes(' is ready'));
+    await place.join(A, place.path('C'), 'Cleo');
+    expect(existsSync(store)).toBe(true);
+    renameSync(log, place.path('log', 'moved'));
+    host.child.kill('SIGHUP');
+    await until('the log is opened again', () => existsSync(log));
+    // Strangers fill it, and there are two.
+    const port = Number(/port (\d+)/.exec(host.lines[0] ?? '')?.[1]);
+    await until('the log is full', async () => {
+      await look(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n').catch(() => {});
+      return existsSync(`${log}.1`);
+    });
+    expect((await host.stop()).code).toBe(0);
+    const lines = readFileSync(log, 'utf8').trim().split('\n');
+    for (const line of lines)
+      expect(JSON.parse(line)).toMatchObject({ at: expect.any(String), event: expect.any(String) });
+    expect(lines.at(-1)).toContain('"stopped"');
+    expect(host.stderr()).toBe('');
+  });
+});

@@ -1,0 +1,72 @@
+/** A host that is told to stop: nothing is lost, everybody comes back, and it never takes for ever (ER-005). */
+import { once } from 'node:events';
+import { afterAll, expect, it } from 'vitest';
+import { logged } from '../host-log.ts';
+import { Place } from '../programs.ts';
+import { until } from '../until.ts';
+
+const place = new Place();
+const A = place.path('A');
+afterAll(() => place.clean());
+
+it('stops in the middle of a conversation without losing or doubling a message', async () => {
+  const first = await place.host(A, ['--log-level', 'debug']);
+  await place.join(A, place.path('ann'), 'Ann');
+  await place.join(A, place.path('bob'), 'Bob');
+  const listen = place.start('clawchat', ['listen', '--json', '--from', '0', '--data', place.path('bob')]);
+  const send = place.start(
+    'clawchat',
+    ['send', '-', '--json', '--timeout', '5m', '--data', place.path('ann')],
+    'pipe',
+  );
+  let written = 0;
+  const write = (): void =>
+    void send.child.stdin?.write(`${JSON.stringify({ text: `message ${written++}` })}\n`);
+  const writing = setInterval(write, 2);
+  await until('50 are stored', () => send.lines.length >= 50);
+  const ended = await first.stop('SIGTERM');
+  expect(ended.code).toBe(0);
+  // Some were in flight: they are written and not acknowledged.
+  write();
+  expect(written).toBeGreaterThan(send.lines.length);
+  const drained = logged(first, 'drained');
+  expect(drained).toHaveLength(1);
+  expect(logged(first, 'path-closed').filter(({ code }) => code === 'SHUTDOWN')).toHaveLength(2);
+  expect(logged(first, 'drain-cut')).toEqual([]);
+  await place.host(A);
+  await until('it goes on', () => send.lines.length >= 100 && written >= 200);
+  clearInterval(writing);
+  send.child.stdin?.end();
+  expect((await send.ended).code).toBe(0);
+  const texts = Array.from({ length: written }, (_, i) => `message ${i}`);
+  const read = (lines: readonly string[]): readonly string[] => lines.map(line => JSON.parse(line).text);
+  await until('all are delivered', () => listen.lines.length >= written);
+  expect(read(listen.lines)).toEqual(texts);
+  const history = await place.ok('clawchat', ['history', '--json', '--data', place.path('bob')]);
+  expect(read(history.trim().split('\n'))).toEqual(texts);
+});
+
+it('does not wait for a client that does not answer longer than it was told, and not at all when told twice', async () => {
+  const B = place.path('B');
+  const frozen = async (drain: string): Promise<Awaited<ReturnType<Place['host']>>> => {
+    const host = await place.host(B, ['--drain', drain]);
+    if (drain !== '5m') await place.join(B, place.path('cleo'), 'Cleo');
+    const listen = place.start('clawchat', ['listen', '--log-level', 'debug', '--data', place.path('cleo')]);
+    await until('somebody is there', async () =>
+      (await place.ok('clawchatd', ['status', '--json', '--data', B])).includes('"connected":1'),
+    );
+    listen.child.kill('SIGSTOP');
+    void host.ended.then(() => listen.child.kill('SIGKILL'));
+    return host;
+  };
+  const bounded = await frozen('100ms');
+  expect((await bounded.stop('SIGTERM')).code).toBe(0);
+  expect(logged(bounded, 'drain-cut')).toHaveLength(1);
+  const twice = await frozen('5m');
+  twice.child.kill('SIGTERM');
+  await until('it stops', () => logged(twice, 'stopping').length > 0);
+  twice.child.kill('SIGTERM');
+  if (twice.child.exitCode === null) await once(twice.child, 'exit');
+  expect(twice.child.exitCode).toBe(130);
+  expect(logged(twice, 'stopped')).toEqual([]);
+});

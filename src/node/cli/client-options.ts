@@ -1,0 +1,20 @@
+/** From a call to what a client is opened with. docs/configuration.md. */
+import type { ClientOptions } from '../client-owner.ts';
+import { type LogLevel, standardErrorLog } from '../log.ts';
+import type { Call } from './command-line.ts';
+import { askedPassphrase } from './passphrase.ts';
+import { clientConfigured, constantsOf, proxyEnvironment, styleOf } from './settings.ts';
+
+/** Read what a call says of a client. `quiet` is the level of the log when nobody names one. */
+export async function clientOptions(call: Call, quiet: LogLevel = 'warn'): Promise<ClientOptions> {
+  const configured = await clientConfigured(call);
+  const { settings, known, directory } = configured;
+  const isAsked = settings.origin(known.logLevel).kind !== 'default';
+  return {
+    directory,
+    constants: constantsOf(configured),
+    log: standardErrorLog(isAsked ? settings.get(known.logLevel) : quiet, styleOf(configured)),
+    passphrase: askedPassphrase,
+    environment: proxyEnvironment(settings.get(known.proxy)),
+  };
+}

@@ -1,0 +1,56 @@
+/** What a configuration is refused for, by the command that checks it. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { CLAWCHATD } from './clawchatd-program.ts';
+import { runProgram } from './command-line.ts';
+
+let directory = '';
+let printed = '';
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'clawchat-config-'));
+  printed = '';
+  const take = (text: string | Uint8Array): boolean => {
+    printed += text.toString();
+    return true;
+  };
+  vi.spyOn(process.stderr, 'write').mockImplementation(take);
+  vi.spyOn(process.stdout, 'write').mockImplementation(take);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(directory, { recursive: true });
+});
+
+async function check(text: string, ...args: readonly string[]): Promise<number> {
+  writeFileSync(join(directory, 'config.yaml'), text, { mode: 0o600 });
+  return runProgram(CLAWCHATD, ['config', 'check', '--data', directory, ...args]);
+}
+
+test('one that is right is said to be so', async () => {
+  expect(await check('port: 8443\nadvertise-port: 443\nfront: { hops: [127.0.0.1] }')).toBe(0);
+  expect(printed).toBe(`${directory}/config.yaml is right.\n`);
+});
+
+test.each([
+  ['port: 70000', "config.yaml line 1: port takes a whole number from 1 to 65535, or moving, not '70000'"],
+  ['prot: 1', 'config.yaml line 1: there is no setting "prot"; did you mean "port"?'],
+  ['stores:\n  - kind: local\n    path: relative', 'config.yaml line 2: "path" is not an absolute path'],
+  ['tls: { certificate: /c.pem }', 'tls.certificate is of no use without tls.key'],
+  ['tls: { certificate: /c.pem, key: /k.pem }', 'tls.certificate needs a fixed port'],
+  ['front: { hops: [127.0.0.1] }', 'front.hops needs a fixed port'],
+  ['advertise-port: 443', 'advertise-port needs a fixed port'],
+  ['metrics: { listen: "0.0.0.0:9464" }', 'metrics.listen names no loopback address'],
+  ['interval: 1m', 'config.yaml line 1: interval the shortest interval is 900 s: a rotation takes'],
+  ['store: /x\nstores: [{ kind: local, path: /y }]', 'store and a list of stores exclude each other'],
+])('%j is refused with what is wrong', async (text, expected) => {
+  expect(await check(text)).toBe(2);
+  expect(printed).toContain(expected);
+});
+
+test('what the options say is judged with the file', async () => {
+  expect(await check('metrics: { listen: "0.0.0.0:9464" }', '--metrics-remote')).toBe(0);
+  expect(await check('port: 1', '--port', 'x')).toBe(2);
+  expect(printed).toContain("--port takes a whole number from 1 to 65535, or moving, not 'x'");
+});

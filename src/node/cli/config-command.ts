@@ -1,0 +1,53 @@
+/** `config check` and `config show`: what the settings are, and where each comes from. docs/configuration.md. */
+import type { Setting, Settings } from '../config/setting.ts';
+import { type Call, usage } from './command-line.ts';
+import { EXIT_OK } from './exit-code.ts';
+import { jsonLine, line } from './output.ts';
+import { harmlessLine } from './terminal-text.ts';
+
+/** What there is to show. Everything that can be wrong was thrown before. */
+export interface ConfigView {
+  readonly settings: Settings;
+  readonly all: readonly Setting<unknown>[];
+  readonly directory: string;
+  /** Of the file that was read. */
+  readonly path: string | undefined;
+  /** Further things of the file, by key: how many there are. */
+  readonly lists: readonly (readonly [key: string, count: number])[];
+}
+
+/** Run `config check` or `config show`. */
+export function showConfig(call: Call, view: ConfigView): number {
+  const [what = 'show'] = call.words;
+  if (what === 'check') {
+    if (call.on('json')) jsonLine({ ok: true, file: view.path ?? null });
+    else
+      line(view.path === undefined ? 'There is no file, and the rest is right.' : `${view.path} is right.`);
+    return EXIT_OK;
+  }
+  if (what !== 'show') throw usage('usage: config check|show');
+  const rows = view.all.map(setting => {
+    const { texts, kind, where } = view.settings.origin(setting);
+    const shown = texts.map(text => setting.kind.show?.(text) ?? text);
+    return { key: setting.key, value: setting.isList ? shown : (shown[0] ?? ''), kind, where };
+  });
+  if (call.on('json')) {
+    jsonLine({ data: view.directory, file: view.path ?? null });
+    for (const { key, value, kind, where } of rows) jsonLine({ key, value, origin: kind, where });
+    for (const [key, count] of view.lists) jsonLine({ key, count, origin: 'file', where: view.path });
+    return EXIT_OK;
+  }
+  line(`data directory  ${view.directory}`);
+  line(`file            ${view.path ?? 'none'}`);
+  line('');
+  const printed = rows.map(({ key, value, kind, where }) => {
+    const text = typeof value === 'string' ? value : value.length === 0 ? '[]' : value.join(', ');
+    return [key, harmlessLine(text), kind === 'default' ? 'default' : where] as const;
+  });
+  const lists = view.lists.map(([key, count]) => [key, `${count} of them`, view.path ?? ''] as const);
+  const all = [...printed, ...lists];
+  const [keys, values] = [0, 1].map(column => Math.max(...all.map(row => row[column as 0 | 1].length)));
+  for (const [key, value, where] of all)
+    line(`${key.padEnd(keys ?? 0)}  ${value.padEnd(values ?? 0)}  ${where}`.trimEnd());
+  return EXIT_OK;
+}

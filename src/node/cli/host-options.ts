@@ -1,0 +1,92 @@
+/** From settings to what a host is started with, and the rules between settings. docs/configuration.md. */
+import { parseInterval } from '../../protocol/rotation-interval.ts';
+import type { HostOptions } from '../host/core.ts';
+import type { TlsFiles } from '../host/tls-identity.ts';
+import { createLog, type Log, standardErrorLog } from '../log.ts';
+import { LogFile } from '../log-file.ts';
+import { isLoopback } from '../metrics-server.ts';
+import type { Call } from './command-line.ts';
+import { askedPassphrase } from './passphrase.ts';
+import {
+  commandLog,
+  constantsOf,
+  type HostConfigured,
+  hostConfigured,
+  proxyEnvironment,
+  styleOf,
+} from './settings.ts';
+
+/** Read what a call says of a host. @throws ClawChatError `USAGE`, `PERMISSIONS_LOOSE` */
+export async function hostOptions(call: Call): Promise<HostOptions> {
+  const configured = await hostConfigured(call);
+  return { ...hostOptionsOf(configured, commandLog(configured)), trustDatabase: call.on('trust-database') };
+}
+
+/** The same for the host itself, whose log may go to a file. */
+export async function servingOptions(call: Call): Promise<HostOptions> {
+  const configured = await hostConfigured(call);
+  const { settings, known } = configured;
+  const [level, style] = [settings.get(known.logLevel), styleOf(configured)];
+  const trustDatabase = call.on('trust-database');
+  const path = settings.get(known.logFile);
+  if (path === undefined)
+    return { ...hostOptionsOf(configured, standardErrorLog(level, style)), trustDatabase };
+  const where = { path, bytesMax: settings.get(known.logSize), filesMax: settings.get(known.logFiles) };
+  const file = new LogFile(where);
+  const log = createLog({ level, style: style ?? 'json', write: line => file.write(line), now: Date.now });
+  return { ...hostOptionsOf(configured, log), trustDatabase, reopenLog: () => file.reopen() };
+}
+
+/** Make a host's options of settings that were read. @throws ClawChatError `USAGE` where two do not go together. */
+export function hostOptionsOf(configured: HostConfigured, log: Log): HostOptions {
+  const { settings, known, directory, stores } = configured;
+  const constants = constantsOf(configured);
+  const intervalMs = parseInterval(settings.get(known.interval) ?? constants.ROTATION_INTERVAL_MS, constants);
+  if (typeof intervalMs !== 'number') throw settings.refuse(known.interval, intervalMs.detail);
+  const metrics = settings.get(known.metrics);
+  if (metrics !== undefined && !isLoopback(metrics.host) && !settings.get(known.metricsRemote)) {
+    const text = `names no loopback address: no password protects metrics, so say --${known.metricsRemote.flag} if others may read them`;
+    throw settings.refuse(known.metrics, text);
+  }
+  if (stores !== undefined && settings.origin(known.store).kind !== 'default')
+    throw settings.refuse(known.store, 'and a list of stores exclude each other');
+  const port = settings.get(known.port);
+  const tls = tlsFiles(configured);
+  const hops = settings.get(known.frontHops);
+  for (const setting of [known.tlsCertificate, known.frontHops, known.advertisePort]) {
+    if (port !== undefined || settings.origin(setting).kind === 'default') continue;
+    throw settings.refuse(setting, `needs a fixed port: --${known.port.flag}`);
+  }
+  return {
+    directory,
+    log,
+    constants,
+    listen: settings.get(known.listen),
+    port,
+    advertisePort: settings.get(known.advertisePort),
+    tls,
+    hops,
+    drainMs: settings.get(known.drain),
+    reopenLog: () => {},
+    advertise: settings.get(known.advertise),
+    timeServer: settings.get(known.timeServer),
+    intervalMs,
+    storePath: settings.get(known.store),
+    stores,
+    environment: proxyEnvironment(settings.get(known.proxy)),
+    bench: settings.get(known.bench),
+    passphrase: askedPassphrase,
+    metrics,
+  };
+}
+
+/** Certificate and key go together. */
+function tlsFiles({ settings, known }: HostConfigured): TlsFiles | undefined {
+  const certificate = settings.get(known.tlsCertificate);
+  const key = settings.get(known.tlsKey);
+  if (certificate !== undefined && key !== undefined) return { certificate, key };
+  if (certificate === undefined && key === undefined) return undefined;
+  const [there, other] =
+    key === undefined ? [known.tlsCertificate, known.tlsKey] : [known.tlsKey, known.tlsCertificate];
+  throw settings.refuse(there, `is of no use without ${other.key}`);
+}
