@@ -64,8 +64,8 @@ it('says what is wrong with it, and never its password', async () => {
     [`http://ann:wr0ng@${at}`, 'PROXY_REFUSED'],
     [`http://${at}`, 'PROXY_REFUSED'],
     [`http://ann:s3cret@127.0.0.1:${nobody}`, 'PROXY_UNREACHABLE'],
-    // The host answers, but it speaks TLS.
-    [`http://ann:s3cret@127.0.0.1:${host}`, 'PROXY_UNREACHABLE'],
+    // The host answers as a web server that was asked without TLS.
+    [`http://ann:s3cret@127.0.0.1:${host}`, 'PROXY_REFUSED'],
   ];
   for (const [proxy, code] of cases) {
     const ended = await run(['ping', '--json', '--log-level', 'debug', '--proxy', proxy], {});

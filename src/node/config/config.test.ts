@@ -101,7 +101,7 @@ describe('what is wrong is named with its line', () => {
     ['interval: 90', 'interval takes a time with its unit from 1s to 24h'],
     ['interval: 25h', 'from 1s to 24h'],
     ['bench: yes', "bench takes true or false, not 'yes'"],
-    ['log:\n  size: 1KiB', 'log.size takes a size with its unit from 4KiB to 1GiB'],
+    ['log:\n  size: 1000B', 'log.size takes a size with its unit from 1KiB to 1GiB'],
     ['log:\n  level: loud', 'log.level takes one of debug, info, warn, error'],
     ['tls:\n  key: relative.pem', 'tls.key takes an absolute path, or none'],
     ['metrics:\n  listen: localhost:1', 'metrics.listen takes an IP address and a port'],

@@ -132,7 +132,7 @@ export const HOST_SETTINGS: HostSettings = {
     help: 'log into this file instead of standard error',
     more: 'Opened again at SIGHUP.',
   }),
-  logSize: one('log.size', size('4KiB', '1GiB'), {
+  logSize: one('log.size', size('1KiB', '1GiB'), {
     value: 'SIZE',
     standard: '10MiB',
     help: 'begin a new log file at this size',
