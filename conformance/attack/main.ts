@@ -1,19 +1,22 @@
 /**
  * `npm run attack`: attacks a host for about two minutes, prints what came of it, and keeps it in bench/attack.json.
- * `npm run attack -- --print` prints the rows of that file.
+ * `npm run attack -- --print` prints the rows of that file, `--readme` writes them into README.md.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Place } from '../system/programs.ts';
 import { type AttackReport, runAttack } from './run.ts';
-import { findings, P99_RATIO_MAX, table } from './table.ts';
+import { findings, P99_RATIO_MAX, table, withAttack } from './table.ts';
 
 const FILE = fileURLToPath(new URL('../../bench/attack.json', import.meta.url));
+
+const README = fileURLToPath(new URL('../../README.md', import.meta.url));
 
 const { values } = parseArgs({
   options: {
     print: { type: 'boolean', default: false },
+    readme: { type: 'boolean', default: false },
     windows: { type: 'string', default: '6' },
     'window-ms': { type: 'string', default: '8000' },
     sources: { type: 'string', default: '4000' },
@@ -40,7 +43,8 @@ async function attack(): Promise<number> {
   }
 }
 
-if (values.print) {
+if (values.print || values.readme) {
   const report: AttackReport = JSON.parse(readFileSync(FILE, 'utf8'));
-  console.log(table(report));
+  if (values.print) console.log(table(report));
+  else writeFileSync(README, withAttack(readFileSync(README, 'utf8'), report));
 } else process.exitCode = await attack();

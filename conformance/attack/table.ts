@@ -48,6 +48,17 @@ export function table(report: AttackReport): string {
   );
 }
 
+const BEGIN = '<!-- attack:begin -->';
+const END = '<!-- attack:end -->';
+
+/** The text of a page with the table between its markers. */
+export function withAttack(page: string, report: AttackReport): string {
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error('the page has no place for the table');
+  const head = `${page.slice(0, begin + BEGIN.length)}\nMeasured ${report.at.slice(0, 10)}.\n`;
+  return `${head}\n${table(report)}\n${page.slice(end)}`;
+}
+
 /** What is wrong with a report that no luck excuses. */
 export function findings(report: AttackReport): readonly string[] {
   const { refused, accepted, authenticated, waiting, answers, returned } = report;

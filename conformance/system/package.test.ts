@@ -68,6 +68,20 @@ describe('the tarball', () => {
   });
 });
 
+describe('the declarations', () => {
+  it('document every export, and hold nothing of what is behind them', () => {
+    const declarations = files.filter(path => path.endsWith('.d.ts'));
+    expect(declarations.length).toBeLessThan(15);
+    for (const path of declarations.filter(name => /api|channel|fault/.test(name))) {
+      const text = readFileSync(join(ROOT, path), 'utf8');
+      for (const [whole, before] of text.matchAll(/(.*)\nexport (?:declare|interface|type \w+ =)[^\n]*/g)) {
+        expect(before, `${path}: ${whole}`).toMatch(/\*\/$/);
+      }
+      expect(text).not.toMatch(/HostOptions|ClientOwner|Database/);
+    }
+  });
+});
+
 describe('installed into an empty directory', () => {
   const bin = (name: string): string => join(consumer, 'node_modules/.bin', name);
 

@@ -103,7 +103,7 @@ export interface Client {
    *
    * @throws ClawChatError `ALREADY_JOINED`; `INVITE_MALFORMED`, `INVITE_CHECKSUM`, `INVITE_EXPIRED`, `INVITE_USED`;
    *   `STORE_UNAVAILABLE`, `HOST_UNREACHABLE`, `GATE_REFUSED` when no host answers; `DIRECTORY_LOCKED` while another
-   *   process owns the directory; `CANCELLED`.
+   *   process owns the directory; `CANCELLED`. Source: spec/08-devices.md 8.2.
    */
   join(
     invite: string | Uint8Array,
@@ -115,16 +115,21 @@ export interface Client {
    *
    * @throws ClawChatError `NOT_JOINED`; `MESSAGE_MALFORMED`, `MESSAGE_TOO_LARGE`, `ROOM_UNKNOWN`, `ROOM_FORBIDDEN`:
    *   it will never be stored; `OUTBOX_FULL`: 1,024 wait already; `GATE_REFUSED` when the host refuses this device
-   *   and `CANCELLED`: it still waits, and may yet be stored.
+   *   and `CANCELLED`: it still waits, and may yet be stored. Source: spec/11-chat.md 11.4.
    */
   send(text: string, options?: SendOptions): Promise<{ readonly cursor: number; readonly id: string }>;
   /**
    * Give each message once, in the order of cursors, at the reader's pace, across lost connections and moves.
    *
    * @throws ClawChatError `NOT_JOINED`; `GATE_REFUSED`; `CANCELLED` when the signal ends it. Leaving the loop ends it too.
+   *   Source: spec/11-chat.md 11.5.
    */
   listen(options?: ListenOptions): AsyncIterable<Message>;
-  /** Read a page of what the host has stored, oldest first; `more` when there is more behind it. @throws as `listen` */
+  /**
+   * Read a page of what the host has stored, oldest first; `more` when there is more behind it.
+   *
+   * @throws ClawChatError as `listen` does; `USAGE` for a limit that is none. Source: spec/11-chat.md 11.5.
+   */
   history(
     options?: HistoryOptions,
   ): Promise<{ readonly messages: readonly Message[]; readonly more: boolean }>;
@@ -134,7 +139,7 @@ export interface Client {
    * Open a channel to a service of the host's own (`ServeOptions.services`), once there is a connection.
    *
    * @throws ClawChatError `USAGE` for a name that is none; `NOT_JOINED`; `DIRECTORY_LOCKED` while another process owns the
-   *   directory, because channels belong to the process that has the session; `GATE_REFUSED`; `CANCELLED`.
+   *   directory, because channels belong to the process that has the session; `GATE_REFUSED`; `CANCELLED`. Source: spec/05-session.md 5.5.
    */
   open(service: string, options?: CallOptions): Promise<Channel>;
   /**
@@ -178,7 +183,7 @@ const NEVER: AbortSignal = new AbortController().signal;
  *
  * @throws ClawChatError what `Client.join` throws; `NOT_JOINED` without an invite; `USAGE` for options that contradict
  *   each other or an identity that is none; `STORE_DAMAGED`, `SCHEMA_NEWER`, `PERMISSIONS_LOOSE`, `DIRECTORY_LOCKED`,
- *   `PASSPHRASE_NEEDED`, `PASSPHRASE_WRONG`, `STORAGE_FULL` of the directory.
+ *   `PASSPHRASE_NEEDED`, `PASSPHRASE_WRONG`, `STORAGE_FULL` of the directory. Source: spec/08-devices.md, spec/12-control.md.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
   if (options.signal?.aborted) throw failure(ErrorCode.CANCELLED, 'given up');

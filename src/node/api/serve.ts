@@ -86,12 +86,16 @@ export interface Host {
   /**
    * Make an invite for one device that lives `lifeMs` milliseconds, at most 604,800,000 (7 days), 86,400,000 by default.
    *
-   * @throws ClawChatError `USAGE` for a name or a life that is none; `DEVICE_LIMIT`; `STORAGE_FULL`.
+   * @throws ClawChatError `USAGE` for a name or a life that is none; `DEVICE_LIMIT`; `STORAGE_FULL`. Source: spec/08-devices.md 8.1.
    */
   invite(options?: { readonly name?: string; readonly lifeMs?: number }): Promise<Invitation>;
   /** List the devices, by name. */
   devices(): Promise<readonly Device[]>;
-  /** Put a device out, within a second and for good; false when there is none. @throws ClawChatError `USAGE` for what is no id */
+  /**
+   * Put a device out, within a second and for good; false when there is none.
+   *
+   * @throws ClawChatError `USAGE` for what is no id; `STORAGE_FULL`. Source: spec/08-devices.md 8.4.
+   */
   revoke(device: string): Promise<boolean>;
   /** Finish what is being written, end every connection, let go of the directory. Clients find it again at its next start. */
   close(): Promise<void>;
@@ -104,7 +108,7 @@ const SERVICE_NAME = new RegExp(`^[\\x21-\\x7e]{1,${SERVICE_BYTES_MAX}}$`);
  *
  * @throws ClawChatError `USAGE` for options that are none; `DIRECTORY_LOCKED` when it runs already; `NO_PORT`;
  *   `DATABASE_OLD`; `STORE_DAMAGED`, `SCHEMA_NEWER`, `PERMISSIONS_LOOSE`, `PASSPHRASE_NEEDED`, `PASSPHRASE_WRONG`,
- *   `STORAGE_FULL` of the directory; `CANCELLED`.
+ *   `STORAGE_FULL` of the directory; `CANCELLED`. Source: spec/06-rotation.md, spec/12-control.md.
  */
 export async function serve(options: ServeOptions): Promise<Host> {
   const { signal } = options;
