@@ -38,6 +38,11 @@ var Presets = map[string]Preset{
 	"minimal":  {400, 300, 500, 1000, 200},
 }
 
+// ReadsFirst says whether a client that starts now reads its stores before it dials (DI-030).
+func (p Preset) ReadsFirst(nowMs, nextRotationMs uint64) bool {
+	return nowMs+uint64(p.ReadBeforeDialMs) >= nextRotationMs
+}
+
 // Open opens the state file. With an invite it joins, unless it did so with that invite
 // before (EN-012).
 func Open(path, inviteText string, preset Preset, note func(string, error)) (*Client, error) {
@@ -105,7 +110,7 @@ func (c *Client) prepare(read bool) (msg.Record, path.Credentials, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r, ok := c.record()
-	if !ok || read || now()+uint64(c.preset.ReadBeforeDialMs) >= r.NextRotationMs {
+	if !ok || read || c.preset.ReadsFirst(now(), r.NextRotationMs) {
 		err := c.readStores()
 		if r, ok = c.record(); !ok {
 			return r, path.Credentials{}, err

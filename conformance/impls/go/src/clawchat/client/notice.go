@@ -29,22 +29,23 @@ func (c *Client) Notice(n msg.RotationNotice, port uint32, epoch uint64) session
 	if a.Record.Endpoints[0].Port == port && a.Record.AccessKeys[0].Epoch == epoch {
 		return session.Plan{} // RT-150: there already
 	}
-	wait := c.preset.instant(n, rand.Int63n)
+	first, last := c.preset.Window(n)
+	wait := first + rand.Int63n(last-first+1)
 	return session.Plan{Moves: true, Wait: time.Duration(wait) * time.Millisecond}
 }
 
-// instant draws when to move, in milliseconds from now (RT-150, RT-153).
-func (p Preset) instant(n msg.RotationNotice, draw func(int64) int64) int64 {
-	toR, oldEnds := int64(n.RotatesInMs), int64(n.OldEndsInMs)
-	if toR == 0 && oldEnds < p.GraceMs {
-		toR = oldEnds - p.GraceMs // R is behind us
+// Window gives the first and the last instant of a move, in milliseconds from now (RT-150, RT-153).
+func (p Preset) Window(n msg.RotationNotice) (first, last int64) {
+	rotates, oldEnds := int64(n.RotatesInMs), int64(n.OldEndsInMs)
+	if first = rotates - p.MigrateLeadMs; first < 0 {
+		first = 0
 	}
-	from, until := toR-p.MigrateLeadMs, toR+p.MigrateLagMs
-	if from < 0 {
-		from = 0
+	last = rotates + p.MigrateLagMs
+	if promised := oldEnds - (p.GraceMs - p.MigrateLagMs); promised < last {
+		last = promised
 	}
-	if n.Kind == msg.RotationEmergency || until <= from {
-		from, until = 0, oldEnds/2
+	if n.Kind == msg.RotationEmergency || last < first {
+		return 0, oldEnds / 2
 	}
-	return from + draw(until-from+1)
+	return first, last
 }

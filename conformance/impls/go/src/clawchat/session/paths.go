@@ -38,19 +38,18 @@ func (d *dialer) pause() time.Duration {
 	switch {
 	case next == atOnce, next == backOff && d.failures == 0:
 		return 0
-	case next == backOff && d.failures >= 7:
-		bound = backoffMax
 	case next == backOff:
-		bound = min64(backoffMin<<uint(d.failures-1), backoffMax)
+		bound = BackOff(d.failures)
 	}
 	return time.Duration(rand.Int63n(int64(bound)))
 }
 
-func min64(a, b time.Duration) time.Duration {
-	if a < b {
-		return a
+// BackOff is the bound of the wait after so many failures in a row.
+func BackOff(failures int) time.Duration {
+	if failures >= 7 {
+		return backoffMax
 	}
-	return b
+	return backoffMin << uint(failures-1)
 }
 
 // dial opens a path in the background, after the wait that is due, and attaches.

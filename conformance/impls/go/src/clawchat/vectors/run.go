@@ -37,6 +37,7 @@ var families = []struct {
 	{"records", records},
 	{"enrolment", enrolment},
 	{"session", sessionFamily},
+	{"rotation", rotation},
 }
 
 // errSkipped is the answer to a vector for a part that this program does not have.
