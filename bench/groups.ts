@@ -1,6 +1,6 @@
 /** Every group of rows, in the order in which they are measured and printed: one line each (bench/README.md). */
 import { connections, fanOut, memory, messages, sessions } from './network.ts';
-import { files, handshakes, records } from './primitive-groups.ts';
+import { files, handshakes, peers, records } from './primitive-groups.ts';
 import type { Group } from './settings.ts';
 
 export const GROUPS: readonly Group[] = [
@@ -12,4 +12,5 @@ export const GROUPS: readonly Group[] = [
   records,
   handshakes,
   files,
+  peers,
 ];

@@ -38,3 +38,12 @@ export const files: Group = {
   about: 'connection files for 1, 100 and 1,000 recipients, on both backends',
   measure: (settings, show) => measureIn('primitives', 'files', settings, show),
 };
+
+export const peers: Group = {
+  name: 'peers',
+  about: 'handshake and message beside noise-handshake, libsignal and matrix-sdk-crypto-wasm',
+  parts: ['peers'],
+  measure: async (settings, show) => {
+    if (settings.hasPeers) await measureIn('peers', 'measure', settings, show);
+  },
+};

@@ -1,13 +1,10 @@
 /** Measures what needs no network: records, handshakes, the gate, connection files, on both backends (bench/README.md). */
 import * as crypto from 'node:crypto';
 import { noble } from '../src/crypto/noble.ts';
-import { HandshakeState } from '../src/crypto/noise.ts';
-import { Records } from '../src/crypto/record.ts';
-import type { Suite } from '../src/crypto/suite.ts';
+import type { X25519Key } from '../src/crypto/suite.ts';
 import {
   CHAT_MESSAGE_BYTES_MAX,
   CONTENT_BYTES_MAX,
-  PAYLOAD_BYTES_MAX,
   WIRE_RECORD_PLAINTEXT_BYTES_MAX,
 } from '../src/gen/constants.ts';
 import { native } from '../src/node/native.ts';
@@ -17,97 +14,23 @@ import { Gate, makeToken } from '../src/protocol/gate.ts';
 import { InitiatorHandshake, ResponderHandshake } from '../src/protocol/handshake.ts';
 import type { Now } from '../src/protocol/now.ts';
 import { gateRecipients } from '../src/protocol/registry.ts';
-import { RowReader, RowWriter } from '../src/wire/row.ts';
 import { accessKey, channelKey, device, deviceKey, makeEnvelope, named, registry, trust } from './cast.ts';
+import { exchange, messenger, must, sealer } from './channel.ts';
 import { answer } from './child.ts';
+import { compare, compareAll } from './compare.ts';
 import type { PrimitiveRequest } from './primitive-groups.ts';
-import type { Aim, Measured } from './stats.ts';
+import type { Measured } from './stats.ts';
 
 const EMPTY = new Uint8Array(0);
-
-/** Microseconds of CPU of one call. */
-function cpuUs(count: number, run: () => void): number {
-  const before = process.cpuUsage();
-  for (let i = 0; i < count; i += 1) run();
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / count;
-}
-
-interface Comparison {
-  readonly group: string;
-  readonly name: string;
-  readonly count: number;
-  readonly ours: () => void;
-  readonly theirs?: () => void;
-  readonly what?: string;
-  readonly aim?: Aim;
-  readonly unit?: 'us' | 'ms';
-}
-
-/** Measure in turns, after one turn that does not count. */
-function compare(
-  { count: whole, ours, theirs, unit = 'us', ...about }: Comparison,
-  { rounds, effort }: PrimitiveRequest,
-): Measured {
-  const count = Math.max(1, Math.round(whole * effort));
-  const mine: number[] = [];
-  const other: number[] = [];
-  const scale = unit === 'ms' ? 1000 : 1;
-  for (let round = 0; round <= rounds; round += 1) {
-    const a = cpuUs(count, ours) / scale;
-    const b = theirs === undefined ? 0 : cpuUs(count, theirs) / scale;
-    if (round === 0) continue;
-    mine.push(a);
-    other.push(b);
-  }
-  const { group, name, what, aim } = about;
-  return {
-    group,
-    name,
-    unit,
-    ours: mine,
-    ...(theirs === undefined ? {} : { theirs: other }),
-    ...(what === undefined ? {} : { what }),
-    ...(aim === undefined ? {} : { aim }),
-  };
-}
-
-function must<T extends object>(value: T): Exclude<T, { readonly kind: 'fault' }> {
-  if ('kind' in value && value.kind === 'fault') throw new Error(JSON.stringify(value));
-  return value as Exclude<T, { readonly kind: 'fault' }>;
-}
 
 const psk = named('psk');
 const clientKey = deviceKey(0);
 const hostKey = native.x25519Key(channelKey);
 
-/** Three Noise messages, both sides, on any suite. */
-function noiseHandshake(suite: Suite): readonly [Records, Records] {
-  const prologue = named('prologue');
-  const s = suite.x25519Key(named('device key 0'));
-  const h = suite.x25519Key(channelKey);
-  return exchange(suite, { prologue, psk }, s, h);
-}
-
-function exchange(
-  suite: Suite,
-  about: { readonly prologue: Uint8Array; readonly psk: Uint8Array },
-  client: typeof clientKey,
-  host: typeof hostKey,
-): readonly [Records, Records] {
-  const initiator = HandshakeState.initiator({ suite, ...about, s: client, rs: host.public });
-  const responder = HandshakeState.responder({ suite, ...about, s: host });
-  const fresh = (): typeof clientKey => suite.x25519Key(suite.randomBytes(32));
-  must(responder.readMessage(must(initiator.writeMessage(EMPTY, fresh())).message));
-  must(initiator.readMessage(must(responder.writeMessage(new Uint8Array(64), fresh())).message));
-  must(responder.readMessage(must(initiator.writeMessage(EMPTY)).message));
-  return [new Records(initiator.split()), new Records(responder.split())];
-}
-
 /** Everything that a path costs both sides before its first record, network apart. */
 function wholeHandshake(gate: Gate, now: Now): void {
   const { gateKey, psk: devicePsk, publicKey } = enrolled;
-  const ephemeral = (): typeof clientKey => native.x25519Key(native.randomBytes(32));
+  const ephemeral = (): X25519Key => native.x25519Key(native.randomBytes(32));
   const initiator = InitiatorHandshake.begin({
     suite: native,
     serverId: trust.serverId,
@@ -174,37 +97,7 @@ function bareSealAndOpen(plaintext: Uint8Array): void {
   decipher.final();
 }
 
-/** A sender and a receiver that take fresh keys before the records run out. */
-function sealer(suite: Suite): (plaintext: Uint8Array) => Uint8Array {
-  let [sender, receiver] = noiseHandshake(suite);
-  return plaintext => {
-    const sealed = must(sender.seal(plaintext));
-    const opened = must(receiver.open(sealed.record));
-    if (sealed.renew) [sender, receiver] = noiseHandshake(suite);
-    return opened.plaintext;
-  };
-}
-
-/** Write a message as frames, seal and open its records, and read the frames. */
-function messenger(suite: Suite, bytes: number): () => void {
-  const seal = sealer(suite);
-  const writer = new RowWriter();
-  const message = new Uint8Array(bytes).fill(7);
-  const send = (): void => {
-    const reader = new RowReader(seal(writer.finish()));
-    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) must(frame);
-  };
-  return () => {
-    for (let at = 0, sequence = 1; at < bytes; at += PAYLOAD_BYTES_MAX, sequence += 1) {
-      const payload = message.subarray(at, at + PAYLOAD_BYTES_MAX);
-      const more = at + payload.length < bytes;
-      writer.hot({ kind: 'data', sequence, stream: 1, payload, more, open: undefined, end: undefined });
-      send();
-    }
-  };
-}
-
-function records(request: PrimitiveRequest): readonly Measured[] {
+async function records(request: PrimitiveRequest): Promise<readonly Measured[]> {
   const group = 'Records';
   const what = 'createCipheriv + createDecipheriv';
   const rows: Measured[] = [];
@@ -218,7 +111,10 @@ function records(request: PrimitiveRequest): readonly Measured[] {
     const name = `seal and open a record of ${bytes} bytes`;
     const theirs = (): void => bareSealAndOpen(plaintext);
     rows.push(
-      compare({ group, name, count, ours, theirs, what, ...(aim === undefined ? {} : { aim }) }, request),
+      await compare(
+        { group, name, count, ours, theirs, what, ...(aim === undefined ? {} : { aim }) },
+        request,
+      ),
     );
   }
   for (const [bytes, of] of [
@@ -229,14 +125,14 @@ function records(request: PrimitiveRequest): readonly Measured[] {
       const name = `frame, seal, open and parse ${of}, ${suite.name}`;
       const ours = messenger(suite, bytes);
       rows.push(
-        compare({ group, name, count: 10, ours, unit: 'ms', aim: { max: 100, of: 'value' } }, request),
+        await compare({ group, name, count: 10, ours, unit: 'ms', aim: { max: 100, of: 'value' } }, request),
       );
     }
   }
   return rows;
 }
 
-function handshakes(request: PrimitiveRequest): readonly Measured[] {
+function handshakes(request: PrimitiveRequest): Promise<readonly Measured[]> {
   const group = 'Handshakes and refusals';
   const what = '2 key generations + 6 DH';
   const max = Number.parseInt(process.versions.node, 10) < 22 ? 1.8 : 1.6;
@@ -250,8 +146,8 @@ function handshakes(request: PrimitiveRequest): readonly Measured[] {
     accessKey: { epoch: accessKey.epoch, key: named('a wrong access key') },
     message1: new Uint8Array(48),
   });
-  return [
-    compare(
+  return compareAll(
+    [
       {
         group,
         name: 'Noise handshake, both sides',
@@ -261,9 +157,6 @@ function handshakes(request: PrimitiveRequest): readonly Measured[] {
         what,
         aim: { max, of: 'ratio' },
       },
-      request,
-    ),
-    compare(
       {
         group,
         name: 'the same with token, gate and replies',
@@ -276,9 +169,6 @@ function handshakes(request: PrimitiveRequest): readonly Measured[] {
         theirs: bareHandshake,
         what,
       },
-      request,
-    ),
-    compare(
       {
         group,
         name: 'the gate refuses an unknown token',
@@ -291,12 +181,12 @@ function handshakes(request: PrimitiveRequest): readonly Measured[] {
         },
         what: 'a known handle, wrong MAC',
       },
-      request,
-    ),
-  ];
+    ],
+    request,
+  );
 }
 
-function files(request: PrimitiveRequest): readonly Measured[] {
+async function files(request: PrimitiveRequest): Promise<readonly Measured[]> {
   const envelope = makeEnvelope(50_000, named('pin'));
   const rows: Measured[] = [];
   for (const recipients of [1, 100, 1000]) {
@@ -309,9 +199,13 @@ function files(request: PrimitiveRequest): readonly Measured[] {
       const count = Math.max(1, Math.ceil((suite === native ? 200 : 40) / recipients));
       const kib = file.length / 1024;
       const name = `${recipients} recipient${recipients > 1 ? 's' : ''} (${kib} KiB), ${suite.name}`;
-      rows.push(compare({ ...about, name: `seal for ${name}`, count, ours: () => void seal() }, request));
+      rows.push(
+        await compare({ ...about, name: `seal for ${name}`, count, ours: () => void seal() }, request),
+      );
       const open = (): void => void must(openFile(suite, file, own));
-      rows.push(compare({ ...about, name: `open one for ${name}`, count: count * 2, ours: open }, request));
+      rows.push(
+        await compare({ ...about, name: `open one for ${name}`, count: count * 2, ours: open }, request),
+      );
     }
   }
   return rows;
