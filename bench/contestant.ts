@@ -70,19 +70,12 @@ export class Contestant {
     return { messages, elapsedMs, p50Us: results[0]?.p50Us, cpuUs: (after.cpuUs - before.cpuUs) / messages };
   }
 
-  /** Send one message to all; microseconds of the server's CPU for each of them. */
-  async fanOut(bytes: number, times: number, everyMs: number): Promise<number> {
-    const before = await this.usage();
-    let count = 0;
-    for (let i = 0; i < times; i += 1) {
-      const received = Promise.all(this.#loads.map(load => load.ask<number>('receive', this.kind)));
-      count += await this.#server.ask<number>('fanOut', bytes);
-      await received;
-      await sleep(everyMs);
-    }
-    await sleep(SETTLE_MS);
-    const after = await this.usage();
-    return (after.cpuUs - before.cpuUs) / count;
+  /** Send one message to all, and wait until all have it; gives how many that were. */
+  async fanOut(bytes: number): Promise<number> {
+    const received = Promise.all(this.#loads.map(load => load.ask<number>('receive', this.kind)));
+    const count = await this.#server.ask<number>('fanOut', bytes);
+    await received;
+    return count;
   }
 
   /** Let strangers come; microseconds of the server's CPU for each. */

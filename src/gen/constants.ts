@@ -262,7 +262,7 @@ export const SESSION_RETAINED_BYTES_MAX: number = 16_777_216;
 export const GLOBAL_RETAINED_BYTES_MAX: number = 268_435_456;
 
 /** ms: from taking a Data frame to sending an Ack that covers it. */
-export const ACK_DELAY_MS_MAX: number = 25;
+export const ACK_DELAY_MS_MAX: number = 5000;
 
 /** bytes: taken and not acknowledged, counted as credit is; with more an Ack is sent at once. */
 export const ACK_BYTES_MAX: number = 65_536;

@@ -10,7 +10,7 @@ import (
 
 // Acknowledgements (SE-034).
 const (
-	ackDelay = 20 * time.Millisecond // ACK_DELAY_MS_MAX is 25
+	ackDelay = 20 * time.Millisecond // at most ACK_DELAY_MS_MAX
 	ackBytes = 65536
 )
 
