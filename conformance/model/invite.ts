@@ -6,6 +6,30 @@ import { decode, lengthField } from './protobuf.ts';
 import { demand } from './refusal.ts';
 import { brokenStoreRule } from './stores.ts';
 
+/** The table of 8.1, as ranges of code points. */
+const DROPPED_RANGES: readonly (readonly [number, number?])[] = [
+  ...([
+    [0x09, 0x0d],
+    [0x20],
+    [0x85],
+    [0xa0],
+    [0x2000, 0x200a],
+    [0x2028, 0x2029],
+    [0x202f],
+    [0x205f],
+    [0x3000],
+  ] as const),
+  ...([[0xad], [0x200b, 0x200f], [0x2060], [0xfeff]] as const),
+  ...([[0x2d], [0x2010, 0x2015], [0x2212], [0xfe58], [0xfe63], [0xff0d]] as const),
+  ...([[0x22], [0x27], [0x60], [0xab], [0xbb], [0x2018, 0x201f], [0x2039, 0x203a]] as const),
+  ...([[0x2a], [0x5f], [0x3e], [0x2e], [0x2c]] as const),
+];
+export const DROPPED: ReadonlySet<number> = new Set(
+  DROPPED_RANGES.flatMap(([first, last = first]) =>
+    Array.from({ length: last - first + 1 }, (_, i) => first + i),
+  ),
+);
+
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const PREFIX = 'clawchat1';
 export const INVITE_BYTES_MAX = 2048;
@@ -26,7 +50,10 @@ export function inviteText(invite: Uint8Array): string {
 
 /** What is left of a pasted text before it is decoded. */
 export function normalize(text: string): string {
-  return text.replace(/[\t\n\v\f\r -]/g, '').replace(/[A-Z]/g, letter => letter.toLowerCase());
+  return [...text]
+    .filter(letter => !DROPPED.has(letter.codePointAt(0) ?? 0))
+    .join('')
+    .replace(/[A-Z]/g, letter => letter.toLowerCase());
 }
 
 /** Read the text of an invite and answer the bytes of the Invite, not yet judged. */

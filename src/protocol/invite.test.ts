@@ -26,7 +26,7 @@ function code(of: string): string {
   return isFault(invite) ? codeName(invite.code) : 'read';
 }
 
-describe('an invite (IN-004~1, IN-005~1)', () => {
+describe('an invite (IN-004~2, IN-005~1)', () => {
   it('says whom to trust, and leaves out what derives', () => {
     const invite = parseInviteText(native, text);
     if (isFault(invite)) throw new Error(invite.detail);
@@ -51,7 +51,7 @@ describe('an invite (IN-004~1, IN-005~1)', () => {
 
   it('is read however it was typed', () => {
     fc.assert(
-      fc.property(fc.array(fc.nat(4), { minLength: text.length, maxLength: text.length }), how => {
+      fc.property(fc.array(fc.nat(9), { minLength: text.length, maxLength: text.length }), how => {
         const typed = [...text].map((letter, i) => {
           const isBody = i >= 'clawchat1'.length;
           const forms = [
@@ -59,11 +59,17 @@ describe('an invite (IN-004~1, IN-005~1)', () => {
             letter.toUpperCase(),
             `${letter}-`,
             ` ${letter}\n`,
-            isBody && letter === '0' ? 'O' : letter,
+            isBody && letter === '0' ? 'O' : isBody && letter === '1' ? 'I' : letter,
+            isBody && letter === '1' ? 'l' : letter,
+            `${letter}\u2013`,
+            `\u00a0${letter}\u200b`,
+            `\u201c${letter}\u201d`,
+            `\n> *${letter}*`,
           ];
           return forms[how[i] ?? 0] ?? letter;
         });
-        return code(typed.join('')) === 'read';
+        const whole = parseInviteInput(native, new TextEncoder().encode(typed.join('')));
+        return code(typed.join('')) === 'read' && !isFault(whole);
       }),
     );
   });

@@ -1,5 +1,6 @@
 /** Invites and bundles: how somebody new learns whom to trust and where to look (spec/08-devices.md, 8.1). */
 import { create, toBinary } from '@bufbuild/protobuf';
+import { getTextEncoding } from '@bufbuild/protobuf/wire';
 import type { Suite } from '../crypto/suite.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { InviteBundleSchema, InviteSchema } from '../gen/clawchat/v1/invite_pb.ts';
@@ -79,6 +80,11 @@ export function encodeBundle(invite: Uint8Array, connectionFile: Uint8Array): Ui
   );
 }
 
+/** Whether this is meant to be an invite in its text form, however it was typed. */
+export function looksLikeInvite(text: string): boolean {
+  return foldText(text).startsWith(TEXT_PREFIX);
+}
+
 /** Read the text form. Faults: INVITE_MALFORMED, INVITE_CHECKSUM, VERSION_UNSUPPORTED. @impl IN-005~1 */
 export function parseInviteText(suite: Suite, text: string): Invite | Fault {
   const folded = foldText(text);
@@ -128,7 +134,7 @@ export function parseInvite(suite: Suite, bytes: Uint8Array): Invite | Fault {
  */
 export function parseInviteInput(suite: Suite, bytes: Uint8Array): InviteInput | Fault {
   if (!startsWith(bytes, BUNDLE_KIND)) {
-    const invite = parseInviteText(suite, asciiText(bytes));
+    const invite = parseInviteText(suite, getTextEncoding().decodeUtf8(bytes));
     return isFault(invite) ? invite : { invite, connectionFile: undefined };
   }
   if (!startsWith(bytes, BUNDLE_START)) {
@@ -152,13 +158,6 @@ export function inviteExpired(invite: Invite, wallMs: number): Fault | undefined
 
 function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
   return sameBytes(bytes.subarray(0, start.length), start);
-}
-
-/** One character a byte; what is not ASCII becomes a letter that no invite has. */
-function asciiText(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += byte < 0x80 ? String.fromCharCode(byte) : '?';
-  return text;
 }
 
 function malformed(what: string): Fault {

@@ -9,6 +9,7 @@ import {
   BUNDLE_MAGIC,
   base32,
   bundle,
+  DROPPED,
   expired,
   INVITE_BYTES_MAX,
   inviteText,
@@ -144,7 +145,8 @@ function writings(): Vector[] {
   const body = text.slice(PREFIX.length);
   const grouped = body.replace(/(.{5})/g, '$1-');
   const alike = body.replace(/0/g, 'O').replace(/1/g, 'I');
-  const req = 'IN-004~1';
+  const req = 'IN-004~2';
+  const everyDropped = [...DROPPED].map(point => String.fromCodePoint(point)).join('');
   return [
     read('upper-case', 'Written in capitals.', text.toUpperCase(), ['letter-case'], req),
     read('grouped', 'With hyphens every five letters.', `${PREFIX}-${grouped}`, ['letter-case'], req),
@@ -159,12 +161,29 @@ function writings(): Vector[] {
     read('look-alike-l', 'l for 1.', PREFIX + body.replace(/1/g, 'l'), ['look-alikes'], req),
     read('prefix-look-alike', 'The prefix is not read that way.', `ciawchat1${body}`, ['look-alikes'], req),
     read('prefix-digit', 'Nor is its last letter.', `clawchatl${body}`, ['look-alikes'], req),
-    read('no-break-space', 'U+00A0 is no white space here.', `${text}\u00a0`, ['letter-case'], req),
-    read('byte-order-mark', 'U+FEFF is none either.', `\ufeff${text}`, ['letter-case'], req),
+    read('no-break-space', 'U+00A0 behind it.', `${text}\u00a0`, ['letter-case'], req),
+    read('byte-order-mark', 'U+FEFF before it.', `\ufeff${text}`, ['letter-case'], req),
+    read('quoted', 'Quoted by a person who writes well.', `\u201c${text}\u201d.`, ['letter-case'], req),
+    read(
+      'chat-marks',
+      'Quoted and in bold type by a chat program.',
+      `> *${text.slice(0, 60)}*\n> *${text.slice(60)}*`,
+      ['letter-case'],
+      req,
+    ),
+    read(
+      'all-dropped',
+      'Every code point that is dropped, in its middle.',
+      `${text.slice(0, 33)}${everyDropped}${text.slice(33)}`,
+      ['letter-case'],
+      req,
+    ),
+    read('full-width', 'U+FF11 is no digit 1.', text.replace('1', '\uff11'), ['letter-case'], req),
+    read('underline', 'U+2017 is not dropped.', `${text}\u2017`, ['letter-case'], req),
     read('kelvin', 'U+212A is no letter k.', text.replace('k', '\u212a'), ['letter-case'], req),
     read(
       'long-dash',
-      'U+2013 is no hyphen.',
+      'A hyphen that a program made longer: U+2013.',
       `${text.slice(0, 20)}\u2013${text.slice(20)}`,
       ['letter-case'],
       req,

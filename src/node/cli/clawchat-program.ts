@@ -4,6 +4,7 @@ import { ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { FILE_BYTES_MAX } from '../../gen/constants.ts';
 import { fault } from '../../protocol/fault.ts';
+import { looksLikeInvite } from '../../protocol/invite.ts';
 import { following } from '../client/following.ts';
 import { joinHost } from '../client/join-host.ts';
 import { type ClientOptions, openClientOwner } from '../client-owner.ts';
@@ -113,7 +114,7 @@ async function join(call: Call): Promise<number> {
 /** An invite is a text, or a file with a text or a bundle in it, or comes on standard input. */
 async function readInvite(given: string): Promise<Uint8Array> {
   if (given === '-') return readInput(BUNDLE_BYTES_MAX);
-  if (/^clawchat1/i.test(given.trim())) return new TextEncoder().encode(given);
+  if (looksLikeInvite(given)) return new TextEncoder().encode(given);
   const bytes = await readFileCapped(given, BUNDLE_BYTES_MAX);
   if (bytes !== undefined) return bytes;
   throw failure(

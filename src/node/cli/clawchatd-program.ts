@@ -27,6 +27,7 @@ import { describeHistory, describeHost } from './host-status.ts';
 import { mega } from './mega.ts';
 import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
 import { passphraseCommand } from './passphrase.ts';
+import { drawQr } from './qr.ts';
 import { recover, succeed } from './recover.ts';
 import { commandLog, hostConfigured, optionsOf, sharedOptions } from './settings.ts';
 import { harmlessLine } from './terminal-text.ts';
@@ -76,6 +77,8 @@ async function invite(call: Call): Promise<number> {
   const lifeMs = expires === undefined ? INVITE_LIFE_MS : duration(expires, '--expires');
   if (lifeMs <= 0 || lifeMs > INVITE_LIFE_MS_MAX) throw usage('--expires takes up to 7d');
   const file = call.text('file');
+  if (file !== undefined && (call.on('qr') || call.on('qr-light')))
+    throw usage('--qr draws the invite alone: leave --file out');
   await reach(call, async link => {
     const value = { name: call.text('name') ?? '', lifeMs: BigInt(lifeMs), bundle: file !== undefined };
     const made = expectAnswer(await link.call({ case: 'invite', value }), 'invite');
@@ -85,7 +88,12 @@ async function invite(call: Call): Promise<number> {
       jsonLine(file === undefined ? { invite: made.invite, ...json } : { file, ...json });
       return;
     }
-    // The invite alone on standard output, so that it can be piped.
+    const isTerminal = process.stdout.isTTY === true && process.env['TERM'] !== 'dumb';
+    const colour = isTerminal && (process.env['NO_COLOR'] ?? '') === '';
+    const isLight = call.on('qr-light');
+    if (call.on('qr') || isLight)
+      for (const row of drawQr(made.invite, { colour: colour && !isLight, isLight })) line(row);
+    // Otherwise the invite alone on standard output, so that it can be piped.
     if (file === undefined) line(made.invite);
     else process.stderr.write(`wrote ${file}: it is a secret until it is used\n`);
     process.stderr.write(`works once, until ${timeText(made.expiresAtMs)}; to use it: clawchat join\n`);
@@ -284,6 +292,8 @@ const COMMANDS: readonly Command[] = [
     options: {
       name: { value: 'NAME', help: 'name of the device' },
       expires: { value: 'TIME', help: 'how long it works, such as 30m or 24h, up to 7d (default: 24h)' },
+      qr: { help: 'draw it as a QR code as well, for a phone that looks at this terminal' },
+      'qr-light': { help: 'the same without colours, for a terminal with dark letters on a light ground' },
       file: {
         value: 'OUT',
         help: 'write a file with the invite and the connection file, for joining without a store',

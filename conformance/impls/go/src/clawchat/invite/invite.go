@@ -82,16 +82,30 @@ func Read(text string) (msg.Invite, []byte, error) {
 // fold drops ASCII white space and hyphens and folds A to Z, and nothing else (IN-004).
 func fold(text string) string {
 	out := make([]byte, 0, len(text))
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c >= 0x09 && c <= 0x0d, c == ' ', c == '-':
-		case c >= 'A' && c <= 'Z':
-			out = append(out, c+'a'-'A')
+	for _, r := range text {
+		switch {
+		case dropped(r):
+		case r >= 'A' && r <= 'Z':
+			out = append(out, byte(r)+'a'-'A')
 		default:
-			out = append(out, c)
+			out = append(out, string(r)...)
 		}
 	}
 	return string(out)
+}
+
+// dropped says whether the table of chapter 8.1 names r.
+func dropped(r rune) bool {
+	for _, rg := range [][2]rune{
+		{0x09, 0x0d}, {0x20, 0x20}, {0x85, 0x85}, {0xa0, 0xa0}, {0x2000, 0x2015}, {0x2028, 0x2029}, {0x202f, 0x202f},
+		{0x205f, 0x2060}, {0x3000, 0x3000}, {0xad, 0xad}, {0xfeff, 0xfeff}, {0x2212, 0x2212}, {0xfe58, 0xfe58},
+		{0xfe63, 0xfe63}, {0xff0d, 0xff0d}, {0x2018, 0x201f}, {0x2039, 0x203a}, {0xab, 0xab}, {0xbb, 0xbb},
+	} {
+		if r >= rg[0] && r <= rg[1] {
+			return true
+		}
+	}
+	return strings.ContainsRune("-\"'`*_>.,", r)
 }
 
 // parse is the part of IN-005 behind the checksum. The server id is filled in.
