@@ -1,6 +1,5 @@
 /** Owns a client's data directory: one device, one session, however many commands. Chapter: spec/12-control.md. */
-
-import { ControlLinkState } from '../gen/clawchat/v1/control_pb.ts';
+import { ControlLinkState, type ControlStanding } from '../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import type { Constants } from '../gen/constants.ts';
 import { openFile } from '../protocol/connection-file.ts';
@@ -48,6 +47,9 @@ const LINKS: Readonly<Record<LinkState, ControlLinkState>> = {
   connected: ControlLinkState.CONNECTED,
   waiting: ControlLinkState.WAITING,
 };
+/** How a store stands, for `status` and `join`. */
+export type StoreStanding = Omit<ControlStanding, '$typeName' | '$unknown'>;
+
 /** What somebody waits for, who is told when there is no use in waiting. */
 type Waiter = (why: Fault) => void;
 
@@ -100,6 +102,16 @@ export class ClientOwner implements Owner {
       log,
       environment,
     );
+  }
+
+  /** How every store stands, as `status` says it. */
+  get stores(): readonly StoreStanding[] {
+    return this.driver.standings.map(report => {
+      const { standing, sequence, fault: why, timesBehind, timesLying, timesFailed } = report;
+      const name = this.driver.storeName(report.key);
+      const times = { timesBehind, timesLying, timesFailed };
+      return { name, standing, sequence: BigInt(sequence ?? 0), detail: why?.detail ?? '', ...times };
+    });
   }
 
   answer(request: RequestBody, signal: AbortSignal): Promise<ResponseInit> | AsyncIterable<ResponseInit> {
@@ -256,13 +268,7 @@ export class ClientOwner implements Owner {
         lastError: lastFault?.code ?? ErrorCode.UNSPECIFIED,
         warnings: this.#warnings,
         ...(held?.newest === undefined ? {} : { recordHash: held.newest.hash }),
-        stores: this.driver.standings.map(report => {
-          const { standing, sequence, fault: why, timesBehind, timesLying, timesFailed } = report;
-          const name = this.driver.storeName(report.key);
-          const times = { timesBehind, timesLying, timesFailed };
-          const detail = why?.detail ?? '';
-          return { name, standing, sequence: BigInt(sequence ?? 0), detail, ...times };
-        }),
+        stores: [...this.stores],
         situation: member === undefined ? '' : (this.driver.situation ?? ''),
       },
     };

@@ -4,14 +4,11 @@ import { ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { FILE_BYTES_MAX } from '../../gen/constants.ts';
 import { fault } from '../../protocol/fault.ts';
-import { looksLikeInvite } from '../../protocol/invite.ts';
 import { following } from '../client/following.ts';
-import { joinHost } from '../client/join-host.ts';
 import { type ClientOptions, openClientOwner } from '../client-owner.ts';
 import { CLIENT_PLACE, CLIENT_SETTINGS } from '../config/client-settings.ts';
 import { printFindings } from '../doctor/check.ts';
 import { examineClient } from '../doctor/client-doctor.ts';
-import { failure } from '../failure.ts';
 import { readFileCapped } from '../files.ts';
 import type { DirectoryOptions, OwnerLink } from '../owner.ts';
 import { VERSION } from '../version.ts';
@@ -31,16 +28,17 @@ import { showConfig } from './config-command.ts';
 import { directoryOptions, expectAnswer, withOwner } from './directory.ts';
 import { EXIT_HOST, EXIT_OK } from './exit-code.ts';
 import { inspectText } from './inspect.ts';
+import { join } from './join.ts';
 import { messageJson, messageText } from './messages.ts';
-import { hex, jsonLine, line } from './output.ts';
+import { jsonLine, line } from './output.ts';
 import { passphraseCommand } from './passphrase.ts';
 import { roomCommands } from './room-commands.ts';
 import { sendMessages } from './send.ts';
 import { clientConfigured, optionsOf, sharedOptions } from './settings.ts';
+import { Waiting } from './waiting.ts';
 
 const TIMEOUT = { value: 'TIME', help: 'give up after this, such as 30s (default: 60s)' };
 const TIMEOUT_MS = 60_000;
-const BUNDLE_BYTES_MAX = FILE_BYTES_MAX + 4096;
 
 /** How to reach the owner of a client's directory, or become it. */
 function ownerOptions(client: ClientOptions): DirectoryOptions {
@@ -61,6 +59,7 @@ async function reach<T>(
   const timeout = call.text('timeout');
   const ms = timeout === undefined ? standardMs : duration(timeout, '--timeout');
   let late = false;
+  let waiting: Waiting | undefined;
   const expire = (): void => {
     late = true;
     stop.abort();
@@ -70,9 +69,12 @@ async function reach<T>(
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   try {
-    return await withOwner(ownerOptions(client), link => work(link, stop.signal));
+    return await withOwner(ownerOptions(client), async link => {
+      waiting = new Waiting(link, call.on('json'));
+      return work(link, stop.signal).finally(() => waiting?.stop());
+    });
   } catch (error) {
-    if (late) throw timeLimit(ms, error);
+    if (late) throw timeLimit(ms, waiting?.reason ?? '', error);
     throw error;
   } finally {
     clearTimeout(timer);
@@ -82,56 +84,10 @@ async function reach<T>(
 }
 
 /** What `--timeout` ended was not refused: say how long it was tried, and what becomes of it. */
-function timeLimit(ms: number, cause: unknown): TimeLimitError {
-  const detail = `no answer within ${ms / 1000} s; what was taken to be sent is kept and goes out with the next command`;
+function timeLimit(ms: number, reason: string, cause: unknown): TimeLimitError {
+  const why = reason === '' ? '' : ` (${reason})`;
+  const detail = `no answer within ${ms / 1000} s${why}; what was taken to be sent is kept and goes out with the next command`;
   return new TimeLimitError(fault('time', ErrorCode.TIMEOUT, detail), { cause });
-}
-
-async function join(call: Call): Promise<number> {
-  const [given = '-'] = call.words;
-  const name = call.text('name');
-  const timeout = call.text('timeout');
-  const joined = await joinHost({
-    ...(await clientOptions(call)),
-    invite: await readInvite(given),
-    name: name ?? '',
-    timeoutMs: timeout === undefined ? TIMEOUT_MS : duration(timeout, '--timeout'),
-    progress: text => {
-      if (!call.on('json')) process.stderr.write(`${text}\n`);
-    },
-  });
-  if (call.on('json')) {
-    const { deviceId, serverId, words } = joined;
-    jsonLine({ joined: true, device: hex(deviceId), name: joined.name, server: hex(serverId), words });
-  } else {
-    line(`Joined as ${joined.name}.`);
-    line(`Compare by voice with the host's operator: ${joined.words}`);
-    line('The operator of the host can read what is written there.');
-  }
-  return EXIT_OK;
-}
-
-/** An invite is a text, or a file with a text or a bundle in it, or comes on standard input. */
-async function readInvite(given: string): Promise<Uint8Array> {
-  if (given === '-') return readInput(BUNDLE_BYTES_MAX);
-  if (looksLikeInvite(given)) return new TextEncoder().encode(given);
-  const bytes = await readFileCapped(given, BUNDLE_BYTES_MAX);
-  if (bytes !== undefined) return bytes;
-  throw failure(
-    ErrorCode.INVITE_MALFORMED,
-    `'${given.slice(0, 64)}' is no invite, and there is no such file`,
-  );
-}
-
-async function readInput(bytesMax: number): Promise<Uint8Array> {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  for await (const piece of process.stdin as AsyncIterable<Buffer>) {
-    pieces.push(piece);
-    bytes += piece.length;
-    if (bytes > bytesMax) throw usage('standard input is too long');
-  }
-  return Buffer.concat(pieces);
 }
 
 async function send(call: Call): Promise<number> {
@@ -152,7 +108,10 @@ async function listen(call: Call): Promise<number> {
   process.once('SIGTERM', interrupted);
   const timer = forMs === undefined ? undefined : setTimeout(() => stop.abort(), forMs);
   try {
-    await withOwner(ownerOptions(client), link => follow(link, call, { start, limit, signal: stop.signal }));
+    await withOwner(ownerOptions(client), async link => {
+      const waiting = new Waiting(link, call.on('json'));
+      await follow(link, call, { start, limit, signal: stop.signal }).finally(() => waiting.stop());
+    });
   } finally {
     clearTimeout(timer);
     process.off('SIGINT', interrupted);
@@ -265,18 +224,30 @@ async function inspect(call: Call): Promise<number> {
   return EXIT_OK;
 }
 
-/** Each question opens the directory by itself: one that is not there is not made. */
+/** Reading a store twice takes a minute. */
+const DOCTOR_MS = 120_000;
+/** A host that has not answered by then is told of with what the stores say. */
+const PING_MS = 15_000;
+
+/** One owner for all questions, because it remembers its stores; a directory that is not there is not made. */
 async function doctor(call: Call): Promise<number> {
+  const { directory, constants } = await clientOptions(call);
   const findings = await examineClient({
-    directory: (await clientOptions(call)).directory,
+    directory,
     timeServer: call.text('time-server'),
-    status: () =>
-      reach(call, async (link, signal) =>
-        expectAnswer(await link.call({ case: 'status', value: {} }, signal), 'clientStatus'),
-      ),
-    ping: () =>
-      reach(call, async (link, signal) =>
-        expectAnswer(await link.call({ case: 'ping', value: {} }, signal), 'pong'),
+    lookAgainMs: constants.STORE_READ_AGAIN_MS,
+    reach: work =>
+      reach(
+        call,
+        (link, signal) =>
+          work({
+            status: async () => expectAnswer(await link.call({ case: 'status', value: {} }), 'clientStatus'),
+            ping: async () => {
+              const enough = AbortSignal.any([signal, AbortSignal.timeout(PING_MS)]);
+              return expectAnswer(await link.call({ case: 'ping', value: {} }, enough), 'pong');
+            },
+          }),
+        DOCTOR_MS,
       ),
   });
   return printFindings(findings, call.on('json')) ? EXIT_OK : EXIT_HOST;

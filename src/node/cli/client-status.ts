@@ -5,10 +5,10 @@ import {
   type ControlBench,
   type ControlClientStatus,
   ControlLinkState,
-  type ControlStanding,
 } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
+import type { StoreStanding } from '../client-owner.ts';
 import { fromNow, hex, jsonLine, line } from './output.ts';
 import { harmlessLine } from './terminal-text.ts';
 
@@ -23,14 +23,14 @@ const LINKS: ReadonlyMap<ControlLinkState, readonly [json: string, text: string]
 const HASH_SHOWN = 8;
 
 /** A store as JSON shows it. */
-export function standingJson(store: ControlStanding): Readonly<Record<string, unknown>> {
+export function standingJson(store: StoreStanding): Readonly<Record<string, unknown>> {
   const { name, standing, sequence, detail, timesBehind, timesLying, timesFailed } = store;
   const times = { times_behind: timesBehind, times_lying: timesLying, times_failed: timesFailed };
   return { name, standing, sequence, detail, ...times };
 }
 
 /** A store as people see it. */
-export function standingText({ name, standing, sequence, detail }: ControlStanding): string {
+export function standingText({ name, standing, sequence, detail }: StoreStanding): string {
   return harmlessLine(describeStanding(name, { standing, sequence: Number(sequence), detail }));
 }
 

@@ -7,7 +7,12 @@ import { ClawChatError, fault, isFault } from '../../protocol/fault.ts';
 import { type Invite, type InviteInput, parseInviteInput } from '../../protocol/invite.ts';
 import { deviceId, inviteKeys } from '../../protocol/keys.ts';
 import { words } from '../../protocol/words.ts';
-import { type ClientOptions, type ClientOwner, openClientOwner } from '../client-owner.ts';
+import {
+  type ClientOptions,
+  type ClientOwner,
+  openClientOwner,
+  type StoreStanding,
+} from '../client-owner.ts';
 import { failure } from '../failure.ts';
 import { native } from '../native.ts';
 import { attachOrOwn } from '../owner.ts';
@@ -26,6 +31,19 @@ export interface Joining {
 /** What `join` works with. */
 export interface JoinOptions extends ClientOptions, Joining {
   readonly timeoutMs: number;
+  /** Told what was seen, before the directory is let go. */
+  readonly looked?: (what: Looked) => void;
+}
+
+/** What a join has seen, whether it worked or not. */
+export interface Looked {
+  readonly stores: readonly StoreStanding[];
+  /** Of the newest record that was found; 0 for none. */
+  readonly sequence: number;
+  /** The address that was dialled last; empty for none. */
+  readonly endpoint: string;
+  /** What that most likely means; empty for nothing to say. */
+  readonly situation: string;
 }
 
 /** A device that has joined. */
@@ -63,6 +81,14 @@ export async function joinHost(options: JoinOptions): Promise<Joined> {
     const detail = `not joined within ${timeoutMs / 1000} s${why === undefined ? '' : `: ${why.detail}`}; the same command goes on where this one stopped`;
     throw new ClawChatError(fault('time', why?.code ?? ErrorCode.TIMEOUT, detail), { cause: error });
   } finally {
+    const { driver, stores } = opened;
+    const newest = driver.client.member?.held.newest;
+    options.looked?.({
+      stores,
+      sequence: newest?.sequence ?? 0,
+      endpoint: driver.endpoint || dialled(newest?.record.endpoints[0]),
+      situation: driver.situation ?? '',
+    });
     await attachment.server.close();
     await attachment.owner.close();
   }
@@ -76,8 +102,10 @@ export async function joinHost(options: JoinOptions): Promise<Joined> {
 export async function joinWith(owner: ClientOwner, joining: Joining, signal: AbortSignal): Promise<Joined> {
   const { invite, connectionFile } = parseInput(joining.invite);
   const bundled = connectionFile === undefined ? undefined : openBundle(connectionFile, invite.secret);
+  const { length } = invite.stores;
+  const where = `Looking for the host in ${length === 1 ? 'the store' : `${length} stores`} of the invite ...`;
   joining.progress(
-    bundled === undefined ? `Looking for the host in ${invite.stores.length} store(s) ...` : 'Dialling ...',
+    bundled === undefined ? where : 'The invite came with the host\u2019s address. Dialling ...',
   );
   try {
     return await runJoin(owner, { invite, bundled, name: joining.name }, signal);
@@ -93,6 +121,12 @@ function withStores(error: unknown, { stores }: Invite): unknown {
   if (!isLost || paths.length < stores.length) return error;
   const text = `this invite says to look for the host's connection file in ${paths.join(', ')} on this machine, and it is not there; on another machine than the host's join with an invite file: clawchatd invite --file OUT`;
   return new ClawChatError(fault(error.by, error.code, text), { cause: error });
+}
+
+function dialled(endpoint: { readonly host: string; readonly port: number } | undefined): string {
+  if (endpoint === undefined) return '';
+  const { host, port } = endpoint;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function parseInput(bytes: Uint8Array): InviteInput {

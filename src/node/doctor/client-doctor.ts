@@ -1,23 +1,36 @@
 /** `clawchat doctor`: can this device reach its host, and if not, why? */
 import { access } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ControlClientStatus, ControlLinkState } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { STORE_ATTEMPT_MS_MAX } from '../../gen/constants.ts';
 import { ClawChatError, codeName } from '../../protocol/fault.ts';
-import { check, type Finding, finding } from './check.ts';
+import { standingText } from '../cli/client-status.ts';
+import { check, type Finding, finding, type Grade } from './check.ts';
 import { checkClock, checkModes, checkSocketPath } from './machine.ts';
+
+/** What the owner of the directory is asked. */
+export interface ClientQuestions {
+  readonly status: () => Promise<ControlClientStatus>;
+  /** One round trip to the host, in microseconds, or its refusal; `CANCELLED` when it takes too long. */
+  readonly ping: () => Promise<{ readonly endpoint: string; readonly roundTripUs: number }>;
+}
 
 /** What the doctor is told. */
 export interface ClientDoctorOptions {
   readonly directory: string;
   readonly timeServer: string | undefined;
-  readonly status: () => Promise<ControlClientStatus>;
-  /** One round trip to the host, in microseconds, or its refusal. */
-  readonly ping: () => Promise<{ readonly endpoint: string; readonly roundTripUs: number }>;
+  /** `STORE_READ_AGAIN_MS` of the preset. */
+  readonly lookAgainMs: number;
+  /** Ask the owner of the directory, the same one all the while. */
+  readonly reach: (
+    work: (ask: ClientQuestions) => Promise<readonly Finding[]>,
+  ) => Promise<readonly Finding[]>;
 }
 
 /** Look at everything. */
 export async function examineClient(options: ClientDoctorOptions): Promise<readonly Finding[]> {
-  const { directory, timeServer, status, ping } = options;
+  const { directory, timeServer, lookAgainMs } = options;
   const machine = [...(await check('clock', () => checkClock(timeServer))), checkSocketPath(directory)];
   const exists = await access(directory).then(
     () => true,
@@ -26,11 +39,18 @@ export async function examineClient(options: ClientDoctorOptions): Promise<reado
   if (!exists)
     return [...machine, finding('data directory', 'fail', `${directory} does not exist`, 'clawchat join')];
   const modes = await check('modes', () => checkModes(directory));
-  const before = await check('membership', async () => judgeMember(await status()));
-  if (before.some(({ grade }) => grade === 'fail')) return [...machine, ...modes, ...before];
-  const reached = await check('host', () => reach(ping));
-  const after = await check('connection', async () => judgeLink(await status()));
-  return [...machine, ...modes, ...before, ...reached, ...after];
+  const member = await check('membership', () => options.reach(ask => examineMember(ask, lookAgainMs)));
+  return [...machine, ...modes, ...member];
+}
+
+async function examineMember(
+  { status, ping }: ClientQuestions,
+  lookAgainMs: number,
+): Promise<readonly Finding[]> {
+  const before = judgeMember(await status());
+  if (before.grade === 'fail') return [before];
+  const host = await reach(ping);
+  return [before, host, ...judgeLink(await settled(status, lookAgainMs))];
 }
 
 function judgeMember(status: ControlClientStatus): Finding {
@@ -54,14 +74,57 @@ const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
   [ErrorCode.CLOCK_SUSPECT, 'set this machine’s clock'],
 ]);
 
-async function reach(ping: ClientDoctorOptions['ping']): Promise<Finding> {
+async function reach(ping: ClientQuestions['ping']): Promise<Finding> {
   try {
     const { endpoint, roundTripUs } = await ping();
     return finding('host', 'ok', `${endpoint} answered in ${(roundTripUs / 1000).toFixed(1)} ms`);
   } catch (error) {
     if (!(error instanceof ClawChatError)) throw error;
+    if (error.code === ErrorCode.CANCELLED)
+      return finding('host', 'fail', 'does not answer', 'see below what the stores say');
     return finding('host', 'fail', error.message, ADVICE.get(error.code) ?? 'see spec/09-errors.md');
   }
+}
+
+/** How often to look whether the reads of the stores have ended. */
+const LOOK_MS = 250;
+
+/** A store that is behind what the host has verified is frozen only if a second look finds it so: wait for that. */
+async function settled(status: ClientQuestions['status'], lookAgainMs: number): Promise<ControlClientStatus> {
+  const startedAt = performance.now();
+  for (;;) {
+    const found = await status();
+    const isOpen = found.stores.some(({ standing }) => standing === 'unknown' || standing === 'behind');
+    const isConnected = found.link === ControlLinkState.CONNECTED;
+    const waitMs = isConnected ? lookAgainMs + STORE_ATTEMPT_MS_MAX : 0;
+    if (!isOpen || performance.now() - startedAt >= waitMs) return found;
+    await sleep(LOOK_MS);
+  }
+}
+
+const STORE_ADVICE: ReadonlyMap<string, readonly [Grade, string]> = new Map([
+  [
+    'behind',
+    ['warn', 'look again in a minute; if it stays, tell the operator that this store is not written'],
+  ],
+  ['stale', ['fail', 'tell the operator: this store is frozen or lies; the other stores serve']],
+  ['lying', ['fail', 'tell the operator: this store, or the way to it, lies; the other stores serve']],
+  ['foreign', ['warn', 'ask the operator whether this device was revoked']],
+  ['unusable', ['warn', 'update this program']],
+  ['absent', ['warn', 'tell the operator that nothing lies there']],
+  [
+    'failing',
+    ['warn', 'is this machine on the network? otherwise the store is down; the other stores serve'],
+  ],
+]);
+
+function judgeStores({ stores, situation }: ControlClientStatus): readonly Finding[] {
+  const found = stores.map(store => {
+    const [grade, advice] = STORE_ADVICE.get(store.standing) ?? ['ok' as const, undefined];
+    return finding(`store ${store.name}`, grade, standingText(store), advice);
+  });
+  if (situation !== '') found.push(finding('stores together', 'warn', situation, 'as it says'));
+  return found;
 }
 
 function judgeLink(status: ControlClientStatus): readonly Finding[] {
@@ -79,6 +142,7 @@ function judgeLink(status: ControlClientStatus): readonly Finding[] {
       ),
     );
   }
+  found.push(...judgeStores(status));
   for (const warning of status.warnings) found.push(finding('warning', 'warn', warning, 'tell the operator'));
   return found;
 }

@@ -1,0 +1,131 @@
+/** `clawchat join`: says what it found, where it looked, what went wrong and what to do. Chapters: spec/07-discovery.md 7.5, spec/08-devices.md. */
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { FILE_BYTES_MAX } from '../../gen/constants.ts';
+import { ClawChatError } from '../../protocol/fault.ts';
+import { looksLikeInvite } from '../../protocol/invite.ts';
+import { joinHost, type Looked } from '../client/join-host.ts';
+import { failure } from '../failure.ts';
+import { readFileCapped } from '../files.ts';
+import { clientOptions } from './client-options.ts';
+import { standingJson, standingText } from './client-status.ts';
+import { type Call, duration, usage } from './command-line.ts';
+import { EXIT_OK } from './exit-code.ts';
+import { hex, jsonLine, line } from './output.ts';
+
+const TIMEOUT_MS = 60_000;
+const BUNDLE_BYTES_MAX = FILE_BYTES_MAX + 4096;
+
+/** What to do about a refusal that the situation of the stores does not explain. */
+const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
+  [ErrorCode.INVITE_MALFORMED, 'copy the whole invite again: it begins with clawchat1'],
+  [ErrorCode.INVITE_CHECKSUM, 'a letter is wrong: copy it again, or have it read out again'],
+  [ErrorCode.INVITE_EXPIRED, 'ask for a new invite, or set this machine’s clock'],
+  [ErrorCode.INVITE_USED, 'somebody else used it: tell the operator, and ask for a new one'],
+  [
+    ErrorCode.GATE_REFUSED,
+    'the invite was used up or has expired, or the host moved just now: try once more, then ask for a new one',
+  ],
+  [
+    ErrorCode.NOT_A_RECIPIENT,
+    'the invite was used up or has expired, or the store is behind: try once more, then ask for a new one',
+  ],
+  [
+    ErrorCode.HOST_UNREACHABLE,
+    'the host was found and does not answer: does it run, and does its router let its ports through?',
+  ],
+  [ErrorCode.TLS_FAILED, 'another machine answers at the host’s address: try again in a minute'],
+  [ErrorCode.ALREADY_JOINED, 'take another directory: --data DIR'],
+]);
+const LOCAL_ADVICE =
+  'the invite names only files on a machine: on another one, ask for an invite with its file (clawchatd invite --file), or for a store on the web';
+
+/** Join. */
+export async function join(call: Call): Promise<number> {
+  const [given = '-'] = call.words;
+  const timeout = call.text('timeout');
+  const isJson = call.on('json');
+  let looked: Looked | undefined;
+  try {
+    const { deviceId, serverId, name, words } = await joinHost({
+      ...(await clientOptions(call)),
+      invite: await readInvite(given),
+      name: call.text('name') ?? '',
+      timeoutMs: timeout === undefined ? TIMEOUT_MS : duration(timeout, '--timeout'),
+      progress: text => {
+        if (!isJson) process.stderr.write(`${text}\n`);
+      },
+      looked: found => {
+        looked = found;
+      },
+    });
+    if (isJson) {
+      const all = { joined: true, device: hex(deviceId), name, server: hex(serverId), words };
+      jsonLine({ ...all, ...lookedJson(looked) });
+      return EXIT_OK;
+    }
+    if (looked !== undefined) process.stderr.write(lookedText(looked));
+    line(`Joined as ${name}.`);
+    line(`Compare by voice with the host's operator: ${words}`);
+    line('The operator of the host can read what is written there.');
+    return EXIT_OK;
+  } catch (error) {
+    const advice = error instanceof ClawChatError ? adviceFor(error.code, looked) : '';
+    if (isJson) jsonLine({ joined: false, ...lookedJson(looked), advice });
+    else {
+      if (looked !== undefined) process.stderr.write(lookedText(looked));
+      if (advice !== '') process.stderr.write(`What to do: ${advice}\n`);
+    }
+    throw error;
+  }
+}
+
+/** What the refusal itself says comes first; then what the stores say. */
+function adviceFor(code: ErrorCode, looked: Looked | undefined): string {
+  const isLocal = looked !== undefined && looked.stores.length > 0 && looked.stores.every(isAbsentFile);
+  if (isLocal) return LOCAL_ADVICE;
+  const known = ADVICE.get(code);
+  return known ?? looked?.situation ?? '';
+}
+
+function isAbsentFile({ name, standing }: Looked['stores'][number]): boolean {
+  return standing === 'absent' && !name.startsWith('http') && !name.startsWith('mega');
+}
+
+function lookedJson(looked: Looked | undefined): Readonly<Record<string, unknown>> {
+  if (looked === undefined) return { stores: [], record: 0, endpoint: '', situation: '' };
+  const { stores, sequence, endpoint, situation } = looked;
+  return { stores: stores.map(standingJson), record: sequence, endpoint, situation };
+}
+
+function lookedText({ stores, sequence, endpoint, situation }: Looked): string {
+  const found = sequence === 0 ? 'no record of the host' : `record ${sequence}, which says ${endpoint}`;
+  const rows = [
+    ...stores.map(store => `  looked at ${standingText(store)}`),
+    `  found ${found}`,
+    ...(situation === '' ? [] : [`  so ${situation}`]),
+  ];
+  return `${rows.join('\n')}\n`;
+}
+
+/** An invite is a text, or a file with a text or a bundle in it, or comes on standard input. */
+async function readInvite(given: string): Promise<Uint8Array> {
+  if (given === '-') return readInput(BUNDLE_BYTES_MAX);
+  if (looksLikeInvite(given)) return new TextEncoder().encode(given);
+  const bytes = await readFileCapped(given, BUNDLE_BYTES_MAX);
+  if (bytes !== undefined) return bytes;
+  throw failure(
+    ErrorCode.INVITE_MALFORMED,
+    `'${given.slice(0, 64)}' is no invite, and there is no such file`,
+  );
+}
+
+async function readInput(bytesMax: number): Promise<Uint8Array> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of process.stdin as AsyncIterable<Buffer>) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes > bytesMax) throw usage('standard input is too long');
+  }
+  return Buffer.concat(pieces);
+}
