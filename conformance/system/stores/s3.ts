@@ -7,7 +7,7 @@ import S3rver from 's3rver';
 import { openHostStore } from '../../../src/node/stores/open.ts';
 import { isFault } from '../../../src/wire/fault.ts';
 import type { StoreLab } from '../../stores/behaviour.ts';
-import { relayTo } from '../../stores/relay.ts';
+import { type Relay, relayTo } from '../../stores/relay.ts';
 import { recipe } from './recipes.ts';
 import { freePort, type ServerRoot, serverRoot } from './server.ts';
 
@@ -19,6 +19,13 @@ const KEYS = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVER' };
 /** The store, and the command of the page that renews its address. */
 export interface S3Lab extends StoreLab {
   readonly root: ServerRoot;
+  /** In front of the server. */
+  readonly relay: Relay;
+  /** Where the object lies on this machine once it was written. */
+  readonly file: string;
+  /** What devices read, and the file with the signed address. */
+  readonly read: string;
+  readonly addressFile: string;
   /** Sign for so many days, with the right keys unless told otherwise. */
   renew(days: number, keys?: Readonly<Record<string, string>>): void;
   open(): Exclude<ReturnType<typeof openHostStore>, { kind: 'fault' }>;
@@ -68,6 +75,10 @@ export async function openS3(): Promise<S3Lab> {
   };
   return {
     root,
+    relay,
+    file: join(bucket, 'host.claw._S3rver_object'),
+    read,
+    addressFile,
     renew,
     open,
     limitMs: LIMIT_MS,

@@ -6,7 +6,7 @@ import type { HttpsConfig } from '../../../src/node/stores/config.ts';
 import { openHostStore } from '../../../src/node/stores/open.ts';
 import { isFault } from '../../../src/wire/fault.ts';
 import type { StoreLab } from '../../stores/behaviour.ts';
-import { relayTo } from '../../stores/relay.ts';
+import { type Relay, relayTo } from '../../stores/relay.ts';
 import { recipe } from './recipes.ts';
 import { AUTHORIZATION, freePort, type ServerRoot, serverRoot, startServer } from './server.ts';
 
@@ -18,6 +18,9 @@ export interface WebLab extends StoreLab {
   readonly root: ServerRoot;
   /** The port of the server itself; the relay is in front of it. */
   readonly port: number;
+  readonly relay: Relay;
+  /** Where the file lies on this machine. */
+  readonly file: string;
   /** Open the store with other words of configuration. */
   open(more: Partial<HttpsConfig>): ReturnType<typeof openChecked>;
 }
@@ -131,6 +134,8 @@ async function webLab(
   return {
     root,
     port,
+    file,
+    relay,
     open,
     limitMs: LIMIT_MS,
     reader: () => open(changes).reader,

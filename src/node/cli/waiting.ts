@@ -1,7 +1,7 @@
 /** Tells a person who waits what stands between this device and its host. Chapter: spec/07-discovery.md 7.5. */
 import { type ControlClientStatus, ControlLinkState } from '../../gen/clawchat/v1/control_pb.ts';
 import type { OwnerLink } from '../owner.ts';
-import { standingJson, standingText } from './client-status.ts';
+import { standingText } from './client-status.ts';
 import { expectAnswer } from './directory.ts';
 
 /** From the beginning, and from one look to the next. A choice of this program. */
@@ -33,19 +33,11 @@ export class Waiting {
     if (answer === undefined) return;
     const status = expectAnswer(answer, 'clientStatus');
     this.reason = status.link === ControlLinkState.CONNECTED ? '' : status.situation;
-    if (this.reason === '' || this.reason === this.#said) return;
+    // Programs ask `status`; what they read here is the command's own.
+    if (this.#json || this.reason === '' || this.reason === this.#said) return;
     this.#said = this.reason;
-    process.stderr.write(
-      this.#json ? `${JSON.stringify({ waiting: waitingJson(status) })}\n` : waitingText(status),
-    );
+    process.stderr.write(waitingText(status));
   }
-}
-
-function waitingJson({ situation, stores }: ControlClientStatus): unknown {
-  return {
-    situation,
-    stores: stores.map(store => ({ ...standingJson(store), sequence: Number(store.sequence) })),
-  };
 }
 
 function waitingText({ situation, stores }: ControlClientStatus): string {

@@ -110,10 +110,22 @@ export function openHostStore(config: StoreConfig, within: StoreEnvironment = PR
 
 /** The proxy is that for Mega's gateway; the servers of its files go the same way. */
 export function megaReach(within: StoreEnvironment): MegaReach {
-  const { limitMs } = within;
-  const proxy = proxyFor(new URL(MEGA_GATEWAY), within.environment);
+  const { limitMs, environment } = within;
+  const other = emulatorReach(environment);
+  const proxy = proxyFor(new URL(other?.gateway ?? MEGA_GATEWAY), environment);
   const limit = limitMs === undefined ? {} : { limitMs };
-  return { trust: { kind: 'system' }, proxy, ...limit, ...within.mega };
+  return { trust: { kind: 'system' }, proxy, ...limit, ...other, ...within.mega };
+}
+
+/** An emulator in Mega's place, for whoever tries this out: its address and the pin of its key (docs/stores.md). */
+function emulatorReach(
+  environment: StoreEnvironment['environment'],
+): Pick<MegaReach, 'gateway' | 'trust'> | undefined {
+  const gateway = environment['CLAWCHAT_MEGA_GATEWAY'] ?? '';
+  const pin = environment['CLAWCHAT_MEGA_PIN'] ?? '';
+  if (parseStoreUrl(gateway) === undefined || !gateway.endsWith('/') || !/^[0-9a-f]{64}$/i.test(pin))
+    return undefined;
+  return { gateway, trust: { kind: 'pin', sha256: Uint8Array.from(Buffer.from(pin, 'hex')) } };
 }
 
 function openHostHttps(config: HttpsConfig, within: StoreEnvironment): HostStore | Fault {
