@@ -51,7 +51,7 @@ function written(id: string, note: string, bytes: Uint8Array, flags: readonly Fl
   return {
     id: `invite/write/${id}`,
     note,
-    req: ['IN-004~1', 'IN-005~1', 'KD-001~1'],
+    req: ['IN-004~2', 'IN-005~1', 'KD-001~1'],
     flags,
     phase: 'parse',
     input: { what: 'write', invite: hex(bytes) },
