@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
-import { PATIENCE_MS, Place } from './programs.ts';
+import { NODE, PATIENCE_MS, Place } from './programs.ts';
 
 /** A screen that has not changed for this long has settled: marks and presence follow a message by less. */
 const STILL_MS = 400;
@@ -22,7 +22,7 @@ class Terminal {
   ) {
     this.#server = server;
     this.#name = name;
-    const clawchat = [process.execPath, join(process.cwd(), 'dist', 'clawchat.js')];
+    const clawchat = [NODE, join(process.cwd(), 'dist', 'clawchat.js')];
     const program = calls.map(args => [...clawchat, ...args].join(' ')).join(' && read enter && ');
     const [columns, rows] = size.map(String);
     this.#tmux('new-session', '-d', '-s', name, '-x', columns ?? '', '-y', rows ?? '', program);

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Ended, PATIENCE_MS, Place, type ProgramName } from './programs.ts';
+import { type Ended, NODE, PATIENCE_MS, Place, type ProgramName } from './programs.ts';
 
 const place = new Place();
 const [A, B] = [place.path('A'), place.path('B')];
@@ -85,7 +85,7 @@ it('opens with the file, and ends with 6 and a word on what to do without it or 
 });
 
 it('asks a person at the terminal, shows nothing of what is typed, and takes a new one twice', async () => {
-  const program = `${process.execPath} ${join(process.cwd(), 'dist/clawchat.js')}`;
+  const program = `${NODE} ${join(process.cwd(), 'dist/clawchat.js')}`;
   const secret = 'correct horse battery';
   const ask = `Passphrase of ${B}: `;
   const status = await typed(`${program} status --data ${B} --json`, [[ask, secret]]);

@@ -26,7 +26,10 @@ export interface ConnectOptions extends CommonOptions {
    * is one device however many processes use it. Without it everything stays in memory: see `identity`.
    */
   readonly directory?: string;
-  /** Instead of a directory: the bytes that `Client.identity` gave. A secret. */
+  /**
+   * Instead of a directory: the bytes that `Client.identity` gave. A secret. Joining in memory cannot be gone on with when the
+   * process dies in the midst of it: the invite is spent then, and another is needed.
+   */
   readonly identity?: Uint8Array;
   /** The text of an invite, or the bytes of an invite file. Used when the client has not joined yet. */
   readonly invite?: string | Uint8Array;
