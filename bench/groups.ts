@@ -1,4 +1,5 @@
 /** Every group of rows, in the order in which they are measured and printed: one line each (bench/README.md). */
+import { moving } from './moving.ts';
 import { connections, fanOut, memory, messages, sessions } from './network.ts';
 import { files, handshakes, peers, records } from './primitive-groups.ts';
 import type { Group } from './settings.ts';
@@ -9,6 +10,7 @@ export const GROUPS: readonly Group[] = [
   fanOut,
   sessions,
   memory,
+  moving,
   records,
   handshakes,
   files,

@@ -54,6 +54,10 @@ export function built(name: ProgramName): string {
 export class Place {
   readonly root: string = mkdtempSync(join(tmpdir(), 'clawchat-'));
   readonly #running = new Set<Running>();
+  /** What every program gets in its environment beside that of the test, asked at its start. */
+  environment: () => Readonly<Record<string, string>> = () => ({});
+  /** What stands in front of every program's command line. */
+  prefix: readonly string[] = [];
 
   /** A path inside. */
   path(...parts: readonly string[]): string {
@@ -65,11 +69,18 @@ export class Place {
     const program: ProgramFile = typeof name === 'string' ? { file: built(name) } : name;
     const { file, env, node = NODE, before = [] } = program;
     if (!existsSync(file)) throw new Error(`${file} is missing: npm run build`);
-    const [command = node, ...rest] = [...before, node, file, ...args];
+    const [command = node, ...rest] = [...this.prefix, ...before, node, file, ...args];
     const child = spawn(command, rest, {
       cwd: this.root,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, NO_COLOR: '1', HOME: this.root, XDG_RUNTIME_DIR: this.root, ...env },
+      env: {
+        ...process.env,
+        NO_COLOR: '1',
+        HOME: this.root,
+        XDG_RUNTIME_DIR: this.root,
+        ...this.environment(),
+        ...env,
+      },
     });
     if (input !== 'pipe') child.stdin?.end(input ?? '');
     child.stdin?.on('error', () => {});
