@@ -29,7 +29,7 @@ export interface MovingLoadReport {
 
 const EVERY_MS = 1000;
 /** Sessions that are opened a second. */
-const OPENED = 100;
+const OPENED = 50;
 const PATIENCE_MS = 60_000;
 const MESSAGE_BYTES = 64;
 

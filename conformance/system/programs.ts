@@ -56,8 +56,8 @@ export class Place {
   readonly #running = new Set<Running>();
   /** What every program gets in its environment beside that of the test, asked at its start. */
   environment: () => Readonly<Record<string, string>> = () => ({});
-  /** What stands in front of every program's command line. */
-  prefix: readonly string[] = [];
+  /** What stands in front of a program's command line: the network that it runs in. */
+  prefix: (name: ProgramName | ProgramFile) => readonly string[] = () => [];
 
   /** A path inside. */
   path(...parts: readonly string[]): string {
@@ -69,7 +69,7 @@ export class Place {
     const program: ProgramFile = typeof name === 'string' ? { file: built(name) } : name;
     const { file, env, node = NODE, before = [] } = program;
     if (!existsSync(file)) throw new Error(`${file} is missing: npm run build`);
-    const [command = node, ...rest] = [...this.prefix, ...before, node, file, ...args];
+    const [command = node, ...rest] = [...this.prefix(name), ...before, node, file, ...args];
     const child = spawn(command, rest, {
       cwd: this.root,
       stdio: ['pipe', 'pipe', 'pipe'],
