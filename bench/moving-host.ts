@@ -52,7 +52,8 @@ async function start(asked: {
     bench: true,
   });
   // All come from one address here, and a host counts by address.
-  core.driver.accepts = () => true;
+  const { driver } = core;
+  driver.accepts = () => driver.acceptsHop();
   serving = await Moving.open(core);
   const { serverId, publicKey: identity, nextIdentityHash } = core.identity;
   return { serverId, identity, nextIdentityHash, envelope: core.record?.envelope ?? new Uint8Array(0) };

@@ -17,9 +17,10 @@ import type { MovingHostPlace } from './moving-host.ts';
 export interface MovingLoadReport {
   readonly sent: number;
   readonly answered: number;
-  /** Sessions that were put on another path. */
+  /** Sessions that were put on another path, and how often that happened in all. */
+  readonly moved: number;
   readonly moves: number;
-  /** Unix milliseconds. */
+  /** When the first and the last session was put on another path for the first time, Unix milliseconds. */
   readonly firstMoveAtMs: number;
   readonly lastMoveAtMs: number;
   readonly wrong: readonly string[];
@@ -69,13 +70,14 @@ class Talker {
         attached: () => {
           if (this.#isAttached) {
             this.moves += 1;
-            this.movedAtMs = Date.now();
+            this.movedAtMs ||= Date.now();
           }
           this.#isAttached = true;
         },
         stopped: fails('stopped'),
       },
       SILENT_LOG,
+      {},
     );
     this.#driver.start();
   }
@@ -154,6 +156,10 @@ function sum(of: 'sent' | 'answered' | 'moves'): number {
   return talkers.reduce((all, each) => all + each[of], 0);
 }
 
+function moved(): number {
+  return talkers.filter(({ moves }) => moves > 0).length;
+}
+
 async function finish(): Promise<MovingLoadReport> {
   for (const talker of talkers) talker.hush();
   await until('every answer', () => talkers.every(({ isDone }) => isDone));
@@ -161,6 +167,7 @@ async function finish(): Promise<MovingLoadReport> {
   return {
     sent: sum('sent'),
     answered: sum('answered'),
+    moved: moved(),
     moves: sum('moves'),
     firstMoveAtMs: Math.min(...movedAtMs),
     lastMoveAtMs: Math.max(...movedAtMs),
@@ -178,7 +185,7 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 answer({
   start,
   finish,
-  moves: () => sum('moves'),
+  moved,
   /** The longest time from a message to its answer since this was asked last. */
   worst: (): number => {
     const worst = worstMs;
