@@ -129,7 +129,8 @@ export class Place {
   /** Kill what runs and remove everything. */
   async clean(): Promise<void> {
     await Promise.all([...this.#running].map(running => running.stop('SIGKILL')));
-    rmSync(this.root, { recursive: true, force: true });
+    // What a killed program still wrote may come in between.
+    rmSync(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }
 

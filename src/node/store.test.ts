@@ -17,6 +17,7 @@ import { withEntropy } from '../crypto/suite.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { native } from './native.ts';
 import { openStore, type Store, type StoreProgram } from './store.ts';
+import { VERSION } from './version.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'clawchat-store-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -43,7 +44,7 @@ async function raw<T>(work: (level: ClassicLevel<string, Uint8Array>) => Promise
 }
 
 describe('the store', () => {
-  // CT-001~1
+  // CT-001~2
   test('writes nothing readable, from the first write on', async () => {
     const store = await open();
     const secret = 'attack at dawn '.repeat(50);
@@ -62,7 +63,7 @@ describe('the store', () => {
     expect(readFileSync(join(directory, 'data.key'))).toHaveLength(32);
   });
 
-  // CT-001~1
+  // CT-001~2
   test('seals under fresh nonces, with the key as associated data', async () => {
     const store = await open();
     await store.commit([put('a', 'same'), put('b', 'same')]);
@@ -136,17 +137,48 @@ describe('the store', () => {
   });
 
   // CT-002~1
-  test('refuses a newer schema and says which', async () => {
+  test('refuses a newer schema, names who wrote it, and changes nothing', async () => {
     await (await open()).close();
-    await raw(level => level.put('!schema', Buffer.from('2')));
+    await raw(level =>
+      level.batch([
+        { type: 'put', key: '!schema', value: Buffer.from('3') },
+        { type: 'put', key: '!writer', value: Buffer.from('9.9.9\u001b[2J') },
+      ]),
+    );
+    const before = await raw(level => level.iterator().all());
     await expect(open()).rejects.toMatchObject({
       code: ErrorCode.SCHEMA_NEWER,
-      message: expect.stringContaining('schema 2'),
+      message: expect.stringMatching(
+        /a newer version 9\.9\.9\?\?2J wrote .*schema 3; this program, .*, knows 2/,
+      ),
     });
+    expect(await raw(level => level.iterator().all())).toEqual(before);
     await raw(level => level.put('!schema', Buffer.from('x')));
     await expect(open()).rejects.toMatchObject({ code: ErrorCode.STORE_DAMAGED });
-    await raw(level => level.put('!schema', Buffer.from('1')));
+  });
+
+  // CT-009~1
+  test('brings an older schema to its own, and signs it', async () => {
+    const made = await open();
+    await made.commit([put('a', 'kept')]);
+    await made.close();
+    await raw(level =>
+      level.batch([
+        { type: 'put', key: '!schema', value: Buffer.from('1') },
+        { type: 'del', key: '!writer' },
+      ]),
+    );
+    const opened = await open();
+    expect(Buffer.from((await opened.get('a')) ?? []).toString()).toBe('kept');
+    await opened.close();
+    const text = (key: string): Promise<string> =>
+      raw(async level => Buffer.from((await level.get(key)) ?? []).toString());
+    expect(await text('!schema')).toBe('2');
+    expect(await text('!writer')).toBe(VERSION);
+    // An older version of the same schema has been here meanwhile.
+    await raw(level => level.put('!writer', Buffer.from('0.0.1')));
     await (await open()).close();
+    expect(await text('!writer')).toBe(VERSION);
   });
 
   // CT-004~1
@@ -212,8 +244,9 @@ describe('the store', () => {
       operations.length,
       options,
     ]);
+    // Schema, writer and check; then the three commits.
     expect(calls).toEqual([
-      [2, { sync: true }],
+      [3, { sync: true }],
       [3, { sync: true }],
     ]);
     batch.mockRejectedValueOnce(new Error('No space left on device'));

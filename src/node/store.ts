@@ -16,9 +16,10 @@ import {
 import { dataKeyPath, openDataKey, type PassphraseSource, readStoredKey, writeDataKey } from './data-key.ts';
 import { failure, systemCode } from './failure.ts';
 import { privateDirectory, sweepTemporaries } from './files.ts';
+import { VERSION } from './version.ts';
 
 /** The layout of data directories that this program writes. It reads this one and no newer one. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** Whose data directory it is. */
 export type StoreProgram = 'host' | 'client';
@@ -36,6 +37,8 @@ export interface StoreOptions {
 const DATABASE_NAME = 'db';
 /** Plain text, so that any version can read which schema it is. */
 const SCHEMA_KEY = '!schema';
+/** Plain text, too: the version of the program that wrote here last, for whoever is too old to go on. */
+const WRITER_KEY = '!writer';
 /** Sealed: opens only under the right data key, and says whose directory it is. */
 const CHECK_KEY = '!check';
 
@@ -169,7 +172,7 @@ export class Store implements Database {
   }
 }
 
-/** Seals values: random nonce (12) || ciphertext || tag (16), with the database key as associated data. @impl CT-001~1 */
+/** Seals values: random nonce (12) || ciphertext || tag (16), with the database key as associated data. @impl CT-001~2 */
 class Sealer {
   readonly #suite: Suite;
   readonly #aead: Aead;
@@ -234,8 +237,45 @@ async function checkSchema(level: Level, directory: string): Promise<void> {
   const text = String.fromCharCode(...stored.subarray(0, 16));
   if (!/^[1-9]\d{0,8}$/.test(text)) throw damaged(directory, undefined);
   if (Number(text) <= SCHEMA_VERSION) return;
-  const versions = `it has schema ${text}, this program knows ${SCHEMA_VERSION}`;
-  throw failure(ErrorCode.SCHEMA_NEWER, `a newer version wrote ${directory} (${versions}): use that version`);
+  const writer = await reading(directory, level.get(WRITER_KEY));
+  const version = writer === undefined ? '' : `${cleanVersion(writer)} `;
+  const versions = `schema ${text}; this program, ${VERSION}, knows ${SCHEMA_VERSION}`;
+  const what = `a newer version ${version}wrote ${directory} (${versions})`;
+  throw failure(ErrorCode.SCHEMA_NEWER, `${what}: use that version or a newer one; nothing was changed`);
+}
+
+/** It came from a file that anybody could have written. */
+function cleanVersion(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes.subarray(0, 64)).replace(/[^\w.+-]/g, '?');
+}
+
+/** What brings a directory from one schema to the next: writes of its own, which go with the new number in one step. */
+type Upgrade = () => readonly SealedOperation[];
+
+/** The first leads from schema 1 to 2, and so on. */
+const UPGRADES: readonly Upgrade[] = [
+  // Schema 2 names the version that wrote it, and its data.key may be sealed.
+  () => [],
+];
+
+/** Bring the directory to this schema, a step at a time, and sign it. @impl CT-009~1 */
+async function upgrade(level: Level, directory: string): Promise<void> {
+  const stored = await reading(directory, level.get(SCHEMA_KEY));
+  const from = Number(String.fromCharCode(...(stored ?? [])));
+  const writer = await reading(directory, level.get(WRITER_KEY));
+  const isSigned = writer !== undefined && cleanVersion(writer) === VERSION;
+  if (from === SCHEMA_VERSION && isSigned) return;
+  const signed = { type: 'put', key: WRITER_KEY, value: asciiBytes(VERSION) } as const;
+  try {
+    for (const [index, step] of UPGRADES.entries()) {
+      if (index + 1 < from) continue;
+      const schema = { type: 'put', key: SCHEMA_KEY, value: asciiBytes(String(index + 2)) } as const;
+      await level.batch([...step(), schema, signed], { sync: true });
+    }
+    if (from === SCHEMA_VERSION) await level.batch([signed], { sync: true });
+  } catch (cause) {
+    throw failure(ErrorCode.STORAGE_FULL, `${directory} takes no writes`, cause);
+  }
 }
 
 /** A key that is made now is sealed under `fresh`, if that is given. @impl CT-003~2 */
@@ -270,7 +310,10 @@ async function checkProgram(level: Level, sealer: Sealer, options: StoreOptions)
     throw failure(ErrorCode.STORE_DAMAGED, text);
   }
   const owner = String.fromCharCode(...opened);
-  if (owner === program) return;
+  if (owner === program) {
+    await upgrade(level, directory);
+    return;
+  }
   throw failure(ErrorCode.USAGE, `${directory} is the data directory of a ${owner}, not of a ${program}`);
 }
 
@@ -281,11 +324,12 @@ async function initialize(level: Level, sealer: Sealer, options: StoreOptions): 
   const check = sealer.seal(CHECK_KEY, asciiBytes(program));
   const schema = asciiBytes(String(SCHEMA_VERSION));
   try {
-    const both = [
+    const first = [
       { type: 'put', key: SCHEMA_KEY, value: schema },
+      { type: 'put', key: WRITER_KEY, value: asciiBytes(VERSION) },
       { type: 'put', key: CHECK_KEY, value: check },
     ] as const;
-    await level.batch([...both], { sync: true });
+    await level.batch([...first], { sync: true });
   } catch (cause) {
     throw failure(ErrorCode.STORAGE_FULL, `${directory} takes no writes`, cause);
   }

@@ -24,6 +24,7 @@ import {
   usage,
   wholeNumber,
 } from './command-line.ts';
+import { completionCommand } from './completion.ts';
 import { showConfig } from './config-command.ts';
 import { directoryOptions, expectAnswer, withOwner } from './directory.ts';
 import { EXIT_HOST, EXIT_OK } from './exit-code.ts';
@@ -394,6 +395,7 @@ const COMMANDS: readonly Command[] = [
     run: inspect,
   },
   passphraseCommand('client'),
+  completionCommand(() => CLAWCHAT),
 ];
 
 /** The client's program. */

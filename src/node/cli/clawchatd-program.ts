@@ -18,6 +18,7 @@ import { exportNextIdentity, openHostOwner, type Ready, serveHost } from '../hos
 import type { OwnerLink, Wish } from '../owner.ts';
 import { VERSION } from '../version.ts';
 import { type Call, type Command, duration, type Program, usage, wholeNumber } from './command-line.ts';
+import { completionCommand } from './completion.ts';
 import { showConfig } from './config-command.ts';
 import { directoryOptions, expectAnswer, withOwner } from './directory.ts';
 import { EXIT_HOST, EXIT_LOCAL, EXIT_OK } from './exit-code.ts';
@@ -419,6 +420,7 @@ const COMMANDS: readonly Command[] = [
     },
     run: async call => recover(call, await hostOptions(call)),
   },
+  completionCommand(() => CLAWCHATD),
 ];
 
 /** The host's program. */

@@ -2,9 +2,11 @@
 import { parseArgs } from 'node:util';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, codeName } from '../../protocol/fault.ts';
+import { PROTOCOL_VERSION } from '../../protocol/keys.ts';
 import { UsageError } from '../../wire/usage-error.ts';
 import { readDuration } from '../config/kinds.ts';
 import { failure } from '../failure.ts';
+import { SCHEMA_VERSION } from '../store.ts';
 import { EXIT_INTERNAL, EXIT_OK, EXIT_TIMEOUT, exitCode } from './exit-code.ts';
 import { harmless } from './terminal-text.ts';
 
@@ -62,7 +64,12 @@ export async function runProgram(program: Program, args: readonly string[]): Pro
   const json = args.includes('--json');
   try {
     if (args.includes('--version')) {
-      process.stdout.write(`${program.name} ${program.version}\n`);
+      const { name, version } = program;
+      const about = { program: name, version, protocol: PROTOCOL_VERSION, schema: SCHEMA_VERSION };
+      const text = json
+        ? JSON.stringify({ ...about, node: process.versions.node })
+        : `${name} ${version} (protocol ${PROTOCOL_VERSION}, data directory ${SCHEMA_VERSION}, Node ${process.versions.node})`;
+      process.stdout.write(`${text}\n`);
       return EXIT_OK;
     }
     const [first] = args;
