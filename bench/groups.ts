@@ -2,11 +2,13 @@
 import { moving } from './moving.ts';
 import { connections, fanOut, memory, messages, sessions } from './network.ts';
 import { files, handshakes, peers, records } from './primitive-groups.ts';
+import { refusals } from './refusals.ts';
 import type { Group } from './settings.ts';
 
 export const GROUPS: readonly Group[] = [
   messages,
   connections,
+  refusals,
   fanOut,
   sessions,
   memory,

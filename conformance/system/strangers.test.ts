@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
+import { ErrorCode } from '../../src/gen/clawchat/v1/error_pb.ts';
 import { makeCertificate } from '../../src/node/certificate.ts';
 import { dial } from '../../src/node/dial.ts';
 import { strangersAnswer } from '../../src/node/http/answer.ts';
@@ -140,7 +141,7 @@ describe('a stranger', () => {
     expect(differing(sights)).toEqual(['1']);
   });
 
-  it('is whoever sends something else than message 3: cut without a word (HS-006~1, HS-012~1, HS-018~1)', async () => {
+  it('is whoever sends something else than message 3: cut without a word (HS-006~1, HS-012~1, HS-018~1, ER-003~1)', async () => {
     const member = await memberOf(place.path('B'));
     const wrong: Record<string, (half: Half) => Uint8Array | string> = {
       'a text': () => 'hello',
@@ -180,6 +181,17 @@ describe('a stranger', () => {
     socket.send('hello');
     expect(await closed).toBe(1006);
     expect(frames).toEqual([]);
+  });
+
+  it('is told why when it is one no more: a Close frame, and always the same close code (ER-004~1, SE-080)', async () => {
+    const { socket, end } = await enter(await memberOf(place.path('B')));
+    const frames: unknown[] = [];
+    socket.on('message', (record: Buffer) => frames.push(...end.open(record)));
+    const closed = new Promise<number>(resolve => socket.once('close', code => resolve(code)));
+    // A second Hello comes where it may not.
+    socket.send(end.seal(HELLO));
+    expect(await closed).toBe(1000);
+    expect(frames).toMatchObject([{ kind: 'close', code: ErrorCode.FRAME_UNEXPECTED, resumable: false }]);
   });
 
   it('learns no secret from the log (LI-007)', () => {

@@ -77,7 +77,7 @@ describe('a private directory', () => {
 describe('an atomic write', () => {
   beforeEach(() => mkdirSync(directory, { mode: 0o700 }));
 
-  test('replaces the file, 0600, and leaves nothing beside it', async () => {
+  test('replaces the file, 0600, and leaves nothing beside it (LI-008~1)', async () => {
     const path = join(directory, 'a');
     await writeFileAtomic(path, bytes(1));
     await writeFileAtomic(path, bytes(2, 3));

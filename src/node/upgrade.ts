@@ -3,6 +3,7 @@ import { SUBPROTOCOL, TOKEN_CHARS } from '../protocol/gate.ts';
 import type { Head } from './http/head.ts';
 
 const OFFER = new RegExp(`^${SUBPROTOCOL.replace('.', '\\.')}, ?([A-Za-z0-9_-]{${TOKEN_CHARS}})$`);
+const UPGRADES = /(^|,) *upgrade *(,|$)/i;
 const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
 
 /**
@@ -14,10 +15,13 @@ const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
 export function upgradeToken({ request, status, body }: Head): string | undefined {
   if (request === undefined || status !== 404) return undefined;
   const { line, headers } = request;
-  if (!/(^|,) *upgrade *(,|$)/i.test(headers.get('connection') ?? '')) return undefined;
-  if (headers.get('upgrade')?.toLowerCase() !== 'websocket') return undefined;
-  if (body !== 0 || line.method !== 'GET' || line.target !== '/' || line.minor !== 1) return '';
-  if (headers.get('sec-websocket-version') !== '13') return '';
-  if (!WEBSOCKET_KEY.test(headers.get('sec-websocket-key') ?? '')) return '';
-  return OFFER.exec(headers.get('sec-websocket-protocol') ?? '')?.[1] ?? '';
+  // All of it is looked at in any case: what a request lacks does not show in when it is answered.
+  const connection = UPGRADES.test(headers.get('connection') ?? '');
+  const protocol = headers.get('upgrade')?.toLowerCase() === 'websocket';
+  const version = headers.get('sec-websocket-version') === '13';
+  const key = WEBSOCKET_KEY.test(headers.get('sec-websocket-key') ?? '');
+  const token = OFFER.exec(headers.get('sec-websocket-protocol') ?? '')?.[1] ?? '';
+  if (!connection || !protocol) return undefined;
+  const isOurs = body === 0 && line.method === 'GET' && line.target === '/' && line.minor === 1;
+  return isOurs && version && key ? token : '';
 }

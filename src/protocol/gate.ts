@@ -32,7 +32,7 @@ const SLOT_CHARS = ((EPOCH_BYTES + HANDLE_BYTES) * 8) / 6;
 
 /** Stand in for the keys of nobody, and for a token of nobody; nobody is admitted by them, whatever the MAC (GT-003~2). */
 const DUMMY_KEY = new Uint8Array(32);
-const DUMMY_TOKEN = new Uint8Array(MAC_AT + MAC_BYTES);
+const DUMMY_TOKEN = encodeBase64url(new Uint8Array(MAC_AT + MAC_BYTES));
 const HOST_BUCKET = 'host';
 
 /** What a token is made of. */
@@ -161,7 +161,7 @@ export class Gate {
   admit(token: string, now: Now): Admitted | GateRefused {
     const bytes = token.length === TOKEN_CHARS ? decodeBase64url(token) : undefined;
     if (bytes === undefined) {
-      this.#checkMac(DUMMY_TOKEN, undefined);
+      this.#checkMac(decodeBase64url(DUMMY_TOKEN) ?? new Uint8Array(0), undefined);
       return refused('token_unreadable', undefined);
     }
     const epoch = readU64be(bytes, 0);

@@ -67,8 +67,8 @@ interface Connection {
   readonly address: string;
   /** Of the listener. */
   readonly port: number;
-  /** Of the token. */
-  readonly epoch: number;
+  /** Of the token; 0 until it is admitted. */
+  epoch: number;
   readonly isUpgrade: boolean;
   socket: WebSocket | undefined;
   /** What `socket` is on. */
@@ -203,7 +203,7 @@ export class HostDriver implements Doorkeeper {
     const connection: Connection = {
       address,
       port,
-      epoch: token === undefined || token === '' ? 0 : tokenEpoch(token),
+      epoch: 0,
       isUpgrade: token !== undefined,
       socket: undefined,
       stream: undefined,
@@ -216,7 +216,9 @@ export class HostDriver implements Doorkeeper {
     this.#connections.set(path, connection);
     const entropy = native.randomBytes(OFFER_ENTROPY_BYTES);
     this.step({ kind: 'offer', path, token: token ?? '', acceptedAt, entropy });
-    return this.#connections.has(path) ? path : undefined;
+    if (token === undefined || !this.#connections.has(path)) return undefined;
+    connection.epoch = tokenEpoch(token);
+    return path;
   }
 
   admitted(path: number, admitted: Admitted): void {

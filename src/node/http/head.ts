@@ -59,6 +59,8 @@ export class HeadReader {
   /** Take what came; undefined while there is more to come. @impl HS-016~2 */
   push(bytes: Uint8Array): Head | undefined {
     for (let i = 0; i < bytes.length; i += 1) {
+      i += this.#takeText(bytes, i);
+      if (i === bytes.length) return undefined;
       if (this.#taken === HTTP_HEAD_BYTES_MAX) return this.#head(this.#line === undefined ? 414 : 494);
       this.#taken += 1;
       const status = this.#take(bytes[i] ?? 0);
@@ -66,6 +68,21 @@ export class HeadReader {
       return this.#head(status, bytes.subarray(i + 1));
     }
     return undefined;
+  }
+
+  /** Take at once what is only text of the header line that is being read; gives how much that was. */
+  #takeText(bytes: Uint8Array, from: number): number {
+    if (this.#state !== 'name' && this.#state !== 'value') return 0;
+    const isText = this.#state === 'value' ? isInValue : isInName;
+    const end = Math.min(bytes.length, from + HTTP_HEAD_BYTES_MAX - this.#taken);
+    let to = from;
+    while (to < end && isText(bytes[to] ?? 0)) to += 1;
+    if (to === from) return 0;
+    this.#taken += to - from;
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1');
+    if (this.#state === 'value') this.#value += text;
+    else this.#name += text;
+    return to - from;
   }
 
   #take(byte: number): Status | undefined {
@@ -88,22 +105,17 @@ export class HeadReader {
         this.#value = '';
         if (byte === LF) return this.#end();
         if (byte === CR) return this.#goTo('endLineFeed');
-        if (byte === COLON || !isInName(byte)) return 400;
+        if (!isInName(byte)) return 400;
         this.#name = String.fromCharCode(byte);
         return this.#goTo('name');
       case 'name':
         if (byte === LF) return this.#headerDone();
         if (byte === CR) return this.#goTo('lineFeed');
-        if (byte === COLON) return this.#goTo('value');
-        if (!isInName(byte)) return 400;
-        this.#name += String.fromCharCode(byte);
-        return undefined;
+        return byte === COLON ? this.#goTo('value') : 400;
       case 'value':
         if (byte === LF) return this.#headerDone();
         if (byte === CR) return this.#goTo('lineFeed');
-        if (byte === 0) return 400;
-        this.#value += String.fromCharCode(byte);
-        return undefined;
+        return 400;
       case 'lineFeed':
         if (byte === LF) return this.#headerDone();
         return byte === CR ? undefined : 400;
@@ -164,7 +176,11 @@ export class HeadReader {
 }
 
 function isInName(byte: number): boolean {
-  return byte > 32 && byte !== 127;
+  return byte > 32 && byte !== 127 && byte !== COLON;
+}
+
+function isInValue(byte: number): boolean {
+  return byte !== 0 && byte !== CR && byte !== LF;
 }
 
 /** The browsers that nginx knows to hide short error pages. */
