@@ -73,8 +73,8 @@ describe('host and writer, killed at random', () => {
       edits: [
         {
           file: 'src/services/chat/host.ts',
-          find: 'committed();\n      answer(outcome);',
-          replace: 'committed();',
+          find: 'posted?.(outcome.code);\n      answer(outcome);',
+          replace: 'posted?.(outcome.code);',
         },
         {
           file: 'src/services/chat/host.ts',
