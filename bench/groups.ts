@@ -1,7 +1,7 @@
 /** Every group of rows, in the order in which they are measured and printed: one line each (bench/README.md). */
 import { moving } from './moving.ts';
 import { connections, fanOut, memory, messages, sessions } from './network.ts';
-import { files, handshakes, peers, records } from './primitive-groups.ts';
+import { files, finding, handshakes, peers, records } from './primitive-groups.ts';
 import { refusals } from './refusals.ts';
 import type { Group } from './settings.ts';
 
@@ -16,5 +16,6 @@ export const GROUPS: readonly Group[] = [
   records,
   handshakes,
   files,
+  finding,
   peers,
 ];

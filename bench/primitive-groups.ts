@@ -39,6 +39,13 @@ export const files: Group = {
   measure: (settings, show) => measureIn('primitives', 'files', settings, show),
 };
 
+export const finding: Group = {
+  name: 'finding',
+  about: 'a device that knows only its directory finds its host: one store, three, three with two dead ones',
+  parts: ['finding-part'],
+  measure: (settings, show) => measureIn('finding-part', 'finding', settings, show),
+};
+
 export const peers: Group = {
   name: 'peers',
   about: 'handshake and message beside noise-handshake, libsignal and matrix-sdk-crypto-wasm',

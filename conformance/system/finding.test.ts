@@ -157,3 +157,55 @@ it('a host moves house: both lists, then the new one; whoever slept follows (DI-
   };
   await expect.poll(known, { timeout: 30_000 }).toEqual([name(fresh), name(other)].sort());
 });
+
+it('a client that waits looks at once when the file of a synced folder changes', async () => {
+  const store = ['--store', place.path('host.claw')];
+  const first = await place.host(data, store);
+  await place.join(data, place.path('bob'));
+  await first.stop();
+  const listening = place.start('clawchat', [
+    ...['listen', '--data', place.path('bob'), '--log-level', 'debug', '--count', '1', '--from', '0'],
+  ]);
+  await expect.poll(() => listening.stderr(), { timeout: 30_000 }).toContain('dial-failed');
+  await place.host(data, [...store, '--advertise', '127.0.0.1', '--advertise', 'localhost']);
+  await expect.poll(() => listening.stderr(), { timeout: 30_000 }).toContain('store-changed');
+  await place.join(data, place.path('ann'));
+  await place.ok('clawchat', ['send', 'hello', '--data', place.path('ann')]);
+  expect((await listening.ended).stdout).toContain('hello');
+});
+
+it('status and doctor warn ahead of an address to write to that ends, also while no host runs', async () => {
+  const address = place.path('address');
+  const day = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+  const signed = `X-Amz-Date=${day}&X-Amz-Expires=86400&X-Amz-Signature=0`;
+  writeFileSync(address, `https://127.0.0.1:9/host.claw?${signed}\n`);
+  const list = [{ kind: 'https', read: 'https://127.0.0.1:9/host.claw', writeFrom: address }];
+  writeFileSync(`${data}/stores.json`, JSON.stringify(list), { mode: 0o600 });
+  const warning = /the address to write to ends at .*; renew it \(docs\/stores\.md\)/;
+  expect(await place.ok('clawchatd', ['status', '--data', data])).toMatch(warning);
+  const doctor = await place.run('clawchatd', ['doctor', '--data', data]);
+  expect(doctor.stdout).toMatch(warning);
+  expect(doctor.stdout).not.toContain('Signature');
+});
+
+it('inspect prints a file under the names of the original plan', async () => {
+  await place.host(data, ['--store', place.path('host.claw')]);
+  await place.join(data, place.path('bob'));
+  const args = ['inspect', place.path('host.claw'), '--data', place.path('bob')];
+  const lines = (await place.ok('clawchat', args)).split('\n').map(line => line.split(/ {2,}/));
+  const shown = new Map(lines.map(([label = '', value = '']) => [label.trim(), value]));
+  const json = JSON.parse(await place.ok('clawchat', [...args, '--json'])) as Record<string, unknown>;
+  const plan =
+    'version server_id ip port secret timestamp valid_until signature next_rotation protocol_version';
+  for (const field of plan.split(' ')) {
+    expect(
+      [...shown.keys()].some(label => label.startsWith(field)),
+      field,
+    ).toBe(true);
+    expect(json).toHaveProperty(field);
+  }
+  // What is said of them in the table of chapter 3: no HMAC, no shared secret, and the grace is covered.
+  expect(lines.flat().join(' ')).toContain('Ed25519, verified');
+  expect(json['secret']).toBe('(hidden)');
+  expect(json['valid_until']).toBeGreaterThan(Number(json['next_rotation']));
+});

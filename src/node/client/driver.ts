@@ -85,6 +85,8 @@ export class ClientDriver {
   readonly #connections = new Map<number, Connection>();
   readonly #stores = new Map<string, StoreReader>();
   readonly #reads = new Map<number, AbortController>();
+  /** What ends the watching of a store. */
+  readonly #watches = new Map<string, () => void>();
   readonly #machineAlarm = new Alarm(() => this.step({ kind: 'tick' }));
   readonly #readAlarm = new Alarm(() => this.#read({ kind: 'wake', entropy: drawUnit() }));
   readonly #moveAlarm = new Alarm(() => this.#move());
@@ -182,6 +184,7 @@ export class ClientDriver {
     this.#machineAlarm.set(undefined);
     this.#readAlarm.set(undefined);
     this.#moveAlarm.set(undefined);
+    for (const end of this.#watches.values()) end();
     for (const read of this.#reads.values()) read.abort();
     for (const { abort } of this.#connections.values()) abort.abort();
     await this.#readWork.catch(() => undefined);
@@ -479,7 +482,26 @@ export class ClientDriver {
       }
       keys.push(key);
     }
+    this.#watchStores(keys);
     this.#read({ kind: 'stores', keys });
+  }
+
+  /** Where the platform tells of a change - a synced folder -, a client that waits looks at once. */
+  #watchStores(keys: readonly string[]): void {
+    for (const [key, end] of this.#watches) {
+      if (keys.includes(key)) continue;
+      end();
+      this.#watches.delete(key);
+    }
+    for (const key of keys) {
+      const store = this.#stores.get(key);
+      if (store?.watch === undefined || this.#watches.has(key)) continue;
+      const changed = (): void => {
+        this.#log.debug('store-changed', { store: store.name });
+        this.#read({ kind: 'hurry' });
+      };
+      this.#watches.set(key, store.watch(changed));
+    }
   }
 
   #read(input: ReadInput<OpenedFile>): void {
