@@ -41,11 +41,14 @@ export function nginxFiles(
   name: string,
   more = '',
 ): { readonly config: string; readonly store: string } {
-  const store = makeStoreDirectory(root);
+  const store = join(root.path, 'store');
+  const etc = join(root.path, 'etc');
+  const files = recipe('nginx-files', { '/etc/clawchat-store': etc, '/var/lib/clawchat-store': store });
+  execFileSync('bash', ['-euc', files], { cwd: root.path });
   const site = recipe('nginx', {
     'listen 443 ssl': `listen ${address} ssl`,
     'server_name store.example.org': `server_name ${name}`,
-    '/etc/clawchat-store': root.path,
+    '/etc/clawchat-store': etc,
     '/var/lib/clawchat-store': store,
     'location / {': 'location = /quota { return 507; }\n location = /busy { return 503; }\n location / {',
   });
