@@ -99,7 +99,7 @@ async function invite(call: Call): Promise<number> {
     else process.stderr.write(`wrote ${file}: it is a secret until it is used\n`);
     process.stderr.write(`works once, until ${timeText(made.expiresAtMs)}; to use it: clawchat join\n`);
     process.stderr.write(
-      'whoever runs this host can read what is written there: tell those whom you invite\n',
+      'Whoever runs this host can read what is written there: tell those whom you invite.\n',
     );
     for (const warning of made.warnings) process.stderr.write(`${warning}\n`);
   });

@@ -118,10 +118,16 @@ const STORE_ADVICE: ReadonlyMap<string, readonly [Grade, string]> = new Map([
   ],
 ]);
 
+/** The path of a local store is the host's: nothing is wrong on a machine that has no such file. */
+const ANOTHER_MACHINE =
+  'a file on the host’s machine; on another one you find the host after longer absence only through a store that both reach: ask the operator (docs/stores.md)';
+
 function judgeStores({ stores, situation }: ControlClientStatus): readonly Finding[] {
   const found = stores.map(store => {
     const [grade, advice] = STORE_ADVICE.get(store.standing) ?? ['ok' as const, undefined];
-    return finding(`store ${store.name}`, grade, standingText(store), advice);
+    const isElsewhere = store.standing === 'absent' && store.name.startsWith('/');
+    const text = standingText(store).replace(`${store.name}: `, '');
+    return finding(`store ${store.name}`, grade, text, isElsewhere ? ANOTHER_MACHINE : advice);
   });
   if (situation !== '') found.push(finding('stores together', 'warn', situation, 'as it says'));
   return found;
