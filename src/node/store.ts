@@ -1,4 +1,5 @@
 /** The database of a data directory: LevelDB, with every value sealed under the data key (spec/01-architecture.md). */
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { type Aead, KEY_BYTES, NONCE_BYTES, type Suite, TAG_BYTES } from '../crypto/suite.ts';
@@ -34,15 +35,20 @@ export interface StoreOptions {
   readonly passphrase?: PassphraseSource | undefined;
 }
 
-const DATABASE_NAME = 'db';
+/** The database's folder in a data directory. */
+export const DATABASE_NAME = 'db';
 /** Plain text, so that any version can read which schema it is. */
-const SCHEMA_KEY = '!schema';
+export const SCHEMA_KEY = '!schema';
 /** Plain text, too: the version of the program that wrote here last, for whoever is too old to go on. */
 const WRITER_KEY = '!writer';
 /** Sealed: opens only under the right data key, and says whose directory it is. */
-const CHECK_KEY = '!check';
+export const CHECK_KEY = '!check';
 
-type Level = ClassicLevel<string, Uint8Array>;
+/** What lies below a store: values as they are sealed. */
+export type Level = ClassicLevel<string, Uint8Array>;
+/** What to do about a damaged directory. */
+const WHAT_NOW = 'restore the directory from a backup, or see what the command "repair" can save';
+
 type SealedOperation =
   | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
   | { readonly type: 'del'; readonly key: string };
@@ -173,7 +179,7 @@ export class Store implements Database {
 }
 
 /** Seals values: random nonce (12) || ciphertext || tag (16), with the database key as associated data. @impl CT-001~2 */
-class Sealer {
+export class Sealer {
   readonly #suite: Suite;
   readonly #aead: Aead;
   readonly #directory: string;
@@ -197,7 +203,7 @@ class Sealer {
   open(key: string, sealed: Uint8Array): Uint8Array {
     const opened = this.tryOpen(key, sealed);
     if (opened !== undefined) return opened;
-    const text = `the value "${key}" in ${this.#directory} is damaged: restore the directory from a backup`;
+    const text = `the value "${key}" in ${this.#directory} is damaged: ${WHAT_NOW}`;
     throw failure(ErrorCode.STORE_DAMAGED, text);
   }
 
@@ -211,7 +217,9 @@ class Sealer {
   }
 }
 
-async function openLevel(directory: string): Promise<Level> {
+/** Open what lies below a store. @throws ClawChatError `DIRECTORY_LOCKED`, `STORE_DAMAGED`, `STORAGE_FULL` */
+export async function openLevel(directory: string): Promise<Level> {
+  await checkCurrent(directory);
   const level: Level = new ClassicLevel(join(directory, DATABASE_NAME), {
     keyEncoding: 'utf8',
     valueEncoding: 'view',
@@ -228,6 +236,13 @@ async function openLevel(directory: string): Promise<Level> {
     }
     throw openFailed(directory, cause);
   }
+}
+
+/** Without the file CURRENT LevelDB would begin anew, and remove whatever tables it finds. @impl CT-003~2 */
+async function checkCurrent(directory: string): Promise<void> {
+  const names = await readdir(join(directory, DATABASE_NAME)).catch((): string[] => []);
+  const isThere = names.some(name => /\.(ldb|sst)$|^MANIFEST-/.test(name));
+  if (isThere && !names.includes('CURRENT')) throw damaged(directory, undefined);
 }
 
 /** @impl CT-002~1 */
@@ -351,11 +366,11 @@ function openFailed(directory: string, cause: unknown): ClawChatError {
   if (/no space|quota|read-only|permission denied|too many open/i.test(reason)) {
     return failure(ErrorCode.STORAGE_FULL, text, cause);
   }
-  return failure(ErrorCode.STORE_DAMAGED, `${text}: restore the directory from a backup`, cause);
+  return failure(ErrorCode.STORE_DAMAGED, `${text}: ${WHAT_NOW}`, cause);
 }
 
 function damaged(directory: string, cause: unknown): ClawChatError {
-  const text = `the database in ${directory} is damaged: restore the directory from a backup`;
+  const text = `the database in ${directory} is damaged: ${WHAT_NOW}`;
   return failure(ErrorCode.STORE_DAMAGED, text, cause);
 }
 

@@ -33,6 +33,7 @@ import { join } from './join.ts';
 import { messageJson, messageText } from './messages.ts';
 import { jsonLine, line } from './output.ts';
 import { passphraseCommand } from './passphrase.ts';
+import { repairCommand } from './repair.ts';
 import { roomCommands } from './room-commands.ts';
 import { sendMessages } from './send.ts';
 import { clientConfigured, optionsOf, sharedOptions } from './settings.ts';
@@ -395,6 +396,7 @@ const COMMANDS: readonly Command[] = [
     run: inspect,
   },
   passphraseCommand('client'),
+  repairCommand('client'),
   completionCommand(() => CLAWCHAT),
 ];
 

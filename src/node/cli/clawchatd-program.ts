@@ -30,6 +30,7 @@ import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
 import { passphraseCommand } from './passphrase.ts';
 import { drawQr } from './qr.ts';
 import { recover, succeed } from './recover.ts';
+import { repairCommand } from './repair.ts';
 import { commandLog, hostConfigured, optionsOf, sharedOptions } from './settings.ts';
 import { harmlessLine } from './terminal-text.ts';
 
@@ -385,6 +386,7 @@ const COMMANDS: readonly Command[] = [
     run: identity,
   },
   passphraseCommand('host'),
+  repairCommand('host'),
   {
     name: 'succeed',
     words: 'FILE',
