@@ -1,4 +1,5 @@
 /** Everything that the model writes: path in the repository to text. */
+import { chat } from './families/chat.ts';
 import { connectionFile } from './families/connection-file.ts';
 import { derivation } from './families/derivation.ts';
 import { enrolment } from './families/enrolment.ts';
@@ -24,6 +25,7 @@ export function families(): readonly Family[] {
     records(),
     enrolment(),
     session(),
+    chat(),
     rotation(),
   ];
 }

@@ -1,4 +1,5 @@
 /** The judge of each family. */
+import { judgeChat } from './judge/chat.ts';
 import { judgeConnectionFile } from './judge/connection-file.ts';
 import { judgeDerivation, judgeWords } from './judge/derivation.ts';
 import { judgeEnrolment } from './judge/enrolment.ts';
@@ -19,5 +20,6 @@ export const JUDGES: Judges = {
   records: judgeRecords,
   enrolment: judgeEnrolment,
   session: judgeSession,
+  chat: judgeChat,
   rotation: judgeRotation,
 };

@@ -475,6 +475,32 @@ const rotation = familySchema('rotation', {
 });
 
 /** Schemas by the name of their family. */
+const chatAct = either(
+  object({ kind: choice('join', 'leave') }),
+  object({ kind: constant('delete'), cursor: number }),
+  object({ kind: constant('create'), topic: text, closed: flag }),
+  object({ kind: constant('topic'), topic: text }),
+  object({ kind: constant('grant'), person: bytesOf(16), role: number }),
+  object({ kind: constant('keep'), keep_ms: number }),
+  object({ kind: constant('rename'), name: text }),
+);
+
+const chat = familySchema('chat', {
+  input: either(what('content', { bytes }), what('request', { bytes }), what('reply', { bytes })),
+  output: either(
+    object({
+      message_id: bytesOf(16),
+      room: text,
+      text,
+      sent_at_ms: number,
+      'reply_to?': number,
+      'edits?': number,
+      'act?': chatAct,
+    }),
+    object({ request_id: number, kind: text }),
+  ),
+});
+
 export const SCHEMAS: Readonly<Record<string, Schema>> = {
   derivation,
   words,
@@ -486,4 +512,5 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   enrolment,
   session,
   rotation,
+  chat,
 };

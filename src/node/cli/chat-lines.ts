@@ -50,7 +50,8 @@ export function entryLines(model: ChatModel, entry: Entry, look: Look, numbers: 
     const lines = wrapHanging(`${time} * ${harmlessLine(entry.act)}`, look.width, INDENT);
     return lines.map(line => paint(line, 'dim', look));
   }
-  const state = model.shownState(entry);
+  // What stands in a pipe stays as it is, so each line says it.
+  const state = Number.isFinite(look.width) ? model.shownState(entry) : model.state(entry);
   const text = entry.deleted ? '(taken back)' : harmless(entry.text);
   const tail = [entry.edited ? '(edited)' : '', state === '' ? '' : `[${harmlessLine(state)}]`]
     .filter(part => part !== '')

@@ -1,0 +1,170 @@
+/** What a chat message may be, as chapter 11 says it: contents with their acts, and the requests and replies beside posts. */
+import {
+  type ChatContent,
+  ChatContentSchema,
+  ChatReplySchema,
+  ChatRequestSchema,
+} from '../../src/gen/clawchat/v1/chat_pb.ts';
+import {
+  CONTENT_BYTES_MAX,
+  DEVICE_NAME_BYTES_MAX,
+  HISTORY_PAGE_MESSAGES_MAX,
+  ROOM_NAME_BYTES_MAX,
+  ROOM_PEOPLE_MAX,
+  SEARCH_BYTES_MAX,
+  TEXT_BYTES_MAX,
+  TOPIC_BYTES_MAX,
+} from '../../src/gen/constants.ts';
+import { hex, utf8 } from './bytes.ts';
+import { decode } from './protobuf.ts';
+import { Refusal } from './refusal.ts';
+import type { JsonObject } from './vector.ts';
+
+const LIMIT = 2n ** 53n;
+
+function need(rule: boolean, detail: string): void {
+  if (!rule) throw new Refusal('MESSAGE_MALFORMED', detail);
+}
+
+function isText(text: string, least: number, most: number): boolean {
+  const { length } = utf8(text);
+  return length >= least && length <= most;
+}
+
+const isRoom = (room: string): boolean => isText(room, 1, ROOM_NAME_BYTES_MAX);
+const isId = (id: Uint8Array): boolean => id.length === 16;
+const isName = (name: string): boolean => isText(name, 0, DEVICE_NAME_BYTES_MAX);
+
+function readAct(act: ChatContent['act']): JsonObject | undefined {
+  switch (act.case) {
+    case 'delete':
+      need(act.value.cursor > 0n && act.value.cursor < LIMIT, 'what is deleted has a cursor');
+      return { kind: 'delete', cursor: Number(act.value.cursor) };
+    case 'create':
+      need(isText(act.value.topic, 0, TOPIC_BYTES_MAX), 'the topic is too long');
+      return { kind: 'create', topic: act.value.topic, closed: act.value.closed };
+    case 'topic':
+      need(isText(act.value.topic, 0, TOPIC_BYTES_MAX), 'the topic is too long');
+      return { kind: 'topic', topic: act.value.topic };
+    case 'grant':
+      need(isId(act.value.personId), 'a person has 16 bytes');
+      need(act.value.role >= 0 && act.value.role <= 4, 'there is no such role');
+      return { kind: 'grant', person: hex(act.value.personId), role: act.value.role };
+    case 'keep':
+      need(act.value.keepMs < LIMIT, 'kept for too long');
+      return { kind: 'keep', keep_ms: Number(act.value.keepMs) };
+    case 'rename':
+      need(isText(act.value.name, 1, DEVICE_NAME_BYTES_MAX), 'a name has 1 to 64 bytes');
+      need(![...act.value.name].some(isForbidden), 'a name holds a character that no name has');
+      return { kind: 'rename', name: act.value.name };
+    case 'join':
+    case 'leave':
+      return { kind: act.case };
+    case undefined:
+      return undefined;
+  }
+}
+
+/** Controls, format characters, line and paragraph separators (8.3). */
+function isForbidden(letter: string): boolean {
+  return /\p{General_Category=Control}|\p{Format}|\p{Line_Separator}|\p{Paragraph_Separator}/u.test(letter);
+}
+
+/** Read a ChatContent (CH-003). @throws Refusal */
+export function readContent(bytes: Uint8Array): JsonObject {
+  if (bytes.length > CONTENT_BYTES_MAX) throw new Refusal('MESSAGE_TOO_LARGE', 'the content is too long');
+  const content = decode(ChatContentSchema, bytes);
+  if (content === undefined) throw new Refusal('MESSAGE_MALFORMED', 'this is no ChatContent');
+  const { messageId, room, text, sentAtMs, replyTo, edits } = content;
+  need(isId(messageId), 'an id has 16 bytes');
+  need(isRoom(room), 'a room has 1 to 64 bytes');
+  need(sentAtMs < LIMIT && replyTo < LIMIT && edits < LIMIT, 'a number is too large');
+  const act = readAct(content.act);
+  const said = { message_id: hex(messageId), room, text, sent_at_ms: Number(sentAtMs) };
+  if (act !== undefined) {
+    need(text === '' && replyTo === 0n && edits === 0n, 'an act says nothing beside');
+    return { ...said, act };
+  }
+  if (!isText(text, 0, TEXT_BYTES_MAX)) throw new Refusal('MESSAGE_TOO_LARGE', 'the text is too long');
+  need(text !== '', 'nothing is said');
+  return {
+    ...said,
+    ...(replyTo > 0n && { reply_to: Number(replyTo) }),
+    ...(edits > 0n && { edits: Number(edits) }),
+  };
+}
+
+/** Read a request beside posts (CH-002). @throws Refusal, also for what is no ChatRequest at all */
+export function readRequest(bytes: Uint8Array): JsonObject {
+  const request = decode(ChatRequestSchema, bytes);
+  if (request === undefined) throw new Refusal('MESSAGE_MALFORMED', 'this is no ChatRequest');
+  const { requestId, body } = request;
+  switch (body.case) {
+    case 'history': {
+      const { afterCursor, beforeCursor, limit, room, search } = body.value;
+      need(afterCursor < LIMIT && beforeCursor < LIMIT, 'a cursor is too large');
+      need(limit <= HISTORY_PAGE_MESSAGES_MAX, 'too many are asked for');
+      need(isText(room, 0, ROOM_NAME_BYTES_MAX), 'the room is too long');
+      need(isText(search, 0, SEARCH_BYTES_MAX), 'what is searched for is too long');
+      need(beforeCursor === 0n || afterCursor === 0n, 'one direction at a time');
+      need(search === '' || beforeCursor > 0n, 'a search goes backwards');
+      break;
+    }
+    case 'mark':
+      need(isRoom(body.value.room), 'a room has 1 to 64 bytes');
+      need(body.value.delivered < LIMIT && body.value.read < LIMIT, 'a cursor is too large');
+      break;
+    case 'typing':
+    case 'people':
+      need(isRoom(body.value.room), 'a room has 1 to 64 bytes');
+      break;
+    case 'deviceInvite':
+      need(isName(body.value.name), 'a name has at most 64 bytes');
+      break;
+    case 'hello':
+    case 'rooms':
+      break;
+    default:
+      throw new Refusal('MESSAGE_MALFORMED', 'no body that is known');
+  }
+  return { request_id: requestId, kind: body.case };
+}
+
+/** Read a reply beside those to posts (CH-007). @throws Refusal */
+export function readReply(bytes: Uint8Array): JsonObject {
+  const reply = decode(ChatReplySchema, bytes);
+  if (reply === undefined) throw new Refusal('MESSAGE_MALFORMED', 'this is no ChatReply');
+  const { requestId, body } = reply;
+  switch (body.case) {
+    case 'welcome':
+      need(isId(body.value.personId), 'a person has 16 bytes');
+      break;
+    case 'mark':
+      need(isId(body.value.personId) && isRoom(body.value.room), 'a person and a room');
+      need(body.value.delivered < LIMIT && body.value.read < LIMIT, 'a cursor is too large');
+      break;
+    case 'typing':
+      need(isId(body.value.personId) && isRoom(body.value.room) && isName(body.value.name), 'who, and where');
+      break;
+    case 'presence':
+      need(isId(body.value.personId) && isName(body.value.name), 'who came or went');
+      break;
+    case 'roomGap': {
+      const { afterCursor, firstCursor, room } = body.value;
+      need(isRoom(room) && firstCursor < LIMIT && firstCursor > afterCursor, 'a gap has an extent');
+      break;
+    }
+    case 'people':
+      need(body.value.people.length <= ROOM_PEOPLE_MAX, 'too many people');
+      for (const { personId, name, delivered, read } of body.value.people) {
+        need(isId(personId) && isName(name), 'a person has an id and a name');
+        need(delivered < LIMIT && read < LIMIT, 'a cursor is too large');
+      }
+      break;
+    case undefined:
+      return { request_id: requestId, kind: 'unknown' };
+    default:
+      throw new Refusal('MESSAGE_MALFORMED', 'not among these vectors');
+  }
+  return { request_id: requestId, kind: body.case };
+}
