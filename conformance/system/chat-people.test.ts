@@ -64,7 +64,7 @@ describe('people', () => {
     // The host's list shows the words that whoever joins is shown.
     const words = /[a-z]{5}(?:-[a-z]{5}){3}/.exec(joined)?.[0] ?? 'none';
     expect(await place.ok('clawchatd', ['devices', '--data', hostData])).toMatch(
-      new RegExp(`${words} +phone`),
+      new RegExp(`${words} +phone \\(of Ann\\)`),
     );
     await place.ok('clawchat', ['send', 'hello', '--data', bob]);
     await place.ok('clawchat', ['send', 'from the phone', '--data', phone]);

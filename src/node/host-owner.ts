@@ -151,6 +151,7 @@ class HostOwner implements Owner {
         enrolledAtMs: BigInt(device.enrolledAtMs),
         lastSeenAtMs: BigInt(device.lastSeenAtMs),
         words: this.core.words(device.publicKey),
+        personId: this.core.personBehind(device.id),
       }));
     return { case: 'devices', value: { devices } };
   }

@@ -231,6 +231,24 @@ describe('the store', () => {
     await store.close();
   });
 
+  // CH-047~2
+  test('can clear what was deleted or replaced out of its files', async () => {
+    const store = await open();
+    await store.commit([put('m/1', 'old'), put('m/2', 'edited'), put('m/3', 'stays')]);
+    await store.close();
+    const sealed = await raw(level => level.getMany(['m/1', 'm/2', 'm/3']));
+    const lies = (which: number): boolean =>
+      readdirSync(join(directory, 'db')).some(name =>
+        readFileSync(join(directory, 'db', name)).includes(Buffer.from(sealed[which] ?? 'x')),
+      );
+    const again = await open();
+    await again.commit([{ kind: 'delete', key: 'm/1' }, put('m/2', 'better')]);
+    expect([lies(0), lies(1), lies(2)]).toEqual([true, true, true]);
+    await again.scrub({ gte: 'm/', lt: 'm/~' });
+    expect([lies(0), lies(1), lies(2)]).toEqual([false, false, true]);
+    await again.close();
+  });
+
   // CT-005~1
   test('syncs every write, and writes once for all commits of a turn', async () => {
     const batch = vi.spyOn(ClassicLevel.prototype, 'batch');

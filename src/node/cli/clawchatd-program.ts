@@ -164,6 +164,13 @@ async function listDevices(link: OwnerLink): Promise<readonly ControlDevice[]> {
   return expectAnswer(await link.call({ case: 'devices', value: {} }), 'devices').devices;
 }
 
+/** Whose further device it is, for people. */
+function inviter(all: readonly ControlDevice[], { personId }: ControlDevice): string {
+  if (personId.length === 0) return '';
+  const first = all.find(({ deviceId }) => hex(deviceId) === hex(personId));
+  return ` (of ${first === undefined ? hex(personId).slice(0, 8) : harmlessLine(first.name)})`;
+}
+
 async function devices(call: Call): Promise<number> {
   await reach(call, async link => {
     const found = await listDevices(link);
@@ -177,11 +184,12 @@ async function devices(call: Call): Promise<number> {
           enrolled_at_ms: device.enrolledAtMs,
           last_seen_at_ms: device.lastSeenAtMs,
           words: device.words,
+          ...(device.personId.length > 0 && { person: device.personId }),
         });
       } else {
         const seen = fromNow(device.lastSeenAtMs, Date.now());
         line(
-          `${hex(device.deviceId)}  ${state.padEnd(9)}  seen ${seen.padEnd(12)}  ${device.words}  ${harmlessLine(device.name)}`,
+          `${hex(device.deviceId)}  ${state.padEnd(9)}  seen ${seen.padEnd(12)}  ${device.words}  ${harmlessLine(device.name)}${inviter(found, device)}`,
         );
       }
     }

@@ -3,10 +3,10 @@ import { native } from '../native.ts';
 import { type Repaired, repairStore } from '../repair.ts';
 import type { StoreProgram } from '../store.ts';
 import type { Call, Command } from './command-line.ts';
-import { dataDirectory } from './directory.ts';
 import { EXIT_OK } from './exit-code.ts';
 import { jsonLine, line } from './output.ts';
 import { askedPassphrase } from './passphrase.ts';
+import { dataDirectory } from './settings.ts';
 
 /** What a lost value means, by the beginning of its key; the first that fits. */
 const MEANINGS: readonly (readonly [prefix: string, meaning: string])[] = [

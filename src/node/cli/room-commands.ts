@@ -6,6 +6,7 @@ import { type Call, type Command, type Option, usage, wholeNumber } from './comm
 import { expectAnswer } from './directory.ts';
 import { EXIT_OK } from './exit-code.ts';
 import { hex, jsonLine, line, timeText } from './output.ts';
+import { drawQr } from './qr.ts';
 import { harmlessLine } from './terminal-text.ts';
 
 /** Works with the owner of the call's directory. */
@@ -111,6 +112,10 @@ async function inviteDevice(call: Call, link: OwnerLink, signal: AbortSignal): P
     jsonLine({ invite: made.invite, expires_at_ms: made.expiresAtMs });
     return;
   }
+  if (call.on('qr')) {
+    const colour = process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '';
+    for (const row of drawQr(harmlessLine(made.invite), { colour, isLight: false })) line(row);
+  }
   line(harmlessLine(made.invite));
   process.stderr.write(
     `works once, until ${timeText(made.expiresAtMs)}; on the other device: clawchat join\n`,
@@ -195,7 +200,11 @@ export function roomCommands(reach: Reach, timeout: Option): readonly Command[] 
       details: [
         'The device that joins with it is the same person: one name, and what one has read all have read.',
       ],
-      options: { name: { value: 'NAME', help: 'name of the device' }, timeout },
+      options: {
+        name: { value: 'NAME', help: 'name of the device' },
+        qr: { help: 'draw it as a QR code too, for the camera of the other device' },
+        timeout,
+      },
       run: run(inviteDevice),
     },
   ];

@@ -323,6 +323,12 @@ export class HostCore {
     for (let turn = 0; turn < 2; turn += 1) await new Promise(resolve => setImmediate(resolve));
   }
 
+  /** The person whose further device this is; empty when it is a person's first. @impl CH-044~1 */
+  personBehind(device: string): Uint8Array {
+    const person = this.#chat.people.personOf(device);
+    return person === device ? EMPTY : Buffer.from(person, 'hex');
+  }
+
   /** Finish every write and let go of the directory. */
   async close(): Promise<void> {
     clearInterval(this.#pruning);

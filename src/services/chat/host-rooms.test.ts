@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { noble } from '../../crypto/noble.ts';
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { DEVICE_INVITES_MAX, PERSON_DEVICES_MAX } from '../../gen/constants.ts';
 import { codeName } from '../../protocol/fault.ts';
 import { isFault } from '../../wire/fault.ts';
 import type { StreamHandler } from '../ports.ts';
@@ -171,6 +172,45 @@ describe('rooms', () => {
   });
 });
 
+describe('what a room does not keep', () => {
+  // CH-047~2
+  test('is deleted while nobody posts, all of it, and cleared out of the files', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    await ann.post('', { act: { kind: 'create', topic: '', closed: false } }, 'den');
+    for (let n = 0; n < 40; n += 1) await ann.post(`old ${n}`, {}, 'den');
+    await ann.post('', { act: { kind: 'keep', keepMs: 1_000 } }, 'den');
+    const kept = (): number =>
+      [...database.values].filter(
+        ([key, value]) => key.startsWith('chat/message/') && new TextDecoder().decode(value).includes('old '),
+      ).length;
+    const scrubbed: unknown[] = [];
+    Object.assign(database, { scrub: async (range: unknown) => void scrubbed.push(range) });
+    host = await openHost();
+    expect(kept()).toBe(40);
+    host.prune(100_000);
+    for (let i = 0; i < 20; i += 1) await settle();
+    expect(kept()).toBe(0);
+    expect(scrubbed).toHaveLength(1);
+    // Once more there is nothing to do, also after a restart.
+    host = await openHost();
+    host.prune(200_000);
+    for (let i = 0; i < 20; i += 1) await settle();
+    expect(scrubbed).toHaveLength(1);
+  });
+
+  test('stays when somebody says in time that it is kept', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    await ann.post('', { act: { kind: 'create', topic: '', closed: false } }, 'den');
+    await ann.post('old', {}, 'den');
+    await ann.post('', { act: { kind: 'keep', keepMs: 1_000 } }, 'den');
+    host.prune(100_000);
+    const room = host.rooms.get('den');
+    if (room !== undefined) room.keepMs = 0;
+    for (let i = 0; i < 20; i += 1) await settle();
+    expect((await ann.history('den')).map(({ text }) => text)).toContain('old');
+  });
+});
+
 describe('messages', () => {
   // CH-042~1, CH-015~2
   test('that are edited or taken back are nowhere any more', async () => {
@@ -285,6 +325,57 @@ describe('beside messages', () => {
     expect((await ann.replies()).map(({ kind }) => kind)).toEqual(['typing']);
     bob.handler.closed(ErrorCode.UNSPECIFIED);
     expect(await ann.replies()).toMatchObject([{ kind: 'presence', online: false }]);
+  });
+
+  // CH-049~1
+  test('a person has no more invites and devices than that, and trouble with one ends nothing', async () => {
+    let made = 0;
+    host = await ChatHost.open({
+      database,
+      suite: noble,
+      alarm: () => {},
+      failed: reason => expect(reason).toBeUndefined(),
+      inviteDevice: async name => {
+        if (name === 'unlucky') return ErrorCode.STORE_UNAVAILABLE;
+        made += 1;
+        return { id: made.toString(16).padStart(32, '0'), text: 'invite', expiresAtMs: 9 };
+      },
+    });
+    const ann = new Peer(ANN, 'Ann');
+    const ask = async (name = 'phone'): Promise<string> => {
+      await ann.replies();
+      ann.ask({ kind: 'deviceInvite', name });
+      const reply = (await ann.replies()).at(-1);
+      return reply?.kind === 'refusal' ? codeName(reply.code) : (reply?.kind ?? 'nothing');
+    };
+    expect(await ask('unlucky')).toBe('STORE_UNAVAILABLE');
+    for (let i = 0; i < DEVICE_INVITES_MAX; i += 1) expect(await ask()).toBe('deviceInvite');
+    expect(await ask()).toBe('RATE_LIMITED');
+    expect(made).toBe(DEVICE_INVITES_MAX);
+    for (let device = 1; device < PERSON_DEVICES_MAX; device += 1) {
+      const invite = device.toString(16).padStart(32, '0');
+      if (device > DEVICE_INVITES_MAX) await ask();
+      host.people.claimed(invite, hex(id(device)), 'phone');
+      host.people.inviteGone(invite);
+    }
+    expect(await ask()).toBe('RATE_LIMITED');
+    host.people.forget(hex(id(3)));
+    expect(await ask()).toBe('deviceInvite');
+  });
+
+  // CH-048~2
+  test('a person keeps the name of the first device when that is gone', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    ann.ask({ kind: 'deviceInvite', name: 'phone' });
+    await ann.replies();
+    await database.commit(host.people.claimed('77'.repeat(16), hex(BOB), 'phone'));
+    await new Peer(BOB, 'phone').post('one');
+    await database.commit(await host.revoke(ANN));
+    host = await openHost();
+    const phone = new Peer(BOB, 'phone', X);
+    phone.ask({ kind: 'outboxReplace', outboxId: X });
+    await phone.post('two');
+    expect((await phone.history()).map(({ name }) => name)).toEqual(['Ann', 'Ann']);
   });
 
   // CH-044~1

@@ -231,7 +231,7 @@ export class ChatHost {
       targets.edit !== undefined && Number(targets.edit.cursor) === last ? targets.edit : undefined;
     const fresh = edit ?? { ...message, cursor: BigInt(last) };
     // An edit without a text is nothing that anybody could read, and is passed over.
-    const empty = { content: gone.content, room: content.room, editedBy: by };
+    const empty = { content: gone.content, room: content.room, editedBy: by, messageId: old.messageId };
     return [...rewritten, this.#rewrite(fresh, empty)];
   }
 

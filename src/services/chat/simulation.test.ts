@@ -89,6 +89,12 @@ describe('a host and its clients, whatever befalls them', () => {
     expectEach([...PLAIN_FAULTS, ...COPY_FAULTS], counts);
   });
 
+  test('and what they do to rooms, names and messages is done once, in its place', async () => {
+    const { problems, counts } = await campaign({ ...PLAIN, acts: true, copies: true }, 60);
+    expect(problems).toEqual([]);
+    expectEach(['rename', 'topic', 'edit', 'delete', ...COPY_FAULTS], counts);
+  });
+
   test.each([
     ['without the outbox check at the host', PLAIN, { noOutboxCheck: true }, 'stored 2 times'],
     ['when what was compared is sent all the same', COPIES, { noComparison: true }, 'stored 2 times'],

@@ -3,6 +3,7 @@ import { ErrorCode } from '../../../gen/clawchat/v1/error_pb.ts';
 import { isFault } from '../../../wire/fault.ts';
 import { hex } from '../bytes.ts';
 import type { ChatClient } from '../client.ts';
+import type { ContentExtra } from '../content.ts';
 import type { Listening } from '../feed.ts';
 import { draw, type Scheduler } from './scheduler.ts';
 
@@ -20,6 +21,12 @@ export interface Wish {
   durable: boolean;
   /** What the host said at last. */
   answer: 'stored' | 'refused' | undefined;
+  /** Where it is stored, once that was said. */
+  cursor: number;
+  /** What it does, or to which message, chosen when it is asked for the first time. */
+  extra: ContentExtra | undefined;
+  /** Somebody edits or takes it back. */
+  touched: boolean;
   /** Given up, because the disk that held it was replaced: it is stored once or not at all. */
   uncertain: boolean;
 }
@@ -32,18 +39,29 @@ const WINDOW = 6;
 export class Writer {
   readonly wishes: Wish[];
   readonly problems: string[] = [];
+  readonly #acts: boolean;
 
   constructor(
     name: string,
     count: number,
     randomBytes: (length: number) => Uint8Array,
     scheduler: Scheduler,
+    acts = false,
   ) {
+    this.#acts = acts;
     this.wishes = Array.from({ length: count }, (_, k) => {
       const messageId = randomBytes(16);
       const room = draw(scheduler.random, 12) === 0 ? UNKNOWN_ROOM : 'lobby';
       const text = `${name} ${k}`;
-      const fresh = { asked: false, durable: false, answer: undefined, uncertain: false };
+      const fresh = {
+        asked: false,
+        durable: false,
+        answer: undefined,
+        uncertain: false,
+        cursor: 0,
+        extra: undefined,
+        touched: false,
+      };
       return { id: hex(messageId), messageId, room, text, trusting: k % 2 === 0, ...fresh };
     });
   }
@@ -77,20 +95,43 @@ export class Writer {
     const open = this.#open;
     const wish = open.slice(0, WINDOW).find(({ asked }) => !asked);
     const again = open.find(({ asked }) => asked);
-    if (wish !== undefined) this.#ask(wish, chat);
-    else if (again !== undefined && draw(scheduler.random, 4) === 0) {
+    if (wish !== undefined) {
+      wish.extra ??= this.#acts ? this.#choose(wish, scheduler) : {};
+      this.#ask(wish, chat);
+    } else if (again !== undefined && draw(scheduler.random, 4) === 0) {
       scheduler.count('asked twice');
       this.#ask(again, chat);
     }
   }
 
+  /** Choose what a wish does: something whose place in the history says how everything has to stand at the end. */
+  #choose(wish: Wish, scheduler: Scheduler): ContentExtra {
+    const which = draw(scheduler.random, 6);
+    const mine = this.wishes.findLast(
+      ({ cursor, touched, extra, room }) =>
+        cursor > 0 &&
+        !touched &&
+        room !== UNKNOWN_ROOM &&
+        extra?.act === undefined &&
+        extra?.edits === undefined,
+    );
+    if (wish.room === UNKNOWN_ROOM || which > 3) return {};
+    if (which === 0) return { act: { kind: 'rename', name: wish.text } };
+    if (which === 1) return { act: { kind: 'topic', topic: wish.text } };
+    if (mine === undefined) return {};
+    if (which === 2) return { edits: mine.cursor };
+    mine.touched = true;
+    return { act: { kind: 'delete', cursor: mine.cursor } };
+  }
+
   #ask(wish: Wish, chat: ChatClient): void {
     wish.asked = true;
-    const { messageId, room, text } = wish;
+    const { messageId, room, extra } = wish;
+    const text = extra?.act === undefined ? wish.text : '';
     const answered = async (): Promise<void> => {
-      const enqueued = await chat.enqueue({ messageId, room, text, sentAtMs: 1 });
+      const enqueued = await chat.enqueue({ messageId, room, text, sentAtMs: 1, ...extra });
       if (isFault(enqueued)) {
-        this.problems.push(`${text}: ${enqueued.detail}`);
+        this.problems.push(`${wish.text}: ${enqueued.detail}`);
         return;
       }
       wish.durable = true;
@@ -98,9 +139,10 @@ export class Writer {
       const answer = isFault(result) ? 'refused' : 'stored';
       const expected = room === UNKNOWN_ROOM ? 'refused' : 'stored';
       if (answer !== expected || (isFault(result) && result.code !== ErrorCode.ROOM_UNKNOWN)) {
-        this.problems.push(`${text}: ${answer}, not ${expected}`);
+        this.problems.push(`${wish.text}: ${answer}, not ${expected}`);
       }
       wish.answer = answer;
+      wish.cursor = isFault(result) ? 0 : result.cursor;
     };
     answered().catch(error => this.problems.push(String(error)));
   }

@@ -3,6 +3,7 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { noble } from '../../../crypto/noble.ts';
 import { type Suite, withEntropy } from '../../../crypto/suite.ts';
 import { ChatMessageSchema, ChatReplySchema, ChatRequestSchema } from '../../../gen/clawchat/v1/chat_pb.ts';
+import { StoredPersonSchema, StoredRoomSchema } from '../../../gen/clawchat/v1/chat_storage_pb.ts';
 import { ErrorCode } from '../../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../../protocol/fault.ts';
 import { hex } from '../bytes.ts';
@@ -24,6 +25,8 @@ export interface WorldOptions {
   readonly chaos: number;
   /** Data directories are copied and restored. */
   readonly copies: boolean;
+  /** Some wishes rename, set a topic, edit, or take back. */
+  readonly acts?: boolean;
   /** Runs what promises have become ready for. */
   readonly settle: () => Promise<void>;
   /** The host's disk, or the clients', say "durable" when they are not. */
@@ -84,7 +87,12 @@ export class World {
       live.add(device);
       await this.#peace([...live]);
     }
-    return [...this.problems, ...this.devices.flatMap(({ writer }) => writer.problems), ...this.#audit()];
+    return [
+      ...this.problems,
+      ...this.devices.flatMap(({ writer }) => writer.problems),
+      ...this.#audit(),
+      ...foldActs(this.#hostDisk),
+    ];
   }
 
   /** Kill the host, or the clients, from a write hook. */
@@ -110,8 +118,9 @@ export class World {
   }
 
   #addDevice(name: string, deviceId: Uint8Array): Device {
-    const { messages } = this.#options;
-    const writer = new Writer(name, messages, length => this.#suite.randomBytes(length), this.scheduler);
+    const { messages, acts } = this.#options;
+    const random = (length: number): Uint8Array => this.#suite.randomBytes(length);
+    const writer = new Writer(name, messages, random, this.scheduler, acts);
     const device: Device = {
       name,
       deviceId,
@@ -172,16 +181,16 @@ export class World {
 
   async #peace(devices: readonly Device[]): Promise<void> {
     for (const other of this.devices) if (!devices.includes(other)) this.crashDevice(other);
-    const total = (): number => messagesOf(this.#hostDisk).length;
+    const newest = (): number => messagesOf(this.#hostDisk).findLast(({ isEmpty }) => !isEmpty)?.cursor ?? 0;
     const quiet = (): boolean =>
       devices.every(
         ({ chat, writer, reader }) =>
-          chat?.unacknowledged === 0 && writer.done && reader.cursors.length >= total(),
+          chat?.unacknowledged === 0 && writer.done && (reader.cursors.at(-1) ?? 0) >= newest(),
       );
     for (let i = 0; i < PEACE_STEPS && !quiet(); i += 1) await this.#live(devices);
     for (const { name, chat, writer, reader } of quiet() ? [] : devices) {
       const left = chat?.unacknowledged ?? -1;
-      const read = `${reader.cursors.length} of ${total()} read`;
+      const read = `read through ${reader.cursors.at(-1) ?? 0} of ${newest()}`;
       this.problems.push(`${name} is stuck: ${left} unacknowledged, ${read}, done ${writer.done}`);
     }
   }
@@ -257,6 +266,9 @@ export class World {
     }
     const { body } = fromBinary(ChatRequestSchema, message);
     if (body.case !== 'post') return;
+    const content = parseContent(body.value.content);
+    if (!isCode(content))
+      this.scheduler.count(content.edits === undefined ? (content.act?.kind ?? 'said') : 'edit');
     const outbox = hex(body.value.outboxId);
     const number = Number(body.value.number);
     if (number <= (this.#posted.get(outbox) ?? 0)) this.scheduler.count('post repeated');
@@ -284,7 +296,11 @@ export class World {
         if (cursor < last) problems.push(`${text} is out of order`);
         last = cursor;
       }
-      const wrong = reader.cursors.findIndex((cursor, i) => cursor !== stored[i]?.cursor);
+      // An edit that another one replaced has its place, and nobody can read it.
+      const unread = new Set(stored.filter(({ isEmpty }) => isEmpty).map(({ cursor }) => cursor));
+      const seen = reader.cursors.filter(cursor => !unread.has(cursor));
+      const left = stored.filter(({ cursor }) => !unread.has(cursor));
+      const wrong = seen.findIndex((cursor, i) => cursor !== left[i]?.cursor);
       if (wrong >= 0) problems.push(`${name} read something else at ${wrong} of ${stored.length}`);
     }
     for (const id of places.keys()) problems.push(`${id} was never wished for`);
@@ -293,13 +309,60 @@ export class World {
 }
 
 /** The messages on a host's disk, in the order of cursors. */
-export function messagesOf(disk: Disk): readonly { readonly id: string; readonly cursor: number }[] {
+export function messagesOf(
+  disk: Disk,
+): readonly { readonly id: string; readonly cursor: number; readonly isEmpty: boolean }[] {
   return [...disk.keys()]
     .filter(key => key.startsWith('chat/message/'))
     .sort()
     .map(key => {
       const message = fromBinary(ChatMessageSchema, disk.get(key) ?? new Uint8Array(0));
       const content = parseContent(message.content);
-      return { id: isCode(content) ? key : hex(content.messageId), cursor: Number(message.cursor) };
+      const own = isCode(content) ? key : hex(content.messageId);
+      const id = message.messageId.length > 0 ? hex(message.messageId) : own;
+      const isEmpty = message.content.length === 0 && message.deletedBy === 0n;
+      return { id, cursor: Number(message.cursor), isEmpty };
     });
+}
+
+/** Do once more what the history says was done, and compare with how everything stands on the disk. */
+function foldActs(disk: Disk): readonly string[] {
+  const values = (prefix: string): readonly Uint8Array[] =>
+    [...disk.keys()]
+      .filter(key => key.startsWith(prefix))
+      .sort()
+      .flatMap(key => disk.get(key) ?? []);
+  const messages = values('chat/message/').map(value => fromBinary(ChatMessageSchema, value));
+  const topics = new Map<string, string>();
+  const names = new Map<string, string>();
+  const texts = new Map<bigint, string>();
+  const gone = new Set<bigint>();
+  for (const { content, deviceId } of messages) {
+    const parsed = parseContent(content);
+    if (isCode(parsed)) continue;
+    const { act, edits, room, text } = parsed;
+    if (act?.kind === 'topic') topics.set(room, act.topic);
+    if (act?.kind === 'rename') names.set(hex(deviceId), act.name);
+    if (act?.kind === 'delete') gone.add(BigInt(act.cursor));
+    if (edits !== undefined) texts.set(BigInt(edits), text);
+  }
+  const problems: string[] = [];
+  for (const { name, topic } of values('chat/room/').map(value => fromBinary(StoredRoomSchema, value))) {
+    if (topic !== (topics.get(name) ?? ''))
+      problems.push(`${name} is about ${topic}, not ${topics.get(name)}`);
+    topics.delete(name);
+  }
+  for (const [room, topic] of topics) problems.push(`${room} is not about ${topic}`);
+  for (const { personId, name } of values('chat/name/').map(value => fromBinary(StoredPersonSchema, value))) {
+    if (names.get(hex(personId)) !== name) problems.push(`somebody is called ${name}`);
+  }
+  for (const { cursor, content, deletedBy } of messages) {
+    const parsed = parseContent(content);
+    if (gone.has(cursor) !== deletedBy > 0n) problems.push(`${cursor} is taken back or not`);
+    const wanted = texts.get(cursor);
+    if (!gone.has(cursor) && wanted !== undefined && (isCode(parsed) || parsed.text !== wanted)) {
+      problems.push(`${cursor} does not say ${wanted}`);
+    }
+  }
+  return problems;
 }
