@@ -233,7 +233,7 @@ describe('a full disk', () => {
 });
 
 describe('a damaged directory', () => {
-  // CT-009~1
+  // CT-050~1
   test('says so, and the host goes on with what a repair could save', async () => {
     const [ann = ''] = await people('Ann');
     await place.ok(

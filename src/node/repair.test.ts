@@ -45,7 +45,7 @@ beforeEach(async () => {
   await (await openStore(options())).close();
 });
 
-// CT-009~1
+// CT-050~1
 describe('a repair', () => {
   test('changes nothing where nothing is wrong', async () => {
     expect(await repair()).toEqual({ kept: VALUES, lost: [], rebuilt: false, copy: undefined });

@@ -40,7 +40,7 @@ interface Scan {
  *
  * @throws ClawChatError `DIRECTORY_LOCKED` while somebody owns it; `STORE_DAMAGED` when the key opens nothing of it, or
  *   nothing is left; `STORAGE_FULL`; `USAGE` when it is the other program's; those of `openDataKey`.
- * @impl CT-009~1
+ * @impl CT-050~1
  */
 export async function repairStore(options: StoreOptions): Promise<Repaired> {
   const { directory, suite, passphrase } = options;
