@@ -44,7 +44,7 @@ export function nginxFiles(
   const store = join(root.path, 'store');
   const etc = join(root.path, 'etc');
   const files = recipe('nginx-files', { '/etc/clawchat-store': etc, '/var/lib/clawchat-store': store });
-  execFileSync('bash', ['-euc', files], { cwd: root.path });
+  execFileSync('bash', ['-euc', files], { cwd: root.path, stdio: 'pipe' });
   const site = recipe('nginx', {
     'listen 443 ssl': `listen ${address} ssl`,
     'server_name store.example.org': `server_name ${name}`,

@@ -349,15 +349,17 @@ export class ClientDriver {
     this.lastFault = why;
     this.#log.info('dial-failed', { code: codeName(why.code), why: why.detail });
     if (this.link !== 'connected') this.link = 'waiting';
-    const isForeign =
-      this.standings.length > 0 && this.standings.every(({ standing }) => standing === 'foreign');
-    const hopeless = isForeign ? this.situation : undefined;
-    this.#port.trouble(
-      hopeless === undefined ? why : fault('peer', ErrorCode.NOT_A_RECIPIENT, hopeless),
-      false,
-    );
+    this.#port.trouble(this.#hopeless(why) ?? why, false);
     this.#migrate({ kind: 'failed', entropy: drawUnit() });
     this.#read({ kind: 'dialFailed', entropy: drawUnit() });
+  }
+
+  /** Nobody answers where the host was, and every store has a file for others: the device waits for nothing. */
+  #hopeless(why: Fault): Fault | undefined {
+    if (why.code !== ErrorCode.HOST_UNREACHABLE && why.code !== ErrorCode.TIMEOUT) return undefined;
+    const { standings: stores, situation: text } = this;
+    const isForeign = stores.length > 0 && stores.every(({ standing }) => standing === 'foreign');
+    return isForeign && text !== undefined ? fault('peer', ErrorCode.NOT_A_RECIPIENT, text) : undefined;
   }
 
   // ---- moving ----
