@@ -20,8 +20,7 @@ export interface MovingLoadReport {
   /** Sessions that were put on another path, and how often that happened in all. */
   readonly moved: number;
   readonly moves: number;
-  /** When the first and the last session was put on another path for the first time, Unix milliseconds. */
-  readonly firstMoveAtMs: number;
+  /** When the last session was put on another path for the first time, Unix milliseconds. */
   readonly lastMoveAtMs: number;
   readonly wrong: readonly string[];
   /** Attempts that failed, by reason. */
@@ -169,7 +168,6 @@ async function finish(): Promise<MovingLoadReport> {
     answered: sum('answered'),
     moved: moved(),
     moves: sum('moves'),
-    firstMoveAtMs: Math.min(...movedAtMs),
     lastMoveAtMs: Math.max(...movedAtMs),
     wrong: talkers.flatMap(({ wrong }) => wrong),
     troubles: [...troubles],

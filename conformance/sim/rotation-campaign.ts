@@ -1,5 +1,14 @@
 /** Many runs of the simulation, added up, with what has to happen sometimes. */
-import { type Outcome, replayCommand, SOMETIMES, scenarioOf, shrink, simulate } from './rotation.ts';
+import { readFileSync } from 'node:fs';
+import {
+  type Outcome,
+  replayCommand,
+  type Scenario,
+  SOMETIMES,
+  scenarioOf,
+  shrink,
+  simulate,
+} from './rotation.ts';
 
 /** What many runs came to. */
 export interface Campaign {
@@ -11,8 +20,20 @@ export interface Campaign {
   readonly worstStrandedMs: number;
   readonly counts: ReadonlyMap<string, number>;
   readonly failures: readonly string[];
+  /** The smallest scenario of each failure: what goes into `found.json`, and is run ever after. */
+  readonly found: readonly Found[];
   /** No promise was broken, and nothing that has to happen sometimes never did. */
   readonly isSound: boolean;
+}
+
+/** A scenario that broke a promise once. */
+export interface Found extends Scenario {
+  readonly was: string;
+}
+
+/** Read what was found so far. */
+export function foundScenarios(): readonly Found[] {
+  return JSON.parse(readFileSync(new URL('found.json', import.meta.url), 'utf8'));
 }
 
 /** Run seeds from `first` until there were `rotations`; stop early at the third failure. */
@@ -24,6 +45,7 @@ export function campaign(
 ): Campaign {
   const counts = new Map<string, number>(SOMETIMES.map(what => [what, 0]));
   const failures: string[] = [];
+  const found: Found[] = [];
   let sum = { rotations: 0, runs: 0, moves: 0, messages: 0, events: 0, worstStrandedMs: 0 };
   for (let seed = first; sum.rotations < rotations && failures.length < 3; seed++) {
     const outcome = simulate(scenarioOf(seed, each));
@@ -35,13 +57,15 @@ export function campaign(
         `seed ${seed}: ${outcome.violation}`,
         `  again:    ${replayCommand(outcome.scenario)}`,
         `  smallest: ${replayCommand(smallest)}`,
+        `  for conformance/sim/found.json: ${JSON.stringify({ ...smallest, was: outcome.violation })}`,
       ];
+      found.push({ ...smallest, was: outcome.violation });
       failures.push(lines.join('\n'));
       say(lines.join('\n'));
     }
   }
   const isSound = failures.length === 0 && [...counts.values()].every(count => count > 0);
-  return { ...sum, counts, failures, isSound };
+  return { ...sum, counts, failures, found, isSound };
 }
 
 type Sum = Pick<Campaign, 'rotations' | 'runs' | 'moves' | 'messages' | 'events' | 'worstStrandedMs'>;

@@ -59,6 +59,10 @@ interface Flight {
 
 /** One host machine. */
 export class Host {
+  /** A defect on purpose: what is done in place of what the machine says. */
+  static defect:
+    | ((outputs: readonly RotationOutput[], state: Rotation) => readonly RotationOutput[])
+    | undefined;
   readonly world: World;
   readonly config: RotationConfig;
   readonly surroundings: Surroundings;
@@ -202,8 +206,9 @@ export class Host {
       const seen = this.#promises.find(({ sequence }) => sequence === input.sequence);
       this.#verifiedEpoch = Math.max(this.#verifiedEpoch, seen?.epoch ?? 0);
     }
-    const [next, outputs] = step(this.state, input, this.now);
+    const [next, right] = step(this.state, input, this.now);
     this.state = next;
+    const outputs = Host.defect === undefined ? right : Host.defect(right, next);
     for (const output of outputs) {
       this.#perform(output);
       if (this.life !== life) return;

@@ -277,7 +277,7 @@ class Run {
         sometimes: (what: string): void => this.#sometimes(what as (typeof SOMETIMES)[number]),
       };
       const client = new Client(world, host, stores, around);
-      client.skewMs = world.between(-270_000, 270_000);
+      client.skewMs = world.between(-STANDARD.SKEW_MS_MAX, STANDARD.SKEW_MS_MAX);
       clients.push(client);
     }
     const house: House = {

@@ -52,7 +52,12 @@ function judge(status: ControlHostStatus): readonly Finding[] {
   if (status.sequence > 0n) {
     const isOver = Number(status.validUntilMs) < now;
     const text = `number ${status.sequence}, ${isOver ? 'expired' : 'valid'} until ${new Date(Number(status.validUntilMs)).toISOString()}`;
-    found.push(finding('record', isOver && status.serving ? 'fail' : 'ok', text));
+    const isLate = isOver && status.serving;
+    found.push(
+      isLate
+        ? finding('record', 'fail', text, 'a host that holds for so long says why: clawchatd history')
+        : finding('record', 'ok', text),
+    );
   }
   for (const store of status.stores) {
     const what = `store ${store.name}`;

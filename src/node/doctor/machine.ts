@@ -2,13 +2,21 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { PORT_MAX, PORT_MIN, SOCKET_PATH_BYTES_MAX, STANDARD } from '../../gen/constants.ts';
-import { systemReservedPorts } from '../address.ts';
+import {
+  PORT_MAX,
+  PORT_MIN,
+  RECENT_PORTS_MAX,
+  SOCKET_PATH_BYTES_MAX,
+  STANDARD,
+} from '../../gen/constants.ts';
+import { type PortRange, systemReservedPorts } from '../address.ts';
 import { clockOffset } from '../clock-check.ts';
 import { systemCode } from '../failure.ts';
 import { type Finding, finding } from './check.ts';
 
 const LOOSE = 0o077;
+/** So many that recent ports and those in use leave a choice. */
+const PORTS_WANTED = 10 * RECENT_PORTS_MAX;
 
 /** Can others read or enter what is only for its owner? */
 export async function checkModes(directory: string): Promise<Finding> {
@@ -62,20 +70,35 @@ export async function checkClock(server: string | undefined): Promise<Finding> {
 
 /** Does the range of ports meet what the system does with it? */
 export async function checkPortRange(): Promise<readonly Finding[]> {
-  const reserved = (await systemReservedPorts()).filter(
-    ({ first, last }) => last >= PORT_MIN && first <= PORT_MAX,
-  );
-  const kept = reserved
-    .map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`))
-    .join(', ');
+  return judgePortRange(await systemReservedPorts(), await ephemeralRange());
+}
+
+/** Judge what the system keeps for itself, and which ports it gives to outgoing connections. */
+export function judgePortRange(
+  reserved: readonly PortRange[],
+  ephemeral: readonly [number, number] | undefined,
+): readonly Finding[] {
+  const met = reserved.filter(({ first, last }) => last >= PORT_MIN && first <= PORT_MAX);
+  const kept = met.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`)).join(', ');
+  let open = 0;
+  for (let port = PORT_MIN; port <= PORT_MAX; port += 1) {
+    if (!met.some(({ first, last }) => first <= port && port <= last)) open += 1;
+  }
+  const range = `${PORT_MIN}-${PORT_MAX}`;
   const found = [
-    finding(
-      'port range',
-      'ok',
-      `${PORT_MIN}-${PORT_MAX}${kept === '' ? '' : `, without ${kept} that the system reserves`}`,
-    ),
+    open >= PORTS_WANTED
+      ? finding(
+          'port range',
+          'ok',
+          `${range}${kept === '' ? '' : `, without ${kept} that the system reserves`}`,
+        )
+      : finding(
+          'port range',
+          'fail',
+          `the system reserves ${kept}: of ${range} only ${open} ports are left to move to`,
+          'give ports back: sysctl net.ipv4.ip_local_reserved_ports; or stay on one with --port PORT',
+        ),
   ];
-  const ephemeral = await ephemeralRange();
   if (ephemeral !== undefined && ephemeral[1] >= PORT_MIN) {
     found.push(
       finding(

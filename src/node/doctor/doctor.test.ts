@@ -1,0 +1,159 @@
+/** Each thing that `doctor` looks at can be well and can be wrong, and what is wrong comes with what to do. */
+
+import { createSocket, type Socket } from 'node:dgram';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type ControlHostStatus, ControlHostStatusSchema } from '../../gen/clawchat/v1/control_pb.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { PORT_MAX, PORT_MIN, SOCKET_PATH_BYTES_MAX, STANDARD } from '../../gen/constants.ts';
+import type { Finding } from './check.ts';
+import { examineHost } from './host-doctor.ts';
+import { checkBind, checkClock, checkModes, checkSocketPath, judgePortRange } from './machine.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'clawchat-doctor-'));
+const sockets: Socket[] = [];
+afterEach(() => {
+  for (const socket of sockets.splice(0)) socket.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** Say the grade, after a look whether there is advice with everything that is not well. */
+function grade(found: Finding | undefined): string | undefined {
+  if (found !== undefined && found.grade !== 'ok') expect(found.advice).toBeTruthy();
+  return found?.grade;
+}
+
+/** A time server that is `offMs` ahead. */
+async function timeServer(offMs: number): Promise<string> {
+  const socket = createSocket('udp4');
+  sockets.push(socket);
+  socket.on('message', (asked, peer) => {
+    const answer = Buffer.alloc(48);
+    answer[0] = 0x24;
+    answer[1] = 2;
+    asked.copy(answer, 24, 40, 48);
+    for (const at of [32, 40]) {
+      const now = Date.now() + offMs;
+      answer.writeUInt32BE(Math.floor(now / 1000) + 2_208_988_800, at);
+    }
+    socket.send(answer, peer.port, peer.address);
+  });
+  await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
+  return `127.0.0.1:${(socket.address() as AddressInfo).port}`;
+}
+
+describe('the machine', () => {
+  it('has a clock that is right, somewhat off, far off, or unknown', async () => {
+    const at = async (offMs: number): Promise<string | undefined> =>
+      grade(await checkClock(await timeServer(offMs)));
+    expect(await at(0)).toBe('ok');
+    expect(await at(STANDARD.CLOCK_WARN_MS + 5000)).toBe('warn');
+    expect(await at(-STANDARD.CLOCK_HOLD_MS - 5000)).toBe('fail');
+    expect(grade(await checkClock(undefined))).toBe('warn');
+    expect(grade(await checkClock('127.0.0.1:9'))).toBe('warn');
+  });
+
+  it('leaves the range of ports to the host, or keeps some, or nearly all of it', () => {
+    const range = (first: number, last: number): readonly Finding[] =>
+      judgePortRange([{ first, last }], undefined);
+    expect(judgePortRange([], undefined).map(grade)).toEqual(['ok']);
+    expect(range(1, PORT_MIN - 1)[0]?.detail).not.toContain('reserves');
+    expect(range(50_000, 50_009)[0]).toMatchObject({ grade: 'ok' });
+    expect(range(50_000, 50_009)[0]?.detail).toContain('50000-50009');
+    expect(range(PORT_MIN, PORT_MAX - 10).map(grade)).toEqual(['fail']);
+    expect(judgePortRange([], [32_768, PORT_MIN - 1]).map(grade)).toEqual(['ok']);
+    expect(judgePortRange([], [32_768, 60_999]).map(grade)).toEqual(['ok', 'warn']);
+  });
+
+  it('has the address that is listened on, or not', async () => {
+    expect(grade(await checkBind('127.0.0.1'))).toBe('ok');
+    const none = await checkBind('203.0.113.1');
+    expect(grade(none)).toBe('fail');
+    expect(none.detail).toContain('EADDRNOTAVAIL');
+  });
+
+  it('takes the path of the control socket, or not', () => {
+    const path = (bytes: number): string => `/${'d'.repeat(bytes - '/control.sock'.length - 1)}`;
+    expect(grade(checkSocketPath(path(SOCKET_PATH_BYTES_MAX)))).toBe('ok');
+    expect(grade(checkSocketPath(path(SOCKET_PATH_BYTES_MAX + 1)))).toBe('warn');
+  });
+
+  it.each([
+    ['directory', '.'],
+    ['key', 'identity.key'],
+  ])('shows a %s to others, or not', async (_, name) => {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+    chmodSync(root, 0o700);
+    writeFileSync(join(root, 'identity.key'), 'x', { mode: 0o600 });
+    expect(grade(await checkModes(root))).toBe('ok');
+    chmodSync(join(root, name), name === '.' ? 0o750 : 0o640);
+    const loose = await checkModes(root);
+    expect(grade(loose)).toBe('fail');
+    expect(loose.advice).toContain('chmod');
+  });
+});
+
+describe('the host', () => {
+  const now = Date.now();
+  const store = { name: 'https://store.example/f', verifiedSequence: 7n, verifiedAtMs: BigInt(now) };
+  const well = {
+    serving: true,
+    port: 50_000,
+    phase: 'resting',
+    sequence: 7n,
+    validUntilMs: BigInt(now + 60_000),
+    nextIdentityExported: true,
+    stores: [store],
+  };
+
+  async function examine(
+    changes: Partial<typeof well> & { readonly code?: ErrorCode },
+  ): Promise<readonly Finding[]> {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+    const { code = ErrorCode.UNSPECIFIED, ...rest } = changes;
+    const stores = (rest.stores ?? well.stores).map(each => ({ ...each, code }));
+    const status: ControlHostStatus = create(ControlHostStatusSchema, { ...well, ...rest, stores });
+    return examineHost({
+      directory: root,
+      listen: '127.0.0.1',
+      timeServer: undefined,
+      status: () => Promise.resolve(status),
+    });
+  }
+
+  const of = (all: readonly Finding[], what: string): string | undefined =>
+    grade(all.find(found => found.what.startsWith(what)));
+
+  it('serves or not, with a record that holds or has expired', async () => {
+    const all = await examine({});
+    expect(['host', 'record', 'store', 'next identity'].map(what => of(all, what))).toEqual([
+      'ok',
+      'ok',
+      'ok',
+      'ok',
+    ]);
+    expect(of(await examine({ serving: false }), 'host')).toBe('warn');
+    expect(of(await examine({ validUntilMs: BigInt(now - 1000) }), 'record')).toBe('fail');
+    expect(of(await examine({ nextIdentityExported: false }), 'next identity')).toBe('warn');
+  });
+
+  it('has stores that hold the current file, an older one, or fail', async () => {
+    expect(of(await examine({ stores: [{ ...store, verifiedSequence: 6n }] }), 'store')).toBe('warn');
+    expect(of(await examine({ code: ErrorCode.STORE_UNAVAILABLE }), 'store')).toBe('fail');
+  });
+
+  it('does not answer', async () => {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+    const all = await examineHost({
+      directory: root,
+      listen: '127.0.0.1',
+      timeServer: undefined,
+      status: () => Promise.reject(new Error('the owner is gone')),
+    });
+    expect(of(all, 'host')).toBe('fail');
+  });
+});
