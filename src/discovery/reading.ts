@@ -189,7 +189,7 @@ class Draft<T extends Opened> {
     this.#now = now;
   }
 
-  /** Dial what is stored, or read first when the host has moved or is about to. @impl DI-030~1 */
+  /** Dial what is stored, or read first when the host has moved or is about to. @impl DI-030~1, RT-155~1 */
   start(held: (RecordName & { readonly nextRotationMs: number }) | undefined): void {
     const name = held === undefined ? this.state.held : { sequence: held.sequence, hash: held.hash };
     this.state = { ...this.state, held: name, failures: 0, witness: undefined };

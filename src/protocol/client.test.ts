@@ -654,6 +654,15 @@ describe('the life of a path', () => {
     const outputs = one.say({ kind: 'rotationNotice', notice });
     expect(kinds(outputs)).toEqual(['persist', 'notice']);
     expect(bench.client.member?.held.newest?.sequence).toBe(20);
+    // RT-154~1: an older record, or none that can be read, plans nothing; the same one again is no reason to refuse.
+    for (const [envelope, heard] of [
+      [envelopeOf({ sequence: 19 }), ['declined']],
+      [Uint8Array.of(1, 2, 3), ['declined']],
+      [envelopeOf({ sequence: 20 }), ['notice']],
+    ] as const) {
+      const again = create(RotationNoticeSchema, { kind: 1, rotatesInMs: 5, envelope });
+      expect(kinds(one.say({ kind: 'rotationNotice', notice: again }))).toEqual(heard);
+    }
     const unknown = create(RotationNoticeSchema, { kind: 9 as never });
     expect(kinds(one.say({ kind: 'rotationNotice', notice: unknown }))).toEqual([]);
   });

@@ -366,7 +366,7 @@ export class Client {
     return unexpected(frame);
   }
 
-  /** The session is on this path now, and the older one is done. @impl SE-014~3, SE-016~1 */
+  /** The session is on this path now, and only now is the older one done. @impl SE-014~3, SE-016~1, RT-151~1 */
   private attached(path: ClientPath, frame: AttachedFrame, now: number): Fault | undefined {
     const { session, current } = this;
     if (session === undefined || frame.generation !== path.generation) return unexpected(frame);
@@ -388,6 +388,7 @@ export class Client {
     return undefined;
   }
 
+  /** Take the record first; a notice whose record is refused says nothing. @impl RT-154~1 */
   private noticed(notice: RotationNotice, now: Now): void {
     if (notice.kind < 1 || notice.kind > 3) return;
     const envelope = notice.envelope.length === 0 ? undefined : parseEnvelope(notice.envelope.slice());
@@ -395,8 +396,10 @@ export class Client {
       this.outputs.push({ kind: 'declined', fault: envelope });
       return;
     }
-    if (envelope !== undefined) this.perform(this.members.step({ kind: 'record', envelope }, now.wall), now);
-    this.outputs.push({ kind: 'notice', notice });
+    const effects = envelope && this.members.step({ kind: 'record', envelope }, now.wall);
+    if (effects !== undefined) this.perform(effects, now);
+    if (effects?.some(({ kind }) => kind === 'refuse') !== true)
+      this.outputs.push({ kind: 'notice', notice });
   }
 
   private deliver(): void {

@@ -172,7 +172,7 @@ export class HostDriver implements Doorkeeper {
     this.step({ kind: 'notify', notice, paths: paths.map(([path]) => path) });
   }
 
-  /** End every path of a listener that ends; their sessions can be resumed elsewhere. */
+  /** End every path of a listener that ends; their sessions can be resumed elsewhere. @impl RT-118~1 */
   endPaths(port: number): void {
     const paths = [...this.#connections].filter(([, connection]) => connection.port === port);
     this.step({ kind: 'endPaths', paths: paths.map(([path]) => path) });
