@@ -60,6 +60,8 @@ class Terminal {
       .replace(/\d\d:\d\d/g, 'HH:MM')
       .replace(/\d{4}-\d\d-\d\d/g, 'YYYY-MM-DD')
       .replace(/clawchat1[0-9a-z]+/, 'INVITE')
+      .replace(/\/\S*\/clawchat-\w+\//, '/PLACE/')
+      .replace(/127\.0\.0\.1:\d+/, '127.0.0.1:PORT')
       .replace(/\w{5}-\w{5}-\w{5}-\w{5}/, 'words-words-words-words')
       .trimEnd();
   }
