@@ -50,6 +50,9 @@ const DRIBBLE_MS = 150;
 /** A TLS record that announces a hello, and the beginning of it. */
 const HALF_HELLO = Buffer.from('16030100c8010000c40303', 'hex');
 
+/** Whoever opens many connections at once. */
+const HAMMERER = '127.99.0.1';
+
 /** A source's address. */
 export function sourceAddress(source: number): string {
   return `127.${64 + (source >> 14)}.${(source >> 7) & 127}.${1 + (source & 127)}`;
@@ -120,7 +123,7 @@ async function attack(wave: Wave): Promise<Came> {
   const startedAt = performance.now();
   const atOnce = Math.floor(wave.sources / 5);
   const spread = wave.sources - atOnce;
-  for (let i = 0; i < wave.hammer; i += 1) begin('says nothing', sourceAddress(wave.from + wave.sources));
+  for (let i = 0; i < wave.hammer; i += 1) begin('says nothing', HAMMERER);
   for (let i = 0; i < wave.sources; i += 1) {
     const dueAt = startedAt + (wave.ms * Math.max(0, i - atOnce)) / spread;
     while (performance.now() < dueAt) await new Promise(resolve => setTimeout(resolve, 4));

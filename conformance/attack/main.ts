@@ -1,5 +1,5 @@
 /**
- * `npm run attack`: attacks a host for about two minutes, prints what came of it, and keeps it in bench/attack.json.
+ * `npm run attack`: attacks a host for about a minute and a half, prints what came of it, and keeps the figures in bench/attack.json.
  * `npm run attack -- --print` prints the rows of that file, `--readme` writes them into README.md.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -17,9 +17,10 @@ const { values } = parseArgs({
   options: {
     print: { type: 'boolean', default: false },
     readme: { type: 'boolean', default: false },
-    windows: { type: 'string', default: '6' },
+    windows: { type: 'string', default: '4' },
     'window-ms': { type: 'string', default: '8000' },
     sources: { type: 'string', default: '4000' },
+    'per-window': { type: 'string', default: '2000' },
   },
 });
 
@@ -30,10 +31,12 @@ async function attack(): Promise<number> {
       windows: Number(values.windows),
       windowMs: Number(values['window-ms']),
       sources: Number(values.sources),
+      perWindow: Number(values['per-window']),
     });
     console.log(table(report));
-    writeFileSync(FILE, `${JSON.stringify(report, undefined, 1)}\n`);
     const found = [...findings(report)];
+    // A ratio that is missed is a figure; a count that is wrong is none.
+    if (found.length === 0) writeFileSync(FILE, `${JSON.stringify(report, undefined, 1)}\n`);
     if (report.p99Ratio > P99_RATIO_MAX)
       found.push(`the members' p99 is ${report.p99Ratio.toFixed(2)} of that in calm`);
     for (const each of found) console.error(`attack: ${each}`);

@@ -21,8 +21,10 @@ export interface AttackOptions {
   /** Windows of each sort. */
   readonly windows: number;
   readonly windowMs: number;
-  /** Sources of all windows together, each with an address of its own. */
+  /** Addresses of attackers. */
   readonly sources: number;
+  /** How many of them attack in one window, by turns. */
+  readonly perWindow: number;
 }
 
 /** What members saw in one sort of windows. */
@@ -63,7 +65,8 @@ export interface AttackReport {
 }
 
 const MEMBER_EVERY_MS = 40;
-const RETURN_EVERY_MS = 500;
+/** A handle gets a token back each second. */
+const RETURN_EVERY_MS = 1200;
 const LOOK_MS = 100;
 /** More than the bucket of an address holds. */
 const HAMMER = 64;
@@ -200,7 +203,7 @@ export async function runAttack(place: Place, options: AttackOptions): Promise<A
   members.start(MEMBER_EVERY_MS);
   await sleep(options.windowMs / 2);
   const restMiB = ((await read()).get('process_resident_memory_bytes') ?? 0) / 2 ** 20;
-  const perWindow = Math.floor(options.sources / options.windows);
+  const { sources, perWindow } = options;
   for (let index = 0; index < 2 * options.windows; index += 1) {
     const isAttack = index % 2 === 1;
     const cpuBefore = (await read()).get('process_cpu_seconds_total') ?? 0;
@@ -216,7 +219,7 @@ export async function runAttack(place: Place, options: AttackOptions): Promise<A
     const going = [until(over, comeBack, RETURN_EVERY_MS), until(over, comeFromAfar, RETURN_EVERY_MS)];
     const { known, unknown: afar, unknownTries } = returned;
     if (isAttack) {
-      const first = ((index - 1) / 2) * (perWindow + 1);
+      const first = (((index - 1) / 2) * perWindow) % sources;
       const wave = { port, from: first, sources: perWindow, ms: options.windowMs };
       const came = await attackers.wave({ ...wave, replayed, unknown, hammer: HAMMER });
       connections += came.connections;
@@ -259,7 +262,7 @@ export async function runAttack(place: Place, options: AttackOptions): Promise<A
     at: new Date().toISOString(),
     node: process.version,
     processors: cpus().length,
-    sources: perWindow * options.windows,
+    sources: Math.min(sources, perWindow * options.windows),
     connections,
     seconds: Math.round((performance.now() - startedAt) / 1000),
     answers,

@@ -8,7 +8,7 @@ const place = new Place();
 let report: AttackReport;
 
 beforeAll(async () => {
-  report = await runAttack(place, { windows: 2, windowMs: 4000, sources: 4000 });
+  report = await runAttack(place, { windows: 2, windowMs: 4000, sources: 4000, perWindow: 2000 });
   console.log(table(report));
 });
 afterAll(() => place.clean());
