@@ -172,6 +172,28 @@ describe('rooms', () => {
   });
 });
 
+describe('a room whose owner is gone', () => {
+  // CH-051~1
+  test("is the member's with the lowest id, and guests do not inherit", async () => {
+    const ann = new Peer(ANN, 'Ann');
+    const grant = (personId: Uint8Array, role: Role): ContentExtra => ({
+      act: { kind: 'grant', personId, role },
+    });
+    for (const room of ['den', 'attic']) {
+      await ann.post('', { act: { kind: 'create', topic: '', closed: true } }, room);
+    }
+    await ann.post('', grant(CAT, Role.MEMBER), 'den');
+    await ann.post('', grant(BOB, Role.MEMBER), 'den');
+    await ann.post('', grant(BOB, Role.GUEST), 'attic');
+    await database.commit(await host.revoke(ANN));
+    const expected = [`attic ${Role.GUEST}`, `den ${Role.OWNER}`, `lobby ${Role.MEMBER}`];
+    expect(await new Peer(BOB, 'Bob').rooms()).toEqual(expected);
+    host = await openHost();
+    expect(await new Peer(BOB, 'Bob').rooms()).toEqual(expected);
+    expect(await new Peer(CAT, 'Cat').rooms()).toEqual([`den ${Role.MEMBER}`, `lobby ${Role.MEMBER}`]);
+  });
+});
+
 describe('what a room does not keep', () => {
   // CH-047~2
   test('is deleted while nobody posts, all of it, and cleared out of the files', async () => {

@@ -216,11 +216,15 @@ export class RoomTable {
     return putRoom(room);
   }
 
-  /** Forget a person; give the writes. */
+  /** Forget a person; give the writes. A room that has lost its last owner gets another. @impl CH-051~1 */
   forget(person: string): readonly DatabaseOperation[] {
-    return [...this.#rooms.values()].flatMap(room =>
-      room.parts.delete(person) ? [{ kind: 'delete', key: partKey(room, person) } as const] : [],
-    );
+    return [...this.#rooms.values()].flatMap(room => {
+      const wasLast = this.#isLastOwner(room, person);
+      if (!room.parts.delete(person)) return [];
+      const heir = wasLast ? firstOf(room, Role.MEMBER) : undefined;
+      const raised = heir === undefined ? [] : this.#become(room, heir, Role.OWNER);
+      return [{ kind: 'delete', key: partKey(room, person) } as const, ...raised];
+    });
   }
 
   #sees(room: HostRoom, person: string): boolean {
@@ -271,6 +275,12 @@ export class RoomTable {
     room.lastCursor = cursor;
     this.#hot = room;
   }
+}
+
+/** Of those who have a role, the one with the lowest id. */
+function firstOf(room: HostRoom, role: Role): string | undefined {
+  const people = [...room.parts].filter(([, part]) => part.role === role);
+  return people.map(([person]) => person).sort()[0];
 }
 
 function emptyRoom(number: number, name: string): HostRoom {
