@@ -3,22 +3,21 @@ import { labelledHash } from '../../crypto/labels.ts';
 import type { Suite } from '../../crypto/suite.ts';
 import { type ChatMessage, Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { HISTORY_SCAN_MAX, ROOM_PEOPLE_MAX } from '../../gen/constants.ts';
+import { ROOM_PEOPLE_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase, ServiceStream, StreamHandler } from '../ports.ts';
 import { hex, parseHex } from './bytes.ts';
 import { type Content, isCode, parseContent } from './content.ts';
 import { HostStream } from './host-stream.ts';
-import { type Appended, MessageLog, messageKey, roomOf, type Sender } from './message-log.ts';
+import { type Appended, MessageLog, roomOf, type Sender } from './message-log.ts';
 import { type DeviceOutbox, OutboxTable } from './outbox-table.ts';
 import { type Guest, People } from './people.ts';
 import type { OutboxHead } from './posting.ts';
 import { encodeMessage, encodeReply, type Gap, type PersonView, type PostOutcome } from './reply.ts';
+import { Retention } from './retention.ts';
 import { type HostRoom, type Part, RoomTable } from './rooms.ts';
 
 /** The name that a StreamOpen gives for this service. */
 export const CHAT_SERVICE = 'chat.v1';
-/** How often old messages are looked for. */
-export const PRUNE_MS = 60_000;
 
 /** What the operator should hear of. */
 export interface ChatAlarm {
@@ -71,9 +70,7 @@ export class ChatHost {
   readonly #options: ChatHostOptions;
   readonly #streams = new Set<HostStream>();
   #failed = false;
-  #pruneAtMs = 0;
-  /** Cursors from and to which something was deleted or replaced that may still be in the files. */
-  #stale: readonly [number, number] | undefined;
+  readonly #retention: Retention;
 
   private constructor(options: ChatHostOptions, log: MessageLog, rooms: RoomTable, people: People) {
     this.#options = options;
@@ -81,6 +78,10 @@ export class ChatHost {
     this.outboxes = new OutboxTable(options.database);
     this.rooms = rooms;
     this.people = people;
+    this.#retention = new Retention(options.database, log, rooms, {
+      pruned: (room, before) => this.#tellGap(room, before),
+      crashed: this.crashed,
+    });
   }
 
   /** Read what there is. */
@@ -192,7 +193,7 @@ export class ChatHost {
         appended.committed();
         for (const { committed } of changed) committed();
         const target = targetOf(content);
-        if (target !== undefined) this.#rewritten(target, cursor);
+        if (target !== undefined) this.#retention.replaced(target, cursor);
       },
     };
   }
@@ -331,58 +332,9 @@ export class ChatHost {
     return this.#options.inviteDevice !== undefined;
   }
 
-  /** Delete what is older than its room keeps, some at a time; call it every `PRUNE_MS`, or more often. @impl CH-047~2 */
+  /** Delete what is older than its room keeps; call it every `PRUNE_MS`, or more often. */
   prune(wallMs: number): void {
-    if (wallMs < this.#pruneAtMs) return;
-    this.#pruneAtMs = wallMs + PRUNE_MS;
-    for (const room of this.rooms.pruning) {
-      const through = Math.min(Math.floor(wallMs - room.keepMs), this.log.through);
-      if (through > room.pruned) this.#pruneRoom(room, through).catch(this.crashed);
-    }
-    this.#scrub().catch(this.crashed);
-  }
-
-  async #pruneRoom(room: HostRoom, through: number): Promise<void> {
-    const { pruned: before, keepMs } = room;
-    let [at, gone] = [before, 0];
-    const operations: DatabaseOperation[] = [];
-    for (let looked = 0; looked < HISTORY_SCAN_MAX; ) {
-      const chunk = await this.log.chunk(at, through);
-      looked += chunk.length;
-      for (const { cursor, value } of chunk) {
-        at = cursor;
-        if (roomOf(value) !== room.name) continue;
-        operations.push({ kind: 'delete', key: messageKey(cursor) });
-        gone = cursor;
-      }
-      if (chunk.length === 0) {
-        at = through;
-        break;
-      }
-    }
-    // Meanwhile somebody may have said that they are kept, or another run may have come first.
-    if (room.pruned !== before || room.keepMs !== keepMs || at <= before) return;
-    operations.push(this.rooms.prune(room, at));
-    await this.#options.database.commit(operations);
-    if (gone > 0) {
-      this.#tellGap(room, before);
-      this.#rewritten(before, gone);
-    }
-    if (at < through) await this.#pruneRoom(room, through);
-    else await this.#scrub();
-  }
-
-  /** What stood under these cursors is still in the database's files. */
-  #rewritten(from: number, through: number): void {
-    const [low, high] = this.#stale ?? [from, through];
-    this.#stale = [Math.min(low, from), Math.max(high, through)];
-  }
-
-  async #scrub(): Promise<void> {
-    if (this.#stale === undefined) return;
-    const [from, through] = this.#stale;
-    this.#stale = undefined;
-    await this.#options.database.scrub?.({ gte: messageKey(from), lt: messageKey(through + 1) });
+    this.#retention.prune(wallMs);
   }
 
   /** Say what is missing behind a cursor, of a room or of all. @impl CH-033~1 @impl CH-047~2 */
