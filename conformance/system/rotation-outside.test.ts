@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
-import { MINIMAL } from '../../src/gen/constants.ts';
+import { MINIMAL, PORT_MAX, PORT_MIN } from '../../src/gen/constants.ts';
 import { seeded } from '../../src/services/chat/testing/scheduler.ts';
 import { Outsider, type Promised, sweep } from './outside.ts';
 import { PATIENCE_MS, Place } from './programs.ts';
@@ -17,6 +17,9 @@ const MOVES = 2;
 const place = new Place();
 afterAll(() => place.clean());
 
+/** How long it took to try every port there is (T-03). */
+const sweepsMs: number[] = [];
+
 /** Two addresses of loopback: the host's, and one on which only they answer who listen on all addresses. */
 function ownAddresses(): readonly [host: string, others: string] {
   const random = seeded(SEED);
@@ -28,7 +31,9 @@ function ownAddresses(): readonly [host: string, others: string] {
 /** What listens on the host's address and is not somebody's who listens everywhere: other programs run here too. */
 async function sweepHost(address: string, others: string): Promise<readonly number[]> {
   const before = await sweep(others);
+  const began = performance.now();
   const found = await sweep(address);
+  sweepsMs.push(performance.now() - began);
   const foreign = new Set([...before, ...(await sweep(others))]);
   return found.filter(port => !foreign.has(port));
 }
@@ -87,6 +92,9 @@ describe('from outside', () => {
     expect(outsider.broken).toEqual([]);
     const late = [...outsider.refused].map(([port, { ended }]) => ended - outsider.promisedUntil(port));
     for (const ms of late) expect(ms).toBeGreaterThanOrEqual(RETIRE_MS - GRACE_MS);
+    console.log(
+      `all ${PORT_MAX - PORT_MIN + 1} ports swept in ${(Math.min(...sweepsMs) / 1000).toFixed(1)} s`,
+    );
     console.log(
       `${outsider.samples} connects to promised ports of ${outsider.files.length} files, none refused; old ports refuse ${late.join(', ')} ms behind what was promised`,
     );
