@@ -53,4 +53,24 @@ describe('a waiting room (LI-002~2)', () => {
     }
     expect([...counts.values()]).toEqual(Array(8).fill(1));
   });
+
+  it('begins handshakes of strangers one by one, with turns for others between, and those of members at once (LI-011~1)', async () => {
+    const done: string[] = [];
+    const room = new WaitingRoom(8, () => 0, true);
+    const all = new Promise<void>(resolve => {
+      for (const name of ['a', 'b', 'c']) {
+        room.serve(() => {
+          done.push(name);
+          setImmediate(() => done.push(`others behind ${name}`));
+          if (name === 'c') setImmediate(resolve);
+        });
+      }
+    });
+    expect(done).toEqual(['a']);
+    await all;
+    expect(done).toEqual(['a', 'others behind a', 'b', 'others behind b', 'c', 'others behind c']);
+    const members = new WaitingRoom(8, () => 0, false);
+    members.serve(() => done.push('member'));
+    expect(done.at(-1)).toBe('member');
+  });
 });
