@@ -76,7 +76,8 @@ export class WaitingRoom {
     this.#isServing = next !== undefined;
     if (next === undefined) return;
     next();
-    setTimeout(() => this.#serveNext(), GAP_MS);
+    // Behind a turn of the event loop, whatever the timer and the handshake took.
+    setTimeout(() => setImmediate(() => this.#serveNext()), GAP_MS);
   }
 
   #leave(waiting: Waiting): void {
