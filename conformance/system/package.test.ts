@@ -59,7 +59,7 @@ describe('the tarball', () => {
 
   it('holds nothing else: no test, no source, no key, nothing of this machine', () => {
     const known =
-      /^(package\.json|LICENSE|NOTICE|config(\.client)?\.example\.yaml|(README|CHANGELOG|SECURITY)\.md|dist\/(clawchat|clawchatd|index)\.js|dist\/types\/[\w/-]+\.d\.ts|dist\/THIRD-PARTY-LICENSES\.txt|docs\/[\w.-]+|proto\/(clawchat\/v1\/\w+\.proto|clawchat\.v1\.binpb)|spec\/[\w-]+\.md)$/;
+      /^(package\.json|LICENSE|NOTICE|config(\.client)?\.example\.yaml|(README|CHANGELOG|SECURITY)\.md|dist\/(clawchat|clawchatd|index)\.js|dist\/types\/[\w/-]+\.d\.ts|dist\/THIRD-PARTY-LICENSES\.txt|docs\/[\w.-]+|packaging\/[\w.-]+|proto\/(clawchat\/v1\/\w+\.proto|clawchat\.v1\.binpb)|spec\/[\w-]+\.md)$/;
     expect(files.filter(path => !known.test(path))).toEqual([]);
     for (const path of files) {
       const text = readFileSync(join(ROOT, path), 'latin1');
