@@ -1,25 +1,15 @@
-/** Performs what the client's machine and its reader of stores decide. Chapters: spec/05-session.md, spec/07-discovery.md 7.4. */
+/** Performs what the client's machine decides. Chapter: spec/05-session.md. */
 import type { WebSocket } from 'ws';
-import {
-  type ReadInput,
-  type Reading,
-  type ReadOutput,
-  readDeadline,
-  reading,
-  standings,
-  stepReading,
-} from '../../discovery/reading.ts';
 import { situation } from '../../discovery/situation.ts';
 import type { StandingReport } from '../../discovery/standing.ts';
-import type { StoreReader } from '../../discovery/store.ts';
-import { judge, type OpenedFile, opener } from '../../discovery/verdict.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { RotationKind, type RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
 import { AUTH_MS_MAX, type Constants } from '../../gen/constants.ts';
 import { Client } from '../../protocol/client.ts';
 import type { ClientInput, ClientOutput } from '../../protocol/client-io.ts';
+import type { Envelope } from '../../protocol/envelope.ts';
 import { codeName, type Fault, fault, isFault } from '../../protocol/fault.ts';
-import { dialKeys, type Member } from '../../protocol/join.ts';
+import type { Member } from '../../protocol/join.ts';
 import { type Migration, type MigrationInput, stepMigration } from '../../protocol/migration.ts';
 import { type StreamPort, Streams } from '../../runtime/streams.ts';
 import type { ServiceStream, StreamHandler } from '../../services/ports.ts';
@@ -28,8 +18,8 @@ import type { Log } from '../log.ts';
 import { native } from '../native.ts';
 import { Alarm, drawUnit, readNow } from '../now.ts';
 import type { ProxyEnvironment } from '../proxy.ts';
-import { openReader, storeKey } from '../stores/open.ts';
 import { VERSION } from '../version.ts';
+import { Finder } from './finder.ts';
 
 const NOTICES: ReadonlyMap<RotationKind, 'move' | 'hold' | 'emergency'> = new Map([
   [RotationKind.MOVE, 'move'],
@@ -83,20 +73,14 @@ export class ClientDriver {
   readonly #log: Log;
   readonly #service: string;
   readonly #connections = new Map<number, Connection>();
-  readonly #stores = new Map<string, StoreReader>();
-  readonly #reads = new Map<number, AbortController>();
-  /** What ends the watching of a store. */
-  readonly #watches = new Map<string, () => void>();
+  readonly #finder: Finder;
   readonly #machineAlarm = new Alarm(() => this.step({ kind: 'tick' }));
-  readonly #readAlarm = new Alarm(() => this.#read({ kind: 'wake', entropy: drawUnit() }));
   readonly #moveAlarm = new Alarm(() => this.#move());
   readonly #constants: Constants;
   readonly #environment: ProxyEnvironment;
   /** The path that the session is on. */
   #current: number | undefined;
   #migration: Migration | undefined;
-  #reading: Reading;
-  #readWork: Promise<void> = Promise.resolve();
   #streams: Streams | undefined;
   #session: number | undefined;
   #chatTimer: NodeJS.Timeout | undefined;
@@ -124,21 +108,28 @@ export class ClientDriver {
     this.#constants = constants;
     this.#port = port;
     this.#log = log;
-    this.#reading = reading([], {
-      readBeforeDialMs: constants.READ_BEFORE_DIAL_MS,
-      readAgainMs: constants.STORE_READ_AGAIN_MS,
-    });
-    if (member !== undefined) this.#useStores(member);
+    const found = {
+      member: () => this.client.member,
+      accept: (envelope: Envelope) => {
+        this.step({ kind: 'record', envelope });
+        return this.#persisted;
+      },
+      dial: () => this.step({ kind: 'dial', entropy: native.randomBytes(DIAL_ENTROPY_BYTES) }),
+      warn: (text: string) => port.warn(text),
+      exhausted: (why: Fault, dials: boolean) => this.#exhausted(why, dials),
+    };
+    this.#finder = new Finder(found, constants, log, environment);
+    if (member !== undefined) this.#finder.use(member);
   }
 
   /** How every store stands. */
   get standings(): readonly StandingReport[] {
-    return standings(this.#reading);
+    return this.#finder.standings;
   }
 
-  /** The address of a store for people, without credentials. @impl DI-004~1 */
+  /** The address of a store for people, without credentials. */
   storeName(key: string): string {
-    return this.#stores.get(key)?.name ?? 'a store';
+    return this.#finder.name(key);
   }
 
   /** What the stores most likely mean for the person; undefined while all is well. */
@@ -178,16 +169,12 @@ export class ClientDriver {
   /** End the session and every attempt. */
   async close(): Promise<void> {
     this.step({ kind: 'stop' });
-    this.#read({ kind: 'stop' });
     this.#closed = true;
     clearTimeout(this.#chatTimer);
     this.#machineAlarm.set(undefined);
-    this.#readAlarm.set(undefined);
     this.#moveAlarm.set(undefined);
-    for (const end of this.#watches.values()) end();
-    for (const read of this.#reads.values()) read.abort();
     for (const { abort } of this.#connections.values()) abort.abort();
-    await this.#readWork.catch(() => undefined);
+    await this.#finder.close();
     await this.#persisted.catch(() => undefined);
   }
 
@@ -205,7 +192,7 @@ export class ClientDriver {
         this.#close(output.path, output.cut);
         break;
       case 'need':
-        this.#need();
+        this.#finder.start();
         break;
       case 'dial':
         this.#dial(output);
@@ -218,7 +205,7 @@ export class ClientDriver {
         this.#failed(output.fault);
         break;
       case 'connected':
-        this.#read({ kind: 'connected', witness: output.witness });
+        this.#finder.input({ kind: 'connected', witness: output.witness });
         break;
       case 'persist':
         this.#persist(output.id, output.member);
@@ -259,7 +246,7 @@ export class ClientDriver {
       case 'stopped':
         this.link = 'idle';
         this.lastFault = output.fault;
-        this.#read({ kind: 'stop' });
+        this.#finder.input({ kind: 'stop' });
         this.#port.stopped(output.fault);
     }
   }
@@ -335,10 +322,10 @@ export class ClientDriver {
     this.#persisted = this.#port.persist(member).then(
       () => {
         this.step({ kind: 'committed', id });
-        this.#useStores(member);
+        this.#finder.use(member);
         const { newest } = member.held;
         if (newest !== undefined) {
-          this.#read({ kind: 'learned', record: { sequence: newest.sequence, hash: newest.hash } });
+          this.#finder.input({ kind: 'learned', record: { sequence: newest.sequence, hash: newest.hash } });
         }
       },
       reason => this.#port.failed(reason),
@@ -351,7 +338,7 @@ export class ClientDriver {
     if (this.link !== 'connected') this.link = 'waiting';
     this.#port.trouble(this.#hopeless(why) ?? why, false);
     this.#migrate({ kind: 'failed', entropy: drawUnit() });
-    this.#read({ kind: 'dialFailed', entropy: drawUnit() });
+    this.#finder.input({ kind: 'dialFailed', entropy: drawUnit() });
   }
 
   /** Nobody answers where the host was, and every store has a file for others: the device waits for nothing. */
@@ -458,119 +445,13 @@ export class ClientDriver {
     streams?.lost(why.code);
   }
 
-  // ---- finding the host ----
-
-  #need(): void {
-    const newest = this.client.member?.held.newest;
-    const held =
-      newest === undefined
-        ? undefined
-        : { sequence: newest.sequence, hash: newest.hash, nextRotationMs: newest.record.nextRotationMs };
-    this.#read({ kind: 'start', held });
-  }
-
-  /** The stores that the newest record names, or the invite while there is none. */
-  #useStores(member: Member): void {
-    const invited = member.stage === 'device' ? [] : member.invite.stores;
-    const places = [...(member.held.newest?.record.stores ?? []), ...invited];
-    const keys: string[] = [];
-    for (const place of places) {
-      const key = storeKey(place);
-      if (keys.includes(key)) continue;
-      if (!this.#stores.has(key)) {
-        const reader = openReader(place, { environment: this.#environment });
-        if (isFault(reader)) continue;
-        this.#stores.set(key, reader);
-      }
-      keys.push(key);
-    }
-    this.#watchStores(keys);
-    this.#read({ kind: 'stores', keys });
-  }
-
-  /** Where the platform tells of a change - a synced folder -, a client that waits looks at once. */
-  #watchStores(keys: readonly string[]): void {
-    for (const [key, end] of this.#watches) {
-      if (keys.includes(key)) continue;
-      end();
-      this.#watches.delete(key);
-    }
-    for (const key of keys) {
-      const store = this.#stores.get(key);
-      if (store?.watch === undefined || this.#watches.has(key)) continue;
-      const changed = (): void => {
-        this.#log.debug('store-changed', { store: store.name });
-        this.#read({ kind: 'hurry' });
-      };
-      this.#watches.set(key, store.watch(changed));
-    }
-  }
-
-  #read(input: ReadInput<OpenedFile>): void {
-    if (this.#closed) return;
-    const [state, outputs] = stepReading(this.#reading, input, readNow());
-    this.#reading = state;
-    this.#readAlarm.set(readDeadline(state));
-    // An accepted record is durable before anything behind it is done.
-    for (const output of outputs) {
-      this.#readWork = this.#readWork.then(() => this.#performRead(output));
-    }
-  }
-
-  async #performRead(output: ReadOutput<OpenedFile>): Promise<void> {
-    if (this.#closed) return;
-    switch (output.kind) {
-      case 'read':
-        this.#readStore(output.key, output.attempt, output.unconditional);
-        break;
-      case 'cancel':
-        this.#reads.get(output.attempt)?.abort();
-        break;
-      case 'accept':
-        this.step({ kind: 'record', envelope: output.record.envelope });
-        await this.#persisted;
-        break;
-      case 'dial':
-        this.step({ kind: 'dial', entropy: native.randomBytes(DIAL_ENTROPY_BYTES) });
-        break;
-      case 'equivocation':
-        this.#port.warn(
-          `two different records have number ${output.kept.sequence}: the first is kept (${this.storeName(output.key)})`,
-        );
-        break;
-      case 'stale':
-        this.#port.warn(
-          `${this.storeName(output.key)} hands out an old connection file: the host has verified ${output.witness.sequence}`,
-        );
-        break;
-      case 'exhausted':
-        this.#exhausted(output.dials, output.reports);
-    }
-  }
-
-  #exhausted(dials: boolean, reports: readonly StandingReport[]): void {
-    this.link = dials ? this.link : 'waiting';
-    const [first] = reports.flatMap(({ fault: why }) => (why === undefined ? [] : [why]));
-    const detail = first?.detail ?? 'no store has a connection file';
-    const code = first?.code ?? ErrorCode.STORE_UNAVAILABLE;
-    const why = first !== undefined && first.kind === 'fault' ? first : fault('network', code, detail);
-    if (!dials) this.lastFault = why;
-    this.#log.info('stores-exhausted', { code: codeName(code), why: detail });
-    if (!dials) this.#port.trouble(why, true);
-  }
-
-  #readStore(key: string, attempt: number, unconditional: boolean): void {
-    const store = this.#stores.get(key);
-    const { member } = this.client;
-    if (store === undefined || member === undefined) return;
-    const abort = new AbortController();
-    this.#reads.set(attempt, abort);
-    const { fileKey } = dialKeys(native, member);
-    void store.read(abort.signal, { unconditional }).then(answer => {
-      this.#reads.delete(attempt);
-      const verdict = judge(answer, opener(native, fileKey, member.held.trust));
-      this.#read({ kind: 'answer', key, attempt, verdict, entropy: drawUnit() });
-    });
+  /** Every store was asked. */
+  #exhausted(why: Fault, dials: boolean): void {
+    this.#log.info('stores-exhausted', { code: codeName(why.code), why: why.detail });
+    if (dials) return;
+    this.link = 'waiting';
+    this.lastFault = why;
+    this.#port.trouble(why, true);
   }
 
   // ---- turns ----
