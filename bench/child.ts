@@ -1,11 +1,12 @@
 /** Runs a part of the measurement in a process of its own, and asks it (bench/README.md). */
 import { type ChildProcess, fork } from 'node:child_process';
 
-/** CPU time of a process so far, in microseconds, the part of it in the kernel, and its resident memory in bytes. */
+/** CPU time of a process so far, in microseconds, the part of it in the kernel, its resident memory, and what lives in its heap. */
 export interface Usage {
   readonly cpuUs: number;
   readonly systemUs: number;
   readonly rssBytes: number;
+  readonly liveBytes: number;
 }
 
 type Handler = (argument: never) => unknown;
@@ -105,5 +106,7 @@ export function answer(handlers: Readonly<Record<string, Handler>>): void {
 function usage(): Usage {
   (globalThis as { gc?: () => void }).gc?.();
   const { user, system } = process.cpuUsage();
-  return { cpuUs: user + system, systemUs: system, rssBytes: process.memoryUsage.rss() };
+  const { heapUsed, external } = process.memoryUsage();
+  const liveBytes = heapUsed + external;
+  return { cpuUs: user + system, systemUs: system, rssBytes: process.memoryUsage.rss(), liveBytes };
 }

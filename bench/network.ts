@@ -193,23 +193,24 @@ export const sessions: Group = {
     }),
 };
 
-const IDLE_SESSIONS = 600;
-const IDLE_DEVICES = 1024;
+const IDLE_FIRST = 400;
+const IDLE_SESSIONS = 1600;
 
-/** What an idle session keeps in memory: KiB of a server that has just started. */
-async function idleKib(kind: Kind, settings: Settings): Promise<number> {
+/** What an idle session keeps: KiB of resident memory, and of what lives in the heap behind a collection. */
+async function idleKib(kind: Kind, settings: Settings): Promise<readonly [number, number]> {
   const contestant = new Contestant(kind, settings, ['--expose-gc']);
-  const count = settings.effort < 1 ? QUICK_CROWD : IDLE_SESSIONS;
+  const [first, count] = settings.effort < 1 ? [QUICK_CROWD, QUICK_CROWD] : [IDLE_FIRST, IDLE_SESSIONS];
   try {
-    await contestant.start(IDLE_DEVICES);
-    // What the first ones need that later ones do not.
-    await contestant.open(0, 100);
+    await contestant.start(MANY_DEVICES);
+    // What the first ones need and later ones do not: compiled code, and the room in which handshakes leave garbage.
+    await contestant.open(0, first);
     await sleep(200);
     const before = await contestant.usage();
-    await contestant.open(128, count);
+    await contestant.open(first, count);
     await sleep(500);
     const after = await contestant.usage();
-    return (after.rssBytes - before.rssBytes) / 1024 / count;
+    const kib = (bytes: number): number => bytes / 1024 / count;
+    return [kib(after.rssBytes - before.rssBytes), kib(after.liveBytes - before.liveBytes)];
   } finally {
     await contestant.end();
   }
@@ -219,11 +220,17 @@ export const memory: Group = {
   name: 'memory',
   about: 'what an idle session keeps in memory, each round in fresh processes',
   measure: async (settings, show) => {
-    const kibs = new Map<Kind, number[]>(RAW.map(kind => [kind, []]));
+    const resident = new Map<Kind, number[]>(RAW.map(kind => [kind, []]));
+    const live = new Map<Kind, number[]>(RAW.map(kind => [kind, []]));
     for (let round = 0; round < settings.rounds; round += 1) {
-      for (const [kind, values] of kibs) values.push(await idleKib(kind, settings));
+      for (const kind of RAW) {
+        const [rss, heap] = await idleKib(kind, settings);
+        resident.get(kind)?.push(rss);
+        live.get(kind)?.push(heap);
+      }
     }
-    const about = { group: 'Sessions at once', name: 'memory of an idle session', unit: 'KiB' };
-    show(versus({ ...about, aim: { max: 1.15, of: 'ratio' } }, kibs));
+    const about = { group: 'Sessions at once', unit: 'KiB' };
+    show(versus({ ...about, name: 'memory of an idle session', aim: { max: 1.15, of: 'ratio' } }, resident));
+    show(versus({ ...about, name: 'of it live objects in the JavaScript heap' }, live));
   },
 };
