@@ -2,12 +2,13 @@
  * `Noise_XKpsk3_25519_AESGCM_SHA256` to the letter of the Noise Protocol Framework, revision 34, with its names
  * (spec/04-handshake.md).
  */
+import { asciiBytes } from '../wire/bytes.ts';
 import { UsageError } from '../wire/usage-error.ts';
 import { CipherState } from './cipher-state.ts';
 import { HASH_BYTES, KEY_BYTES, requireLength, type Suite, TAG_BYTES, type X25519Key } from './suite.ts';
 
 /** Exactly HASHLEN bytes of ASCII, so by InitializeSymmetric `h` begins as the name itself. */
-const PROTOCOL_NAME = 'Noise_XKpsk3_25519_AESGCM_SHA256';
+const PROTOCOL_NAME: Uint8Array = asciiBytes('Noise_XKpsk3_25519_AESGCM_SHA256');
 
 const DHLEN = KEY_BYTES;
 /** The most that one Noise message can have, payload and tags included. */
@@ -82,8 +83,8 @@ class SymmetricState {
   /** InitializeSymmetric. */
   constructor(suite: Suite) {
     this.#suite = suite;
-    this.#h = Uint8Array.from(PROTOCOL_NAME, character => character.charCodeAt(0));
-    this.#ck = Uint8Array.from(this.#h);
+    this.#h = new Uint8Array(PROTOCOL_NAME);
+    this.#ck = new Uint8Array(this.#h);
   }
 
   get h(): Uint8Array {
@@ -190,7 +191,7 @@ export class HandshakeState {
     this.#initiator = rs !== undefined;
     this.#s = s;
     this.#rs = rs;
-    this.#psk = Uint8Array.from(psk);
+    this.#psk = new Uint8Array(psk);
     this.#symmetric = new SymmetricState(suite);
     this.#symmetric.mixHash(prologue);
     this.#symmetric.mixHash(rs ?? s.public);
@@ -199,7 +200,7 @@ export class HandshakeState {
   /** Begin as the side that dials; `rs` are the 32 bytes of the responder's static public key. */
   static initiator(options: HandshakeOptions & { readonly rs: Uint8Array }): HandshakeState {
     requireLength(options.rs, DHLEN, 'the static public key of the responder');
-    return new HandshakeState(options, Uint8Array.from(options.rs));
+    return new HandshakeState(options, new Uint8Array(options.rs));
   }
 
   /** Begin as the side that is dialled. */
@@ -209,7 +210,7 @@ export class HandshakeState {
 
   /** The hash of all that was said so far; it is final once three messages were. */
   get h(): Uint8Array {
-    return Uint8Array.from(this.#symmetric.h);
+    return new Uint8Array(this.#symmetric.h);
   }
 
   /**
@@ -256,7 +257,7 @@ export class HandshakeState {
     for (const token of tokens) {
       switch (token) {
         case 'e':
-          this.#re = Uint8Array.from(message.subarray(at, at + DHLEN));
+          this.#re = new Uint8Array(message.subarray(at, at + DHLEN));
           at += DHLEN;
           this.#mixEphemeral(this.#re);
           break;

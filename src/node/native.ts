@@ -147,6 +147,8 @@ export function scryptKey(
   });
 }
 
+const COUNTER = new Uint8Array(1);
+
 /** These few calls of HMAC take half the time of `hkdfSync`. */
 function hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
   requireHkdfLength(length);
@@ -155,7 +157,8 @@ function hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length:
   let block: Uint8Array = EMPTY;
   for (let at = 0, i = 1; at < length; at += HASH_BYTES, i += 1) {
     const previous = block;
-    block = hmac(prk, previous, info, Uint8Array.of(i));
+    COUNTER[0] = i;
+    block = hmac(prk, previous, info, COUNTER);
     previous.fill(0);
     okm.set(at + HASH_BYTES <= length ? block : block.subarray(0, length - at), at);
   }
@@ -203,7 +206,7 @@ function importPublic(curve: OkpCurve, raw: Uint8Array): crypto.KeyObject {
 function publicHalf(key: crypto.KeyObject): Uint8Array {
   const { x } = crypto.createPublicKey(key).export({ format: 'jwk' });
   if (x === undefined) throw new UsageError('not an X25519 or Ed25519 key');
-  return Uint8Array.from(Buffer.from(x, 'base64url'));
+  return new Uint8Array(Buffer.from(x, 'base64url'));
 }
 
 function base64url(bytes: Uint8Array): string {
@@ -230,8 +233,8 @@ let lastPeer: { readonly raw: Uint8Array; readonly key: crypto.KeyObject } | und
 
 function importPeer(raw: Uint8Array): crypto.KeyObject {
   requireLength(raw, KEY_BYTES, 'an X25519 public key');
-  if (lastPeer === undefined || !lastPeer.raw.every((byte, i) => byte === raw[i])) {
-    lastPeer = { raw: Uint8Array.from(raw), key: importPublic('X25519', raw) };
+  if (lastPeer === undefined || Buffer.compare(lastPeer.raw, raw) !== 0) {
+    lastPeer = { raw: new Uint8Array(raw), key: importPublic('X25519', raw) };
   }
   return lastPeer.key;
 }
@@ -302,7 +305,7 @@ class NativeAead implements Aead {
 
   constructor(keyBytes: Uint8Array) {
     requireLength(keyBytes, KEY_BYTES, 'an AES-256-GCM key');
-    this.#raw = Uint8Array.from(keyBytes);
+    this.#raw = new Uint8Array(keyBytes);
   }
 
   seal(nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array, room = 0): Uint8Array {

@@ -35,7 +35,9 @@ export function toHex(bytes: Uint8Array): string {
 
 /** Turn ASCII into bytes. */
 export function asciiBytes(text: string): Uint8Array {
-  return Uint8Array.from(text, character => character.charCodeAt(0));
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }
 
 /** Encode a whole number below 2^53 as 8 bytes, most significant first. */
