@@ -10,7 +10,7 @@ import type { Aim, Measured } from './stats.ts';
 const FEW_DEVICES = 64;
 const MANY_DEVICES = 4096;
 /** Until what is compiled while it runs is compiled. */
-const WARM_ROUNDS = 4;
+const WARM_MS = 2500;
 const RAW: readonly Kind[] = ['clawchat', 'ws'];
 
 /** One row of messages. */
@@ -32,12 +32,14 @@ async function measureExchange(
   group: string,
   exchange: Exchange,
   contestants: readonly Contestant[],
-  rounds: number,
+  { rounds, effort }: Settings,
 ): Promise<readonly Measured[]> {
   const { name, aim } = exchange;
   await Promise.all(contestants.map(each => each.open(0, exchange.connections)));
-  const warm = { ...exchange, messages: exchange.messages * WARM_ROUNDS };
-  for (const each of contestants) await each.exchange(warm);
+  for (const each of contestants) {
+    const until = performance.now() + WARM_MS * effort;
+    while (performance.now() < until) await each.exchange(exchange);
+  }
   const all = await inTurns(contestants, rounds, 1, each => each.exchange(exchange));
   await Promise.all(contestants.map(each => each.close()));
   const cpu = new Map([...all].map(([kind, results]) => [kind, results.map(({ cpuUs }) => cpuUs)]));
@@ -87,7 +89,7 @@ export const messages: Group = {
     for (const exchange of chosen(EXCHANGES, settings)) {
       // In processes of its own, so that a row says the same alone and behind others.
       await among(settings, kinds, FEW_DEVICES, async all =>
-        show(await measureExchange('Messages to and fro', exchange, all, settings.rounds)),
+        show(await measureExchange('Messages to and fro', exchange, all, settings)),
       );
     }
   },
@@ -169,7 +171,7 @@ export const sessions: Group = {
     among(settings, RAW, MANY_DEVICES, async all => {
       const cpu: Measured[] = [];
       for (const exchange of chosen(CROWDS, settings)) {
-        const rows = await measureExchange('Sessions at once', exchange, all, settings.rounds);
+        const rows = await measureExchange('Sessions at once', exchange, all, settings);
         show(rows);
         cpu.push(...rows);
       }
