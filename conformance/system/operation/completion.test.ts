@@ -1,12 +1,14 @@
 /** Completion in real shells: somebody types the beginning of a word and presses Tab. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Place } from '../programs.ts';
 import { until } from '../until.ts';
 
 const place = new Place();
+const always = (): boolean => true;
+const never = (): boolean => false;
 const SERVER = `clawchat-completion-${process.pid}`;
 
 function tmux(...args: readonly string[]): string {
@@ -25,8 +27,11 @@ beforeAll(async () => {
   }
 });
 afterAll(async () => {
-  execFileSync('tmux', ['-L', SERVER, 'kill-server']);
-  await place.clean();
+  const pids = tmux('list-panes', '-a', '-F', '#{pane_pid}').trim().split('\n').map(Number);
+  tmux('kill-server');
+  // Whoever still lives writes into its home.
+  await until('the shells have ended', () => pids.every(pid => !existsSync(`/proc/${pid}`)));
+  await until('their home is removed', () => place.clean().then(always, never));
 });
 
 /** How each shell is begun, and what loads the completion. */

@@ -77,7 +77,7 @@ it('says what is wrong with it, and never its password', async () => {
 });
 
 it('keeps a message that cannot get through, and sends it later', async () => {
-  const shut = ['send', 'later', '--timeout', '3s', '--proxy', `http://ann:wr0ng@${at}`];
+  const shut = ['send', 'later', '--timeout', '1s', '--proxy', `http://ann:wr0ng@${at}`];
   expect((await run(shut, {})).code).toBe(124);
   expect((await run(['send', 'and another'], {})).code).toBe(0);
   expect((await run(['history'], {})).stdout).toMatch(/later[\s\S]*and another/);
