@@ -69,7 +69,7 @@ export const HOST_SETTINGS: HostSettings = {
     help: 'the port that clients shall dial, when it is another than the one listened on',
     more: 'For a fixed port behind a proxy, or one that a router forwards.',
   }),
-  interval: one('interval', orWord('auto', duration('1s', '24h')), {
+  interval: one('interval', orWord('auto', duration('1s', '7d')), {
     value: 'TIME',
     standard: 'auto',
     help: 'from one move to the next, 15m to 24h',
