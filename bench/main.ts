@@ -138,12 +138,21 @@ function show(measured: readonly Measured[], rows: Row[]): void {
 
 async function measure(settings: Asked): Promise<void> {
   const rows: Row[] = [];
+  const failed: string[] = [];
   const startedAt = performance.now();
   await bundle(settings.groups);
   const cpu = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`;
   console.log(`Node ${process.version}, ${cpu}, ${settings.rounds} rounds`);
   try {
-    for (const group of settings.groups) await group.measure(settings, measured => show(measured, rows));
+    for (const group of settings.groups) {
+      try {
+        await group.measure(settings, measured => show(measured, rows));
+      } catch (error) {
+        // What the others measure is not lost.
+        failed.push(group.name);
+        console.error(`${group.name} failed:`, error);
+      }
+    }
   } finally {
     await rm(built, { recursive: true, force: true });
   }
@@ -151,6 +160,10 @@ async function measure(settings: Asked): Promise<void> {
   const missed = judged.filter(({ hit }) => hit === false);
   const seconds = Math.round((performance.now() - startedAt) / 1000);
   console.log(`\n${judged.length - missed.length} of ${judged.length} aims hit, in ${seconds} s`);
+  if (failed.length > 0) {
+    console.error(`failed: ${failed.join(', ')}`);
+    process.exitCode = 1;
+  }
   if (settings.json === undefined) return;
   const { rounds } = settings;
   const all = { at: new Date().toISOString(), node: process.version, cpu, rounds, seconds, rows };
