@@ -39,8 +39,8 @@ const DEATHS: readonly Edit[] = [
   },
   {
     file: STORE,
-    find: 'await level.batch([...both], { sync: true });',
-    replace: 'await countedWrite(() => level.batch([...both], { sync: true }));',
+    find: 'await level.batch([...first], { sync: true });',
+    replace: 'await countedWrite(() => level.batch([...first], { sync: true }));',
   },
   { file: FILES, find: 'let temporaries = 0;', replace: `let temporaries = 0;${COUNTER}` },
   {
