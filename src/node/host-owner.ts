@@ -8,10 +8,11 @@ import { ClawChatError, isFault } from '../protocol/fault.ts';
 import { encodeBundle, inviteText } from '../protocol/invite.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
 import { failure, systemCode } from './failure.ts';
-import { databaseOld, HostCore, type HostOptions } from './host/core.ts';
+import { databaseOld, HostCore } from './host/core.ts';
 import { isNextIdentityExported, moveNextIdentity } from './host/identity.ts';
 import { LOOP_RESOLUTION_MS, metricsText } from './host/metrics.ts';
 import { Moving } from './host/moving.ts';
+import type { HostOptions } from './host/options.ts';
 import { permit } from './host/survey.ts';
 import type { Log } from './log.ts';
 import { MetricsServer } from './metrics-server.ts';
@@ -20,8 +21,6 @@ import { attachOrOwn, type Owner } from './owner.ts';
 import { SCHEMA_VERSION } from './store.ts';
 import { expiryWarning } from './stores/open.ts';
 import { VERSION } from './version.ts';
-
-export type { HostOptions } from './host/core.ts';
 
 /** What a host that has just become ready says. */
 export interface Ready {

@@ -1,6 +1,6 @@
 /** From settings to what a host is started with, and the rules between settings. docs/configuration.md. */
 import { parseInterval } from '../../protocol/rotation-interval.ts';
-import type { HostOptions } from '../host/core.ts';
+import type { HostOptions } from '../host/options.ts';
 import type { TlsFiles } from '../host/tls-identity.ts';
 import { createLog, type Log, standardErrorLog } from '../log.ts';
 import { LogFile } from '../log-file.ts';

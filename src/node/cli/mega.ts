@@ -2,7 +2,7 @@
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, isFault } from '../../protocol/fault.ts';
 import { failure } from '../failure.ts';
-import type { HostOptions } from '../host/core.ts';
+import type { HostOptions } from '../host/options.ts';
 import { megaSessions, readStoreConfigs, storeConfigPath } from '../host/stores.ts';
 import { native } from '../native.ts';
 import { openStore, type Store } from '../store.ts';

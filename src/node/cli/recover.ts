@@ -2,10 +2,10 @@
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { SEQUENCE_MAX, SUCCESSIONS_MAX } from '../../gen/constants.ts';
 import { failure } from '../failure.ts';
+import type { HostOptions } from '../host/options.ts';
 import { type RecoveryView, recoverHost } from '../host/recover.ts';
 import { succeedHost } from '../host/succeed.ts';
 import { describeSurveyed } from '../host/survey.ts';
-import type { HostOptions } from '../host-owner.ts';
 import { Asker } from './asker.ts';
 import { type Call, usage, wholeNumber } from './command-line.ts';
 import { EXIT_OK } from './exit-code.ts';

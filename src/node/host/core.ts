@@ -1,116 +1,43 @@
 /** Everything that a host is, with or without a network: database, members, chat, publishing. Chapter: spec/01-architecture.md. */
-
-import type { Opened } from '../../discovery/verdict.ts';
-import { judge, type OpenedFile, opener } from '../../discovery/verdict.ts';
+import { judge, type Opened, type OpenedFile, opener } from '../../discovery/verdict.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
-import { type Constants, STORE_ATTEMPT_MS_MAX } from '../../gen/constants.ts';
+import { STORE_ATTEMPT_MS_MAX } from '../../gen/constants.ts';
 import { responderKeys } from '../../protocol/channel-keys.ts';
 import { sealFile } from '../../protocol/connection-file.ts';
 import type { Store as StorePlace } from '../../protocol/connection-record.ts';
 import { ClawChatError, codeName, type Fault, fault, isFault } from '../../protocol/fault.ts';
 import type { RecordName } from '../../protocol/freshness.ts';
-import {
-  type HostIdentity,
-  type HostRecord,
-  isDatabaseOld,
-  loadHostRecord,
-} from '../../protocol/host-record.ts';
+import { type HostIdentity, type HostRecord, isDatabaseOld } from '../../protocol/host-record.ts';
 import { inviteText, parseInvite } from '../../protocol/invite.ts';
 import { hostFileKey, inviteKeys } from '../../protocol/keys.ts';
 import { fileRecipients, memberId, type RegistryChange } from '../../protocol/registry.ts';
-import {
-  decodeRotation,
-  encodeRotation,
-  ROTATION_KEY,
-  type RotationState,
-} from '../../protocol/rotation-storage.ts';
-import { Server } from '../../protocol/server.ts';
+import { encodeRotation, ROTATION_KEY, type RotationState } from '../../protocol/rotation-storage.ts';
 import type { ServerOutput } from '../../protocol/server-io.ts';
 import {
-  DEVICE_PREFIX,
   encodeIdentity,
   IDENTITY_KEY,
-  INVITE_PREFIX,
-  loadRegistry,
   registryOperations,
   type StoredOperation,
 } from '../../protocol/storage.ts';
 import { parseStatement, type Trust } from '../../protocol/succession.ts';
 import { words } from '../../protocol/words.ts';
-import { type Operation, prefixRange } from '../../runtime/database.ts';
+import type { Operation } from '../../runtime/database.ts';
 import type { StreamAcceptor } from '../../runtime/streams.ts';
 import { BENCH_SERVICE } from '../../services/bench/answer.ts';
 import { BenchHost } from '../../services/bench/host.ts';
-import { CHAT_SERVICE, ChatHost, type MadeInvite } from '../../services/chat/host.ts';
+import { CHAT_SERVICE, type ChatHost, type MadeInvite } from '../../services/chat/host.ts';
 import { PRUNE_MS } from '../../services/chat/retention.ts';
-import type { ServiceStream, StreamHandler } from '../../services/ports.ts';
-import type { PassphraseSource } from '../data-key.ts';
 import { failure } from '../failure.ts';
-import type { Log } from '../log.ts';
-import type { MetricsAddress } from '../metrics-server.ts';
 import { native } from '../native.ts';
-import type { ProxyEnvironment } from '../proxy.ts';
 import { openStore, type Store } from '../store.ts';
-import type { StoreConfig } from '../stores/config.ts';
 import type { HostStore } from '../stores/open.ts';
-import { VERSION } from '../version.ts';
 import { HostDriver } from './driver.ts';
-import { History } from './history.ts';
-import { makeIdentity, readIdentity, settleNextIdentity } from './identity.ts';
+import type { History } from './history.ts';
+import { type Loaded, load } from './load.ts';
+import type { HostOptions } from './options.ts';
 import { Publisher } from './publisher.ts';
-import { openStores } from './stores.ts';
 import type { Known, SurveyedStore } from './survey.ts';
-import type { TlsFiles } from './tls-identity.ts';
-
-/** What a host is started with. */
-export interface HostOptions {
-  readonly directory: string;
-  readonly log: Log;
-  readonly constants: Constants;
-  /** Address to listen on; all of them when undefined. */
-  readonly listen: string | undefined;
-  /** A fixed port; a random one of the range when undefined. */
-  readonly port: number | undefined;
-  /** What clients shall dial; the addresses of this machine when empty. */
-  readonly advertise: readonly string[];
-  /** Who is asked for the time: `host`, `host:port` (SNTP) or an https URL; nobody when undefined. */
-  readonly timeServer: string | undefined;
-  /** From one rotation to the next. */
-  readonly intervalMs: number;
-  /** Where the connection file is published; in the data directory when undefined. */
-  readonly storePath: string | undefined;
-  /** Serve even when no store can tell whether this directory is an old backup. */
-  readonly trustDatabase?: boolean;
-  /** Stores of the configuration; undefined when it names none. */
-  readonly stores?: readonly StoreConfig[] | undefined;
-  /** Has the variables that decide on a proxy for stores; those of the process when undefined. */
-  readonly environment?: ProxyEnvironment;
-  /** Offer the bench service. */
-  readonly bench: boolean;
-  /** Where Prometheus is answered; nowhere when undefined. */
-  readonly metrics?: MetricsAddress | undefined;
-  /** Asked when the data key is sealed under a passphrase. */
-  readonly passphrase?: PassphraseSource | undefined;
-  /** Services of the program around the host, by name. */
-  readonly services?: ReadonlyMap<string, MemberService>;
-  /** The port that clients shall dial, when it is not the one listened on; needs `port`. */
-  readonly advertisePort?: number | undefined;
-  /** An operator's own certificate; needs `port`. */
-  readonly tls?: TlsFiles | undefined;
-  /** Addresses of proxies in front that end TLS; need `port` when there are any. */
-  readonly hops?: readonly string[];
-  /** How long a host that is told to stop may take for what is under way; nothing when undefined. */
-  readonly drainMs?: number;
-  /** Called at SIGHUP. */
-  readonly reopenLog?: () => void;
-}
-
-/** Serves one stream that a device opened. */
-export type MemberService = (
-  stream: ServiceStream,
-  member: { readonly deviceId: Uint8Array; readonly name: string },
-) => StreamHandler;
 
 const EMPTY = new Uint8Array(0);
 /** How long stores have to answer when a host starts. */
@@ -513,80 +440,4 @@ export function databaseOld(why: string): ClawChatError {
 
 function notOurs(): Fault {
   return fault('self', ErrorCode.NOT_A_RECIPIENT, 'it is for nobody that this database knows');
-}
-
-interface Loaded {
-  readonly isNew: boolean;
-  readonly database: Store;
-  readonly stores: readonly HostStore[];
-  readonly history: History;
-  readonly identity: HostIdentity;
-  readonly rotation: RotationState | undefined;
-  readonly record: HostRecord | undefined;
-  readonly server: Server;
-  readonly chat: {
-    readonly host: ChatHost;
-    failed: (reason: unknown) => void;
-    crashed: (reason: unknown) => void;
-    alarm: (text: string) => void;
-    posted: (code: ErrorCode) => void;
-    inviteDevice: (name: string) => Promise<MadeInvite | ErrorCode>;
-  };
-}
-
-async function load(database: Store, options: HostOptions): Promise<Loaded> {
-  const { directory } = options;
-  const stores = await openStores(options, database);
-  const known = await readIdentity(database);
-  const identity = known ?? (await makeIdentity(database, directory));
-  await settleNextIdentity(directory, identity);
-  const stored = await database.get(ROTATION_KEY);
-  const rotation = stored === undefined ? undefined : decodeRotation(native, identity, stored);
-  if (rotation !== undefined && isFault(rotation)) throw new ClawChatError(rotation);
-  const payload = rotation?.payload;
-  const record = payload === undefined ? undefined : loadHostRecord(native, identity, payload);
-  const entries = [
-    ...(await database.range(prefixRange(INVITE_PREFIX))),
-    ...(await database.range(prefixRange(DEVICE_PREFIX))),
-  ];
-  const registry = loadRegistry(native, entries);
-  if (isFault(registry)) throw new ClawChatError(registry);
-  const ignore = (): void => {};
-  const hooks: Omit<Loaded['chat'], 'host'> = {
-    failed: ignore,
-    crashed: ignore,
-    alarm: ignore,
-    posted: ignore,
-    inviteDevice: async () => ErrorCode.NOT_PERMITTED,
-  };
-  const host = await ChatHost.open({
-    database,
-    suite: native,
-    failed: reason => hooks.failed(reason),
-    posted: code => hooks.posted(code),
-    crashed: reason => hooks.crashed(reason),
-    inviteDevice: name => hooks.inviteDevice(name),
-    alarm: ({ name, highest }) => {
-      hooks.alarm(
-        `the outbox of ${name} was replaced at number ${highest}: its directory was restored or copied`,
-      );
-    },
-  });
-  const server = new Server({
-    suite: native,
-    serverId: identity.serverId,
-    registry,
-    accessKeys: rotation?.keys.map(({ accessKey }) => accessKey) ?? [],
-    channelKeys:
-      rotation === undefined
-        ? []
-        : responderKeys(rotation.channelKeys, Date.now()).map(({ privateKey }) => privateKey),
-    envelope: record?.envelope ?? EMPTY,
-    witness: undefined,
-    software: `clawchatd ${VERSION}`,
-  });
-  const history = await History.open(database);
-  const isNew = known === undefined;
-  const all = { isNew, database, stores, history, identity, rotation, record, server };
-  return { ...all, chat: Object.assign(hooks, { host }) };
 }

@@ -8,7 +8,8 @@ import { type Floor, restartRotation } from '../../protocol/restart.ts';
 import type { RotationState } from '../../protocol/rotation-storage.ts';
 import { failure } from '../failure.ts';
 import { native } from '../native.ts';
-import { HostCore, type HostOptions } from './core.ts';
+import { HostCore } from './core.ts';
+import type { HostOptions } from './options.ts';
 import { answers, permit, type SurveyedStore } from './survey.ts';
 
 /** What an operator sees before deciding. */

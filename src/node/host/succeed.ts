@@ -7,8 +7,9 @@ import { makeSuccession } from '../../protocol/succession.ts';
 import { failure } from '../failure.ts';
 import { readSecretFile } from '../files.ts';
 import { native } from '../native.ts';
-import { HostCore, type HostOptions } from './core.ts';
+import { HostCore } from './core.ts';
 import { isNext, nextIdentityPath, prepareNextIdentity, settleNextIdentity } from './identity.ts';
+import type { HostOptions } from './options.ts';
 import { restarted } from './recover.ts';
 
 /** What was done. */
