@@ -156,7 +156,8 @@ async function examined(call: Call, timeoutMs: number): Promise<Health> {
     return await reach(call, ask, 'attach', timeoutMs);
   } catch (error) {
     if (!(error instanceof ClawChatError) || error.code === ErrorCode.USAGE) throw error;
-    return { well: false, text: signal.aborted ? `no answer within ${timeoutMs} ms` : error.message };
+    const isSilent = signal.aborted && error.code !== ErrorCode.OWNER_LOST;
+    return { well: false, text: isSilent ? `no answer within ${timeoutMs} ms` : error.message };
   }
 }
 
