@@ -136,6 +136,21 @@ describe('the store', () => {
     expect(readFileSync(join(directory, 'data.key'))).toEqual(key);
   });
 
+  test('goes on where the making of a database was cut off, and takes a lost CURRENT for damage', async () => {
+    const store = await open();
+    await store.commit([put('a', 'kept')]);
+    await store.close();
+    const db = join(directory, 'db');
+    const current = readFileSync(join(db, 'CURRENT'));
+    rmSync(join(db, 'CURRENT'));
+    await expect(open()).rejects.toMatchObject({ code: ErrorCode.STORE_DAMAGED });
+    writeFileSync(join(db, 'CURRENT'), current);
+    await (await open()).close();
+    // Only a manifest: nothing was ever written.
+    for (const name of readdirSync(db)) if (!name.startsWith('MANIFEST')) rmSync(join(db, name));
+    await (await open()).close();
+  });
+
   // CT-002~1
   test('refuses a newer schema, names who wrote it, and changes nothing', async () => {
     await (await open()).close();

@@ -1,5 +1,5 @@
 /** The database of a data directory: LevelDB, with every value sealed under the data key (spec/01-architecture.md). */
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { type Aead, KEY_BYTES, NONCE_BYTES, type Suite, TAG_BYTES } from '../crypto/suite.ts';
@@ -241,8 +241,11 @@ export async function openLevel(directory: string): Promise<Level> {
 /** Without the file CURRENT LevelDB would begin anew, and remove whatever tables it finds. @impl CT-003~2 */
 async function checkCurrent(directory: string): Promise<void> {
   const names = await readdir(join(directory, DATABASE_NAME)).catch((): string[] => []);
-  const isThere = names.some(name => /\.(ldb|sst)$|^MANIFEST-/.test(name));
-  if (isThere && !names.includes('CURRENT')) throw damaged(directory, undefined);
+  // A database that is just being made, or whose making was cut off, has a manifest and neither logs nor tables.
+  const isThere = names.some(name => /\.(ldb|sst|log)$/.test(name));
+  if (!isThere || names.includes('CURRENT')) return;
+  const path = join(directory, DATABASE_NAME, 'CURRENT');
+  if ((await stat(path).catch(() => undefined)) === undefined) throw damaged(directory, undefined);
 }
 
 /** @impl CT-002~1 */
