@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { reporting } from './vitest.report.ts';
 
@@ -6,7 +7,9 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'conformance/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/*.test.ts'],
     exclude: ['conformance/system/**', '**/node_modules/**'],
-    testTimeout: 120_000,
+    testTimeout: 300_000,
+    // One worker less than there are processors is the default: on two of them, half of the time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     ...reporting('unit'),
   },
 });
