@@ -10,7 +10,7 @@ import type { Aim, Measured } from './stats.ts';
 const FEW_DEVICES = 64;
 const MANY_DEVICES = 4096;
 /** Until what is compiled while it runs is compiled. */
-const WARM_MS = 2500;
+const WARM_MS = 1500;
 const RAW: readonly Kind[] = ['clawchat', 'ws'];
 
 /** One row of messages. */
