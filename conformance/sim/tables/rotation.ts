@@ -1,20 +1,18 @@
-/**
- * Prints the state x input table of the rotation machine into spec/06-rotation.md.
- *
- *   npx tsx conformance/sim/rotation-matrix.ts
- */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { STANDARD } from '../../src/gen/constants.ts';
-import { rotation, step } from '../../src/protocol/rotation.ts';
-import { PORT_ENTROPY_BYTES } from '../../src/protocol/rotation-port.ts';
-import { headOf } from '../../src/protocol/rotation-record.ts';
-import type { Effect, Rotation, RotationInput, RotationOutput } from '../../src/protocol/rotation-state.ts';
-import { Bench } from './rotation-bench.ts';
+/** The host's rotation, in each state and for each input (spec/06-rotation.md, 6.12). */
+import { STANDARD } from '../../../src/gen/constants.ts';
+import { rotation, step } from '../../../src/protocol/rotation.ts';
+import { PORT_ENTROPY_BYTES } from '../../../src/protocol/rotation-port.ts';
+import { headOf } from '../../../src/protocol/rotation-record.ts';
+import type {
+  Effect,
+  Rotation,
+  RotationInput,
+  RotationOutput,
+} from '../../../src/protocol/rotation-state.ts';
+import { Bench } from '../rotation-bench.ts';
+import { grid, NOTHING } from './grid.ts';
 
 const R = STANDARD.ROTATION_INTERVAL_MS;
-const BEGIN = '<!-- rotation: table -->';
-const END = '<!-- rotation: end -->';
 
 /** A machine in the middle of each state. */
 function states(): readonly (readonly [string, Rotation])[] {
@@ -75,15 +73,9 @@ function newest(state: Rotation): number {
   return state.places.at(-1)?.port ?? 0;
 }
 
-/** Make the table, in Markdown. */
-export function matrix(): string {
-  const columns = states();
-  const rows = INPUTS.map(([name, make]) => {
-    const cells = columns.map(([, state]) => cell(state, make(state)));
-    return `| ${name} | ${cells.join(' | ')} |`;
-  });
-  const head = `| | ${columns.map(([name]) => name).join(' | ')} |`;
-  return [head, `|---|${columns.map(() => '---|').join('')}`, ...rows].join('\n');
+/** Make the table. */
+export function rotationTable(): string {
+  return grid(states(), INPUTS, (state, input) => cell(state, input(state)));
 }
 
 function cell(state: Rotation, input: RotationInput): string {
@@ -94,7 +86,7 @@ function cell(state: Rotation, input: RotationInput): string {
   if (said !== '') parts.push(said);
   const then = next.commit?.then.map(word).join(', ') ?? '';
   if (then !== '') parts.push(`then ${then}`);
-  const changed = isChanged(state, next) && parts.length === 0 ? 'noted' : '·';
+  const changed = isChanged(state, next) && parts.length === 0 ? 'noted' : NOTHING;
   return parts.length === 0 ? changed : parts.join('; ');
 }
 
@@ -109,20 +101,4 @@ function word(output: RotationOutput | Effect): string {
   if (output.kind === 'notify')
     return `notify ${typeof output.notice === 'string' ? output.notice : output.notice.kind}`;
   return output.kind;
-}
-
-/** Put a table between the markers of the chapter. */
-export function withMatrix(chapter: string, table: string): string {
-  const [before, rest] = chapter.split(`${BEGIN}\n`);
-  const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined) throw new Error(`no ${BEGIN} ... ${END}`);
-  return `${before}${BEGIN}\n${table}\n${END}${after}`;
-}
-
-/** The chapter that holds it. */
-export const CHAPTER: string = fileURLToPath(new URL('../../spec/06-rotation.md', import.meta.url));
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const chapter = readFileSync(CHAPTER, 'utf8');
-  writeFileSync(CHAPTER, withMatrix(chapter, matrix()));
 }

@@ -1,0 +1,37 @@
+/** A table of states and inputs in Markdown, and what all such tables need (spec/00-terms.md). */
+import { native } from '../../../src/node/native.ts';
+import { isFault } from '../../../src/protocol/fault.ts';
+import { seeded, type TestHost, testHost } from '../../../src/protocol/fixtures.ts';
+
+export const suite: typeof native = seeded(native, 'tables');
+export const host: TestHost = testHost(suite, 'tables');
+
+/** What stands for nothing at all. */
+export const NOTHING = '·';
+
+/** One row for each input, one column for each state; `cell` drives the machine. */
+export function grid<State, Input>(
+  states: readonly (readonly [string, State])[],
+  inputs: readonly (readonly [string, Input])[],
+  cell: (state: State, input: Input) => string,
+): string {
+  return [
+    `| | ${states.map(([name]) => name).join(' | ')} |`,
+    `|---|${states.map(() => '---|').join('')}`,
+    ...inputs.map(
+      ([name, input]) => `| ${name} | ${states.map(([, state]) => cell(state, input)).join(' | ')} |`,
+    ),
+  ].join('\n');
+}
+
+/** A cell: the state that is reached when it is another one, then what is done. */
+export function cellOf(before: string, after: string, done: readonly string[]): string {
+  const next = after === before ? [] : [`**${after}**`];
+  return [...next, ...done].join(', ') || NOTHING;
+}
+
+/** The value, which is no fault. */
+export function must<T>(value: T): Exclude<T, { kind: 'fault' }> {
+  if (isFault(value)) throw new Error(value.detail);
+  return value as Exclude<T, { kind: 'fault' }>;
+}
