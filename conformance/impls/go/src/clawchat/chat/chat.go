@@ -209,6 +209,8 @@ func (c *Client) Message(b []byte) {
 			c.abort(code.MessageMalformed, "pushed without a subscription")
 		}
 		return
+	case msg.SayMark, msg.SayTyping, msg.SayPresence, msg.SayRoomGap:
+		return // nobody here asked to be told
 	}
 	request, known := c.asked[r.RequestID]
 	if !known || r.Body != msg.SayRefusal && r.Body != answers[request.kind] {

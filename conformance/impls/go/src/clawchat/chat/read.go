@@ -75,8 +75,8 @@ func (c *Client) Search(room, text string, done func([]Message, error)) {
 
 // readable passes over what cannot be read (CH-037), what was deleted, and acts.
 func readable(m msg.ChatMessage) (Message, bool) {
-	content, ok := msg.ReadContent(m.Content)
-	return Message{m, content}, ok && content.Act.Kind == 0
+	content, err := msg.ReadContent(m.Content)
+	return Message{m, content}, err == nil && content.Act.Kind == 0
 }
 
 // pageOf gives what of a page is to be shown: not the edits, whose text stands in the

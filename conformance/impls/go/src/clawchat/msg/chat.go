@@ -26,6 +26,11 @@ const (
 	SayRefusal      = 9
 	SayCaughtUp     = 10
 	SayWelcome      = 11
+	SayMark         = 12
+	SayTyping       = 13
+	SayPresence     = 14
+	SayPeople       = 15
+	SayRoomGap      = 16
 )
 
 // ChatRequest wraps an encoded body.
@@ -100,6 +105,8 @@ type ChatReply struct {
 	Refusal   uint32
 	CaughtUp  uint64
 	Welcome   Welcome
+	Told      Told
+	People    []Told
 }
 
 // Welcome says what the host knows.
@@ -139,7 +146,10 @@ type ChatMessage struct {
 }
 
 // HistoryGap says that messages are no longer kept.
-type HistoryGap struct{ After, First uint64 }
+type HistoryGap struct {
+	After, First uint64
+	Room         string
+}
 
 // HistoryPage is a page of history.
 type HistoryPage struct {
@@ -156,7 +166,7 @@ func ReadChatReply(b []byte) (v ChatReply, err error) {
 		if f.Number == 1 {
 			return f.U32(&v.RequestID)
 		}
-		if f.Type != pb.Bytes || f.Number > SayWelcome {
+		if f.Type != pb.Bytes || f.Number > SayRoomGap {
 			return nil
 		}
 		if v.Body != f.Number {
@@ -171,10 +181,14 @@ func (v *ChatReply) field(f pb.Field) error {
 	switch v.Body {
 	case SayMessage:
 		return v.Message.field(f)
-	case SayGap:
+	case SayGap, SayRoomGap:
 		return v.Gap.field(f)
 	case SayHistory:
 		return v.History.field(f)
+	case SayMark, SayTyping, SayPresence:
+		return v.Told.field(v.Body, f)
+	case SayPeople:
+		return v.person(f)
 	}
 	switch v.Body<<8 | f.Number {
 	case SayOutboxState<<8 | 1:
@@ -246,6 +260,8 @@ func (v *HistoryGap) field(f pb.Field) error {
 		return f.U64(&v.After)
 	case 2:
 		return f.U64(&v.First)
+	case 3:
+		return f.Text(&v.Room)
 	}
 	return nil
 }
@@ -304,7 +320,7 @@ func (v *ChatReply) Valid() bool {
 		return v.History.valid()
 	case SayRooms:
 		for _, name := range v.Rooms {
-			if len(name) < 1 || len(name) > 64 {
+			if !isRoom(name) {
 				return false
 			}
 		}
@@ -313,6 +329,12 @@ func (v *ChatReply) Valid() bool {
 		return v.CaughtUp < below
 	case SayWelcome:
 		return len(v.Welcome.PersonID) == 16
+	case SayMark, SayTyping, SayPresence:
+		return v.Told.valid(v.Body)
+	case SayPeople:
+		return validPeople(v.People)
+	case SayRoomGap:
+		return isRoom(v.Gap.Room) && v.Gap.First < below && v.Gap.After < v.Gap.First
 	}
 	return true
 }

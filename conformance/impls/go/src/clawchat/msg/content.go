@@ -4,7 +4,13 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"clawchat/code"
 	"clawchat/pb"
+)
+
+const (
+	contentMax = 33024 // CONTENT_BYTES_MAX
+	textMax    = 32768 // TEXT_BYTES_MAX
 )
 
 // Acts of a ChatContent, by their field numbers.
@@ -72,8 +78,11 @@ func (a Act) bytes() []byte {
 }
 
 // ReadContent parses a content and applies CH-003.
-func ReadContent(b []byte) (c Content, ok bool) {
-	err := pb.Walk(b, func(f pb.Field) error {
+func ReadContent(b []byte) (c Content, err error) {
+	if len(b) > contentMax {
+		return c, code.New(code.MessageTooLarge, "a content of %d bytes", len(b))
+	}
+	err = pb.Walk(b, func(f pb.Field) error {
 		switch f.Number {
 		case 1:
 			return f.Data(&c.MessageID)
@@ -96,7 +105,13 @@ func ReadContent(b []byte) (c Content, ok bool) {
 		}
 		return pb.Walk(f.Bytes, c.Act.field)
 	})
-	return c, err == nil && c.Valid() && len(b) <= 33024
+	if err != nil || !c.valid() {
+		return c, code.New(code.MessageMalformed, "a content that breaks a rule")
+	}
+	if len(c.Text) > textMax {
+		return c, code.New(code.MessageTooLarge, "a text of %d bytes", len(c.Text))
+	}
+	return c, nil
 }
 
 func (a *Act) field(f pb.Field) error {
@@ -120,7 +135,10 @@ func (a *Act) field(f pb.Field) error {
 }
 
 // Valid applies the rules of CH-003 for the fields.
-func (c Content) Valid() bool {
+func (c Content) Valid() bool { return c.valid() && len(c.Text) <= textMax }
+
+// valid is Valid for a text of any length.
+func (c Content) valid() bool {
 	if len(c.MessageID) != 16 || len(c.Room) < 1 || len(c.Room) > 64 || !utf8.ValidString(c.Room) {
 		return false
 	}
@@ -130,7 +148,7 @@ func (c Content) Valid() bool {
 	if c.Act.Kind != 0 {
 		return c.Text == "" && c.ReplyTo == 0 && c.Edits == 0 && c.Act.valid()
 	}
-	return len(c.Text) >= 1 && len(c.Text) <= 32768 && utf8.ValidString(c.Text)
+	return c.Text != "" && utf8.ValidString(c.Text)
 }
 
 func (a Act) valid() bool {

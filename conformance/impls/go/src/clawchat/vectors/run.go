@@ -37,6 +37,7 @@ var families = []struct {
 	{"records", records},
 	{"enrolment", enrolment},
 	{"session", sessionFamily},
+	{"chat", chatFamily},
 	{"rotation", rotation},
 }
 
