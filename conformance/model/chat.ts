@@ -59,6 +59,7 @@ function readAct(act: ChatContent['act']): JsonObject | undefined {
       return { kind: 'rename', name: act.value.name };
     case 'join':
     case 'leave':
+    case 'remove':
       return { kind: act.case };
     case undefined:
       return undefined;

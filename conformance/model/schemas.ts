@@ -476,7 +476,7 @@ const rotation = familySchema('rotation', {
 
 /** Schemas by the name of their family. */
 const chatAct = either(
-  object({ kind: choice('join', 'leave') }),
+  object({ kind: choice('join', 'leave', 'remove') }),
   object({ kind: constant('delete'), cursor: number }),
   object({ kind: constant('create'), topic: text, closed: flag }),
   object({ kind: constant('topic'), topic: text }),

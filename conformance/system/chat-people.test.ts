@@ -101,7 +101,7 @@ describe('people', () => {
     );
   });
 
-  // CH-040~1, CH-041~1, CH-042~1
+  // CH-040~1, CH-041~2, CH-042~1, CH-052~1
   test('make rooms, and do in them what their role allows, from scripts too', async () => {
     const [ann = '', bob = ''] = await people('Ann', 'Bob');
     await json(ann, 'room', 'create', 'den', '--closed', '--topic', 'where Ann thinks');
@@ -128,6 +128,10 @@ describe('people', () => {
     expect(den).toEqual(['create', ['a secret', false], 'grant', 'topic', ['', true], 'delete']);
     await json(bob, 'room', 'leave', 'den');
     expect(await names(bob)).toEqual(['lobby']);
+    await json(ann, 'room', 'delete', 'den');
+    expect(await names(ann)).toEqual(['lobby']);
+    expect(await json(ann, 'history', '--room', 'den')).toEqual([]);
+    expect(await refused(ann, 'send', 'anybody?', '--room', 'den')).toBe('ROOM_UNKNOWN');
   });
 
   test('have it in a pipe: what is said, what is asked, and an end when all is sent', async () => {

@@ -375,6 +375,9 @@ export const PERSON_DEVICES_MAX: number = 16;
 /** rooms: of one host. */
 export const ROOMS_MAX: number = 256;
 
+/** rooms: that one person made and that are not deleted. */
+export const PERSON_ROOMS_MAX: number = 32;
+
 /** messages: in one answer to a request for history. */
 export const HISTORY_PAGE_MESSAGES_MAX: number = 256;
 

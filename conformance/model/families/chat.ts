@@ -77,7 +77,7 @@ function contents(): readonly Vector[] {
       'length',
     ),
     one('empty', content(SENT), 'Nothing is said and nothing done.', 'count'),
-    one('later', content(field(15, zeros(0))), 'An act of a later version is none.', 'unknown-field'),
+    one('later', content(field(16, zeros(0))), 'An act of a later version is none.', 'unknown-field'),
     one(
       'unknown',
       content(text(3, 'hi'), field(99, zeros(3))),
@@ -117,6 +117,7 @@ function contents(): readonly Vector[] {
     act('topic-257', 11, text(1, 't'.repeat(257)), 'One byte more.', 'boundary'),
     act('join', 9, zeros(0), 'Join.'),
     act('leave', 10, zeros(0), 'Leave.'),
+    act('remove', 15, zeros(0), 'Delete the room.'),
     act('grant', 12, grant(PERSON, 2), 'Make somebody a member.'),
     act('send-away', 12, field(1, PERSON), 'Send somebody away.'),
     act('grant-unknown', 12, grant(PERSON, 5), 'A role that there is not.', 'range'),

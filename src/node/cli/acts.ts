@@ -62,6 +62,8 @@ export function actText(item: ControlItem, nameOf: (person: string) => string): 
       return `${name} joined ${room}`;
     case 'leave':
       return `${name} left ${room}`;
+    case 'remove':
+      return `${name} deleted ${room}`;
     case 'topic':
       return `${name} set the topic: ${act.value.topic}`;
     case 'keep':

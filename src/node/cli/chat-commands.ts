@@ -180,6 +180,14 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     help: 'keep messages of this room for so long',
     run: (chat, rest) => chat.act({ case: 'keep', value: { keepMs: BigInt(keepMs(rest)) } }),
   },
+  'delete-room': {
+    words: 'ROOM',
+    help: 'delete a room of yours with all its messages, for everybody',
+    run: async (chat, rest) => {
+      if (rest === '') chat.note('/delete-room ROOM');
+      else await chat.act({ case: 'remove', value: {} }, rest);
+    },
+  },
   reply: {
     words: '[#N] TEXT',
     help: 'reply to the last message',

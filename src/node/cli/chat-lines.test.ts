@@ -70,6 +70,7 @@ function items([name, room, text]: readonly [string, string, string]): readonly 
     does({ case: 'topic', value: { topic: text } }),
     does({ case: 'rename', value: { name: text } }),
     does({ case: 'create', value: { closed: true } }),
+    does({ case: 'remove', value: {} }),
     does({ case: 'grant', value: { personId: OTHER, role: 2 } }),
   ];
   return inits.map((init, i) => {

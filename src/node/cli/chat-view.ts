@@ -175,8 +175,9 @@ export class ChatView {
     await this.#refreshRooms();
     if (this.#model.rooms.has(this.room)) await this.refreshPeople(this.room);
     else if (this.#isReady) {
-      this.#note(`you are no longer one of the people of ${this.room}`);
+      const left = this.room;
       await this.enter('lobby');
+      this.#note(`${left} was deleted, or you are no longer one of its people`);
     }
   }
 

@@ -301,11 +301,21 @@ export class Chat {
         this.#cameOrWent(hex(body.value.personId), body.value.name, body.value.online);
         break;
       case 'roomGap':
-        this.note(`older messages of ${body.value.room} are no longer kept`);
+        this.#gap(body.value.room);
         break;
       case undefined:
         break;
     }
+  }
+
+  /** Messages of a room are gone, or the room with them. */
+  #gap(room: string): void {
+    this.enqueue(async () => {
+      const isShown = room === this.room;
+      if (this.view.isReady) await this.view.refresh();
+      if (this.model.rooms.has(room)) this.note(`older messages of ${room} are no longer kept`);
+      else if (!isShown) this.note(`${room} was deleted`);
+    });
   }
 
   #cameOrWent(person: string, name: string, online: boolean): void {

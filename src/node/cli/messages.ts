@@ -22,6 +22,7 @@ function actJson(act: ChatContent['act'] | undefined): Readonly<Record<string, u
       return { act: 'delete', of: act.value.cursor };
     case 'join':
     case 'leave':
+    case 'remove':
       return { act: act.case };
     case undefined:
       return {};

@@ -76,6 +76,8 @@ async function roomAct(call: Call, link: OwnerLink, signal: AbortSignal): Promis
     case 'join':
     case 'leave':
       return { case: verb, value: {} };
+    case 'delete':
+      return { case: 'remove', value: {} };
     case 'topic':
       return { case: 'topic', value: { topic: need(first, 'TEXT') } };
     case 'keep':
@@ -90,7 +92,7 @@ async function roomAct(call: Call, link: OwnerLink, signal: AbortSignal): Promis
       return { case: 'grant', value: { personId: await personId(link, room, first ?? '', signal), role } };
     }
     default:
-      throw usage(`there is no 'room ${verb}': create, join, leave, topic, keep, invite, role`);
+      throw usage(`there is no 'room ${verb}': create, join, leave, topic, keep, invite, role, delete`);
   }
 }
 
@@ -151,13 +153,14 @@ export function roomCommands(reach: Reach, timeout: Option): readonly Command[] 
     },
     {
       name: 'room',
-      words: 'create|join|leave|topic|keep|invite|role ROOM ...',
+      words: 'create|join|leave|topic|keep|invite|role|delete ROOM ...',
       count: [2, 4],
       summary:
-        'make a room, join or leave it, say what it is about, who is in it, and how long messages are kept',
+        'make a room, join or leave it, say what it is about, who is in it, how long messages are kept; delete it',
       details: [
         'room create ROOM [--topic TEXT] [--closed]   room join ROOM   room leave ROOM   room topic ROOM TEXT',
         `room keep ROOM 30d|forever   room invite ROOM PERSON   room role ROOM PERSON ${roleNames.join('|')}`,
+        'room delete ROOM   deletes the room with all its messages, for everybody',
         'A person is named by name, or by the beginning of the id that "people" shows.',
       ],
       options: {

@@ -20,6 +20,7 @@ export type Act =
   | { readonly kind: 'create'; readonly topic: string; readonly closed: boolean }
   | { readonly kind: 'join' }
   | { readonly kind: 'leave' }
+  | { readonly kind: 'remove' }
   | { readonly kind: 'topic'; readonly topic: string }
   | { readonly kind: 'grant'; readonly personId: Uint8Array; readonly role: Role }
   | { readonly kind: 'keep'; readonly keepMs: number }
@@ -97,6 +98,7 @@ function isAct(act: Act): boolean {
     }
     case 'join':
     case 'leave':
+    case 'remove':
       return true;
   }
 }
@@ -117,6 +119,7 @@ function readAct(act: ChatContent['act']): Act | undefined {
       return { kind: 'rename', name: act.value.name };
     case 'join':
     case 'leave':
+    case 'remove':
       return { kind: act.case };
     case undefined:
       return undefined;
@@ -141,6 +144,7 @@ function writeAct(act: Act): ActInit {
       return { case: 'rename', value: { name: act.name } };
     case 'join':
     case 'leave':
+    case 'remove':
       return { case: act.kind, value: {} };
   }
 }

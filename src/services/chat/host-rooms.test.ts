@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { noble } from '../../crypto/noble.ts';
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { DEVICE_INVITES_MAX, PERSON_DEVICES_MAX } from '../../gen/constants.ts';
+import { DEVICE_INVITES_MAX, PERSON_DEVICES_MAX, PERSON_ROOMS_MAX } from '../../gen/constants.ts';
 import { codeName } from '../../protocol/fault.ts';
 import { isFault } from '../../wire/fault.ts';
 import type { StreamHandler } from '../ports.ts';
@@ -102,7 +102,7 @@ beforeEach(async () => {
 });
 
 describe('rooms', () => {
-  // CH-040~1, CH-041~1
+  // CH-040~1, CH-041~2
   test('that are closed are there for their people only', async () => {
     const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
     bob.ask({ kind: 'subscribe', afterCursor: 0, fromNow: false });
@@ -127,7 +127,7 @@ describe('rooms', () => {
     expect(await new Peer(CAT, 'Cat').rooms()).toEqual([`lobby ${Role.MEMBER}`]);
   });
 
-  // CH-041~1
+  // CH-041~2
   test('let each do what the role allows', async () => {
     const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
     await ann.post('', { act: { kind: 'create', topic: 'x', closed: false } }, 'den');
@@ -169,6 +169,122 @@ describe('rooms', () => {
     ann.ask({ kind: 'history', afterCursor: 1, limit: 10, room: 'den' });
     const [page] = await ann.replies();
     expect(page).toMatchObject({ kind: 'history', gap: { afterCursor: 1 } });
+  });
+});
+
+const CREATE: ContentExtra = { act: { kind: 'create', topic: '', closed: true } };
+const REMOVE: ContentExtra = { act: { kind: 'remove' } };
+/** Everything that was set off has ended. */
+const quiet = async (): Promise<void> => {
+  for (let i = 0; i < 20; i += 1) await settle();
+};
+
+describe('a room that is deleted', () => {
+  const onDisk = (): string =>
+    [...database.values].map(([key, value]) => `${key} ${new TextDecoder().decode(value)}`).join('\n');
+
+  // CH-052~1, CH-053~1, CH-041~2
+  test('is no more for anybody, with all that was said in it', async () => {
+    const [ann, bob, cat] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob'), new Peer(CAT, 'Cat')];
+    await ann.post('', CREATE, 'den');
+    await ann.post('', { act: { kind: 'grant', personId: BOB, role: Role.MEMBER } }, 'den');
+    const secret = Number(await ann.post('a secret', {}, 'den'));
+    await bob.post('another secret', { replyTo: secret }, 'den');
+    await ann.post('a secreted secret', { edits: secret }, 'den');
+    await ann.post('of the lobby');
+    expect(await bob.post('', REMOVE, 'den')).toBe('ROOM_FORBIDDEN');
+    expect(await cat.post('', REMOVE, 'den')).toBe('ROOM_UNKNOWN');
+    expect(await ann.post('', REMOVE, 'lobby')).toBe('ROOM_FORBIDDEN');
+    for (const peer of [bob, cat]) peer.ask({ kind: 'hello', events: true });
+    for (const peer of [bob, cat]) peer.ask({ kind: 'subscribe', afterCursor: 0, fromNow: true });
+    for (const peer of [bob, cat]) await peer.replies();
+    const cursor = Number(await ann.post('', REMOVE, 'den'));
+    expect(await bob.replies()).toEqual([
+      { kind: 'roomGap', gap: { afterCursor: 0, firstCursor: cursor + 1 }, room: 'den' },
+    ]);
+    expect(await cat.replies()).toEqual([]);
+    await quiet();
+    expect(onDisk()).not.toMatch(/secret|den/);
+    expect(onDisk()).toContain('of the lobby');
+    for (const peer of [ann, bob, cat]) {
+      expect(await peer.rooms()).toEqual([`lobby ${Role.MEMBER}`]);
+      expect(await peer.post('knock', {}, 'den')).toBe('ROOM_UNKNOWN');
+      expect(await peer.history('den')).toEqual([]);
+    }
+    // Whoever makes one of that name has an empty one, and no cursor comes again after a restart.
+    host = await openHost();
+    const again = new Peer(BOB, 'Bob', X);
+    again.wallMs = 1;
+    again.ask({ kind: 'outboxReplace', outboxId: X });
+    expect(await again.post('', CREATE, 'den')).toBeGreaterThan(cursor);
+    expect((await again.history('den')).map(({ text, act }) => act?.kind ?? text)).toEqual(['create']);
+    expect(await new Peer(ANN, 'Ann').rooms()).toEqual([`lobby ${Role.MEMBER}`]);
+  });
+
+  // CH-053~1
+  test('stays so when the host dies at any write', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    await ann.post('', CREATE, 'den');
+    for (let n = 0; n < 70; n += 1) await ann.post(`secret ${n}`, {}, 'den');
+    const disks: ReadonlyMap<string, Uint8Array>[] = [];
+    const commit = database.commit.bind(database);
+    database.commit = async operations => {
+      await commit(operations);
+      if (operations.length > 0) disks.push(new Map(database.values));
+    };
+    await ann.post('', REMOVE, 'den');
+    await quiet();
+    expect(disks.length).toBeGreaterThan(1);
+    for (const [i, disk] of disks.entries()) {
+      database = new ProbeDatabase(disk);
+      host = await openHost();
+      const after = new Peer(ANN, 'Ann', X);
+      after.ask({ kind: 'outboxReplace', outboxId: X });
+      expect(await after.rooms(), `write ${i}`).toEqual([`lobby ${Role.MEMBER}`]);
+      expect(await after.history('den')).toEqual([]);
+      if (i === 0) expect(await after.post('', CREATE, 'den')).toBe('ROOM_EXISTS');
+      host.prune(100_000);
+      await quiet();
+      expect(onDisk()).not.toMatch(/secret|den/);
+      expect(await after.post('', CREATE, 'den')).toBeTypeOf('number');
+    }
+  });
+
+  // CH-041~2
+  test('makes room for another one of the same person, who has so many and no more', async () => {
+    let ann = new Peer(ANN, 'Ann');
+    for (let n = 0; n < PERSON_ROOMS_MAX; n += 1) await ann.post('', CREATE, `room ${n}`);
+    expect(await ann.post('', CREATE, 'more')).toBe('ROOM_LIMIT');
+    // Whoever gives a room away has made it all the same.
+    await ann.post('', { act: { kind: 'grant', personId: BOB, role: Role.OWNER } }, 'room 0');
+    await ann.post('', { act: { kind: 'leave' } }, 'room 0');
+    host = await openHost();
+    ann = new Peer(ANN, 'Ann', X);
+    ann.ask({ kind: 'outboxReplace', outboxId: X });
+    expect(await ann.post('', CREATE, 'more')).toBe('ROOM_LIMIT');
+    expect(await new Peer(BOB, 'Bob').post('', CREATE, 'of Bob')).toBeTypeOf('number');
+    expect(await ann.post('', REMOVE, 'room 1')).toBeTypeOf('number');
+    expect(await ann.post('', CREATE, 'more')).toBeTypeOf('number');
+    expect(await ann.post('', CREATE, 'and more')).toBe('ROOM_LIMIT');
+  });
+});
+
+describe('what is missing of a closed room', () => {
+  // CH-040~1
+  test('is told to its people only', async () => {
+    const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
+    await ann.post('', CREATE, 'den');
+    await ann.post('', { act: { kind: 'keep', keepMs: 1 } }, 'den');
+    host.prune(100_000);
+    await quiet();
+    const gap = async (peer: Peer): Promise<unknown> => {
+      await peer.replies();
+      peer.ask({ kind: 'history', afterCursor: 0, limit: 10, room: 'den' });
+      const [page] = await peer.replies();
+      return page?.kind === 'history' ? page.gap : page;
+    };
+    expect(await gap(ann)).toMatchObject({ afterCursor: 0 });
+    expect(await gap(bob)).toBeUndefined();
   });
 });
 

@@ -356,7 +356,7 @@ export class HostStream implements StreamHandler, Guest {
       room,
       this.#host.rooms.visible(this.person),
     );
-    const gap = this.#host.gapBehind(afterCursor, room);
+    const gap = this.#host.gapBehind(this.person, afterCursor, room);
     const stored = messages.map(({ value }) => value);
     this.#send(encodePage(requestId, stored, { more, throughCursor, gap }));
   }

@@ -79,7 +79,8 @@ export class ChatHost {
     this.rooms = rooms;
     this.people = people;
     this.#retention = new Retention(options.database, log, rooms, {
-      pruned: (room, before) => this.#tellGap(room, before),
+      pruned: (room, before) =>
+        this.#tellGap(room, before, room.pruned, person => this.#sees(person, room.name)),
       crashed: this.crashed,
     });
   }
@@ -194,6 +195,8 @@ export class ChatHost {
         for (const { committed } of changed) committed();
         const target = targetOf(content);
         if (target !== undefined) this.#retention.replaced(target, cursor);
+        const room = act?.kind === 'remove' ? this.rooms.get(content.room) : undefined;
+        if (room !== undefined) this.#removed(room, cursor);
       },
     };
   }
@@ -337,18 +340,24 @@ export class ChatHost {
     this.#retention.prune(wallMs);
   }
 
-  /** Say what is missing behind a cursor, of a room or of all. @impl CH-033~1 @impl CH-047~2 */
-  gapBehind(afterCursor: number, room: string): Gap | undefined {
+  /** Say what is missing behind a cursor, of a room that one sees or of all. @impl CH-033~1 @impl CH-047~2 */
+  gapBehind(person: string, afterCursor: number, room: string): Gap | undefined {
     const all = this.log.gapBehind(afterCursor);
-    const pruned = this.rooms.get(room)?.pruned ?? 0;
+    const pruned = this.#sees(person, room) ? (this.rooms.get(room)?.pruned ?? 0) : 0;
     if (pruned <= afterCursor || pruned + 1 <= (all?.firstCursor ?? 0)) return all;
     return { afterCursor, firstCursor: pruned + 1 };
   }
 
-  #tellGap({ name, pruned }: HostRoom, before: number): void {
-    const value = { afterCursor: BigInt(before), firstCursor: BigInt(pruned + 1), room: name };
+  /** A room is no more: tell those who saw it, and clear it away. @impl CH-052~1 @impl CH-053~1 */
+  #removed(room: HostRoom, cursor: number): void {
+    this.#tellGap(room, room.pruned, cursor, person => this.rooms.isOpenTo(room, person));
+    this.#retention.removed(room);
+  }
+
+  #tellGap({ name }: HostRoom, before: number, through: number, to: (person: string) => boolean): void {
+    const value = { afterCursor: BigInt(before), firstCursor: BigInt(through + 1), room: name };
     const message = encodeReply(0, { case: 'roomGap', value });
-    this.people.tell(`gap/${name}`, message, ({ person }) => this.#sees(person, name));
+    this.people.tell(`gap/${name}`, message, ({ person }) => to(person));
   }
 
   #sees(person: string, room: string): boolean {

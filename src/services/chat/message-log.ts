@@ -1,5 +1,5 @@
 /** The host's history: cursors, pages, and who is told of what was committed (spec/11-chat.md, 11.5). */
-import { fromBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type ChatMessage, ChatMessageSchema } from '../../gen/clawchat/v1/chat_pb.ts';
 import { StoredPruningSchema } from '../../gen/clawchat/v1/chat_storage_pb.ts';
 import { HISTORY_PAGE_BYTES_MAX, HISTORY_PAGE_MESSAGES_MAX, HISTORY_SCAN_MAX } from '../../gen/constants.ts';
@@ -62,15 +62,18 @@ export class MessageLog {
   readonly followers: Set<Follower> = new Set();
   readonly #database: ServiceDatabase;
   readonly #pruned: number;
+  /** The highest cursor of a room that is gone. */
+  #removed: number;
   #last: number;
   #through: number;
   #waiting: { readonly cursor: number; readonly push: Uint8Array; readonly room: string }[] = [];
   /** Stored messages whose rewriting is not durable yet, by cursor. */
   readonly #rewritten = new Map<number, Uint8Array>();
 
-  private constructor(database: ServiceDatabase, pruned: number, last: number) {
+  private constructor(database: ServiceDatabase, pruned: number, removed: number, last: number) {
     this.#database = database;
     this.#pruned = pruned;
+    this.#removed = removed;
     this.#last = last;
     this.#through = last;
   }
@@ -78,11 +81,14 @@ export class MessageLog {
   /** Read how far the history goes. */
   static async open(database: ServiceDatabase): Promise<MessageLog> {
     const stored = await database.get(PRUNED);
-    const pruned = stored === undefined ? 0 : Number(fromBinary(StoredPruningSchema, stored).throughCursor);
+    const { throughCursor = 0n, removedCursor = 0n } =
+      stored === undefined ? {} : fromBinary(StoredPruningSchema, stored);
+    const pruned = Number(throughCursor);
     const range = { gte: MESSAGES, lt: MESSAGES + KEY_END, reverse: true, limit: 1 };
     const [newest] = await database.range(range);
     const last = newest === undefined ? 0 : cursorOf(newest.key);
-    return new MessageLog(database, pruned, Math.max(pruned, last));
+    const removed = Number(removedCursor);
+    return new MessageLog(database, pruned, removed, Math.max(pruned, removed, last));
   }
 
   /** The highest durable cursor; 0 for none. Nothing above it is shown to anybody. */
@@ -211,6 +217,14 @@ export class MessageLog {
       if (chunk.length < CHUNK) from = lowest;
     }
     return { messages: messages.reverse(), more: from > lowest, fromCursor: from };
+  }
+
+  /** Give the write that keeps the highest cursor of a deleted room from being given again. @impl CH-030~1 */
+  passed(cursor: number): DatabaseOperation {
+    this.#removed = Math.max(this.#removed, cursor);
+    const numbers = { throughCursor: BigInt(this.#pruned), removedCursor: BigInt(this.#removed) };
+    const value = toBinary(StoredPruningSchema, create(StoredPruningSchema, numbers));
+    return { kind: 'put', key: PRUNED, value };
   }
 
   /** Read the stored messages above a cursor and up to another, some of them: for pruning. */

@@ -36,10 +36,16 @@ export class Retention {
     if (wallMs < this.#nextAtMs) return;
     this.#nextAtMs = wallMs + PRUNE_MS;
     for (const room of this.#rooms.pruning) {
-      const through = Math.min(Math.floor(wallMs - room.keepMs), this.#log.through);
-      if (through > room.pruned) this.#pruneRoom(room, through).catch(this.#port.crashed);
+      const old = Math.min(Math.floor(wallMs - room.keepMs), this.#log.through);
+      if (room.removed) this.removed(room);
+      else if (old > room.pruned) this.#pruneRoom(room, old).catch(this.#port.crashed);
     }
     this.#scrub().catch(this.#port.crashed);
+  }
+
+  /** A room was deleted, durably: delete what it holds, and then the room. @impl CH-053~1 */
+  removed(room: HostRoom): void {
+    this.#pruneRoom(room, room.lastCursor).catch(this.#port.crashed);
   }
 
   /** What stood under these cursors is still in the database's files. */
@@ -49,7 +55,7 @@ export class Retention {
   }
 
   async #pruneRoom(room: HostRoom, through: number): Promise<void> {
-    const { pruned: before, keepMs } = room;
+    const { pruned: before, keepMs, removed } = room;
     let [at, gone] = [before, 0];
     const operations: DatabaseOperation[] = [];
     for (let looked = 0; looked < HISTORY_SCAN_MAX; ) {
@@ -67,11 +73,14 @@ export class Retention {
       }
     }
     // Meanwhile somebody may have said that they are kept, or another run may have come first.
-    if (room.pruned !== before || room.keepMs !== keepMs || at <= before) return;
+    const isOther = room.pruned !== before || room.keepMs !== keepMs || room.removed !== removed;
+    if (isOther || at <= before) return;
     operations.push(this.#rooms.prune(room, at));
+    if (removed && at >= through) operations.push(...this.#rooms.drop(room), this.#log.passed(through));
     await this.#database.commit(operations);
     if (gone > 0) {
-      this.#port.pruned(room, before);
+      // Of a room that was deleted everybody was told so.
+      if (!removed) this.#port.pruned(room, before);
       this.replaced(before, gone);
     }
     if (at < through) await this.#pruneRoom(room, through);

@@ -3,9 +3,9 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { StoredPartSchema, StoredRoomSchema } from '../../gen/clawchat/v1/chat_storage_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { ROOM_PEOPLE_MAX, ROOMS_MAX } from '../../gen/constants.ts';
+import { PERSON_ROOMS_MAX, ROOM_PEOPLE_MAX, ROOMS_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
-import { hex, KEY_END, numberKey } from './bytes.ts';
+import { hex, KEY_END, numberKey, parseHex } from './bytes.ts';
 import type { Act, Content } from './content.ts';
 import type { RoomFilter } from './message-log.ts';
 import type { RoomView } from './reply.ts';
@@ -28,12 +28,16 @@ export interface Part {
 export interface HostRoom {
   readonly number: number;
   readonly name: string;
+  /** Who made it, in hexadecimal; empty for the lobby. */
+  readonly maker: string;
   topic: string;
   closed: boolean;
   keepMs: number;
   /** Nothing of it with this cursor or a lower one is kept. */
   pruned: number;
   lastCursor: number;
+  /** It was deleted, and its messages are not all gone: nobody sees it, and its name is not free. */
+  removed: boolean;
   /** By person, in hexadecimal. */
   readonly parts: Map<string, Part>;
 }
@@ -47,7 +51,8 @@ const HUMBLE: ReadonlySet<Role> = new Set([Role.GUEST, Role.BOT]);
 /** All rooms, in memory; each change is given as the writes for the commit of the post that makes it. */
 export class RoomTable {
   readonly #rooms = new Map<string, HostRoom>();
-  #closed = 0;
+  /** Rooms that not everybody sees. */
+  #hidden = 0;
   #next = 1;
   /** The room of the newest messages, whose record does not say yet how far it goes. */
   #hot: HostRoom | undefined;
@@ -55,16 +60,18 @@ export class RoomTable {
   /** Read what there is. @impl CH-009~1 */
   static async open(database: ServiceDatabase): Promise<RoomTable> {
     const table = new RoomTable();
-    table.#rooms.set(LOBBY, emptyRoom(0, LOBBY));
+    table.#rooms.set(LOBBY, emptyRoom(0, LOBBY, ''));
     const byNumber = new Map<string, HostRoom>();
     for (const { key, value } of await database.range({ gte: ROOMS, lt: ROOMS + KEY_END })) {
-      const { name, topic, closed, keepMs, pruned, lastCursor } = fromBinary(StoredRoomSchema, value);
+      const stored = fromBinary(StoredRoomSchema, value);
+      const { name, topic, closed, keepMs, pruned, lastCursor, removed } = stored;
       const number = Number.parseInt(key.slice(ROOMS.length), 16);
       const numbers = { keepMs: Number(keepMs), pruned: Number(pruned), lastCursor: Number(lastCursor) };
-      const room: HostRoom = { ...emptyRoom(number, name), topic, closed, ...numbers };
+      const empty = emptyRoom(number, name, hex(stored.makerId));
+      const room: HostRoom = { ...empty, topic, closed, ...numbers, removed };
       table.#rooms.set(name, room);
       table.#next = Math.max(table.#next, number + 1);
-      if (closed) table.#closed += 1;
+      if (isHidden(room)) table.#hidden += 1;
     }
     for (const room of table.#rooms.values()) byNumber.set(numberKey(room.number), room);
     for (const { key, value } of await database.range({ gte: PARTS, lt: PARTS + KEY_END })) {
@@ -81,7 +88,7 @@ export class RoomTable {
 
   /** Those whose messages are not kept for ever. */
   get pruning(): readonly HostRoom[] {
-    return [...this.#rooms.values()].filter(({ keepMs }) => keepMs > 0);
+    return [...this.#rooms.values()].filter(({ keepMs, removed }) => keepMs > 0 || removed);
   }
 
   get(name: string): HostRoom | undefined {
@@ -90,7 +97,7 @@ export class RoomTable {
 
   /** Tell which rooms somebody may see; undefined while that is every room. @impl CH-040~1 */
   visible(person: string): RoomFilter | undefined {
-    if (this.#closed === 0) return undefined;
+    if (this.#hidden === 0) return undefined;
     return name => {
       const room = this.#rooms.get(name);
       return room === undefined || this.#sees(room, person);
@@ -118,12 +125,13 @@ export class RoomTable {
     });
   }
 
-  /** Say why the host will never store this; unspecified when it will. @impl CH-009~1 @impl CH-041~1 */
+  /** Say why the host will never store this; unspecified when it will. @impl CH-009~1 @impl CH-041~2 */
   judge(person: string, { room: name, act }: Content): ErrorCode {
     const room = this.#rooms.get(name);
     if (act?.kind === 'create') {
       if (room !== undefined) return ErrorCode.ROOM_EXISTS;
-      return this.#rooms.size >= ROOMS_MAX ? ErrorCode.ROOM_LIMIT : ErrorCode.UNSPECIFIED;
+      const isFull = this.#rooms.size >= ROOMS_MAX || this.#madeBy(person) >= PERSON_ROOMS_MAX;
+      return isFull ? ErrorCode.ROOM_LIMIT : ErrorCode.UNSPECIFIED;
     }
     if (room === undefined || !this.#sees(room, person)) return ErrorCode.ROOM_UNKNOWN;
     return act === undefined ? ErrorCode.UNSPECIFIED : this.#judgeAct(room, person, act);
@@ -145,6 +153,7 @@ export class RoomTable {
       case 'topic':
         return allow(role === Role.OWNER || role === Role.MEMBER);
       case 'keep':
+      case 'remove':
         return allow(role === Role.OWNER);
       case 'grant': {
         const to = hex(act.personId);
@@ -181,6 +190,10 @@ export class RoomTable {
       case 'keep':
         room.keepMs = act.keepMs;
         return [putRoom(room)];
+      case 'remove':
+        if (!isHidden(room)) this.#hidden += 1;
+        room.removed = true;
+        return [putRoom(room)];
       case 'create':
       case 'delete':
       case 'rename':
@@ -216,6 +229,15 @@ export class RoomTable {
     return putRoom(room);
   }
 
+  /** The messages of a room that was deleted are gone: forget it, and give the writes. @impl CH-053~1 */
+  drop(room: HostRoom): readonly DatabaseOperation[] {
+    this.#rooms.delete(room.name);
+    this.#hidden -= 1;
+    if (this.#hot === room) this.#hot = undefined;
+    const keys = [...room.parts.keys()].map(person => partKey(room, person));
+    return [roomKey(room), ...keys].map(key => ({ kind: 'delete', key }));
+  }
+
   /** Forget a person; give the writes. A room that has lost its last owner gets another. @impl CH-051~1 */
   forget(person: string): readonly DatabaseOperation[] {
     return [...this.#rooms.values()].flatMap(room => {
@@ -227,8 +249,18 @@ export class RoomTable {
     });
   }
 
+  /** @impl CH-052~1 */
   #sees(room: HostRoom, person: string): boolean {
+    return !room.removed && this.isOpenTo(room, person);
+  }
+
+  /** Whether somebody sees a room, or saw it before it was deleted. */
+  isOpenTo(room: HostRoom, person: string): boolean {
     return !room.closed || this.role(room, person) !== Role.UNSPECIFIED;
+  }
+
+  #madeBy(person: string): number {
+    return [...this.#rooms.values()].filter(({ maker, removed }) => maker === person && !removed).length;
   }
 
   #isLastOwner(room: HostRoom, person: string): boolean {
@@ -247,9 +279,9 @@ export class RoomTable {
     { topic, closed }: Act & { kind: 'create' },
     cursor: number,
   ): readonly DatabaseOperation[] {
-    const room = { ...emptyRoom(this.#next, name), topic, closed };
+    const room = { ...emptyRoom(this.#next, name, person), topic, closed };
     this.#next += 1;
-    if (closed) this.#closed += 1;
+    if (isHidden(room)) this.#hidden += 1;
     this.#rooms.set(name, room);
     return [...this.#note(room, cursor), putRoom(room), ...this.#become(room, person, Role.OWNER)];
   }
@@ -283,9 +315,13 @@ function firstOf(room: HostRoom, role: Role): string | undefined {
   return people.map(([person]) => person).sort()[0];
 }
 
-function emptyRoom(number: number, name: string): HostRoom {
+function emptyRoom(number: number, name: string, maker: string): HostRoom {
   const numbers = { keepMs: 0, pruned: 0, lastCursor: 0 };
-  return { number, name, topic: '', closed: false, ...numbers, parts: new Map() };
+  return { number, name, maker, topic: '', closed: false, ...numbers, removed: false, parts: new Map() };
+}
+
+function isHidden({ closed, removed }: HostRoom): boolean {
+  return closed || removed;
 }
 
 /** Compare as UTF-8 does, which is by code points. */
@@ -298,10 +334,16 @@ function byBytes(a: string, b: string): number {
   return left.length - right.length;
 }
 
-function putRoom({ number, name, topic, closed, keepMs, pruned, lastCursor }: HostRoom): DatabaseOperation {
+function putRoom(room: HostRoom): DatabaseOperation {
+  const { name, topic, closed, keepMs, pruned, lastCursor, removed } = room;
   const numbers = { keepMs: BigInt(keepMs), pruned: BigInt(pruned), lastCursor: BigInt(lastCursor) };
-  const value = toBinary(StoredRoomSchema, create(StoredRoomSchema, { name, topic, closed, ...numbers }));
-  return { kind: 'put', key: ROOMS + numberKey(number), value };
+  const makerId = parseHex(room.maker);
+  const stored = create(StoredRoomSchema, { name, topic, closed, ...numbers, makerId, removed });
+  return { kind: 'put', key: roomKey(room), value: toBinary(StoredRoomSchema, stored) };
+}
+
+function roomKey({ number }: HostRoom): string {
+  return ROOMS + numberKey(number);
 }
 
 function partKey(room: HostRoom, person: string): string {

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file clawchat/v1/chat.proto.
  */
 export const file_clawchat_v1_chat: GenFile = /*@__PURE__*/
-  fileDesc("ChZjbGF3Y2hhdC92MS9jaGF0LnByb3RvEgtjbGF3Y2hhdC52MSLNBAoLQ2hhdFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIuCgtvdXRib3hfb3BlbhgCIAEoCzIXLmNsYXdjaGF0LnYxLk91dGJveE9wZW5IABI0Cg5vdXRib3hfY29tcGFyZRgDIAEoCzIaLmNsYXdjaGF0LnYxLk91dGJveENvbXBhcmVIABI0Cg5vdXRib3hfcmVwbGFjZRgEIAEoCzIaLmNsYXdjaGF0LnYxLk91dGJveFJlcGxhY2VIABIhCgRwb3N0GAUgASgLMhEuY2xhd2NoYXQudjEuUG9zdEgAEisKCXN1YnNjcmliZRgGIAEoCzIWLmNsYXdjaGF0LnYxLlN1YnNjcmliZUgAEi4KB2hpc3RvcnkYByABKAsyGy5jbGF3Y2hhdC52MS5IaXN0b3J5UmVxdWVzdEgAEioKBXJvb21zGAggASgLMhkuY2xhd2NoYXQudjEuUm9vbXNSZXF1ZXN0SAASJwoFaGVsbG8YCSABKAsyFi5jbGF3Y2hhdC52MS5DaGF0SGVsbG9IABIhCgRtYXJrGAogASgLMhEuY2xhd2NoYXQudjEuTWFya0gAEiUKBnR5cGluZxgLIAEoCzITLmNsYXdjaGF0LnYxLlR5cGluZ0gAEiwKBnBlb3BsZRgMIAEoCzIaLmNsYXdjaGF0LnYxLlBlb3BsZVJlcXVlc3RIABI5Cg1kZXZpY2VfaW52aXRlGA0gASgLMiAuY2xhd2NoYXQudjEuRGV2aWNlSW52aXRlUmVxdWVzdEgAQgYKBGJvZHki/QUKCUNoYXRSZXBseRISCgpyZXF1ZXN0X2lkGAEgASgNEjAKDG91dGJveF9zdGF0ZRgCIAEoCzIYLmNsYXdjaGF0LnYxLk91dGJveFN0YXRlSAASMgoNb3V0Ym94X3N0b3JlZBgDIAEoCzIZLmNsYXdjaGF0LnYxLk91dGJveFN0b3JlZEgAEi4KC3Bvc3RfcmVzdWx0GAQgASgLMhcuY2xhd2NoYXQudjEuUG9zdFJlc3VsdEgAEisKB21lc3NhZ2UYBSABKAsyGC5jbGF3Y2hhdC52MS5DaGF0TWVzc2FnZUgAEiYKA2dhcBgGIAEoCzIXLmNsYXdjaGF0LnYxLkhpc3RvcnlHYXBIABIrCgdoaXN0b3J5GAcgASgLMhguY2xhd2NoYXQudjEuSGlzdG9yeVBhZ2VIABImCgVyb29tcxgIIAEoCzIVLmNsYXdjaGF0LnYxLlJvb21MaXN0SAASKwoHcmVmdXNhbBgJIAEoCzIYLmNsYXdjaGF0LnYxLkNoYXRSZWZ1c2FsSAASKgoJY2F1Z2h0X3VwGAogASgLMhUuY2xhd2NoYXQudjEuQ2F1Z2h0VXBIABIrCgd3ZWxjb21lGAsgASgLMhguY2xhd2NoYXQudjEuQ2hhdFdlbGNvbWVIABImCgRtYXJrGAwgASgLMhYuY2xhd2NoYXQudjEuTWFya1N0YXRlSAASKgoGdHlwaW5nGA0gASgLMhguY2xhd2NoYXQudjEuVHlwaW5nU3RhdGVIABIuCghwcmVzZW5jZRgOIAEoCzIaLmNsYXdjaGF0LnYxLlByZXNlbmNlU3RhdGVIABIpCgZwZW9wbGUYDyABKAsyFy5jbGF3Y2hhdC52MS5QZW9wbGVMaXN0SAASKwoIcm9vbV9nYXAYECABKAsyFy5jbGF3Y2hhdC52MS5IaXN0b3J5R2FwSAASMgoNZGV2aWNlX2ludml0ZRgRIAEoCzIZLmNsYXdjaGF0LnYxLkRldmljZUludml0ZUgAQgYKBGJvZHkiHwoKT3V0Ym94T3BlbhIRCglvdXRib3hfaWQYASABKAwiPwoLT3V0Ym94U3RhdGUSEQoJb3V0Ym94X2lkGAEgASgMEg8KB2hpZ2hlc3QYAiABKAQSDAoEaGFzaBgDIAEoDCI6Cg1PdXRib3hDb21wYXJlEikKB2VudHJpZXMYASADKAsyGC5jbGF3Y2hhdC52MS5PdXRib3hFbnRyeSIrCgtPdXRib3hFbnRyeRIOCgZudW1iZXIYASABKAQSDAoEaGFzaBgCIAEoDCIvCgxPdXRib3hTdG9yZWQSDgoGaGFzaGVzGAEgAygMEg8KB2N1cnNvcnMYAiADKAQiIgoNT3V0Ym94UmVwbGFjZRIRCglvdXRib3hfaWQYASABKAwiOgoEUG9zdBIRCglvdXRib3hfaWQYASABKAwSDgoGbnVtYmVyGAIgASgEEg8KB2NvbnRlbnQYAyABKAwiwQMKC0NoYXRDb250ZW50EhIKCm1lc3NhZ2VfaWQYASABKAwSDAoEcm9vbRgCIAEoCRIMCgR0ZXh0GAMgASgJEhIKCnNlbnRfYXRfbXMYBCABKAQSEAoIcmVwbHlfdG8YBSABKAQSDQoFZWRpdHMYBiABKAQSKAoGZGVsZXRlGAcgASgLMhYuY2xhd2NoYXQudjEuRGVsZXRlQWN0SAASKQoGY3JlYXRlGAggASgLMhcuY2xhd2NoYXQudjEuUm9vbUNyZWF0ZUgAEiUKBGpvaW4YCSABKAsyFS5jbGF3Y2hhdC52MS5Sb29tSm9pbkgAEicKBWxlYXZlGAogASgLMhYuY2xhd2NoYXQudjEuUm9vbUxlYXZlSAASJwoFdG9waWMYCyABKAsyFi5jbGF3Y2hhdC52MS5Sb29tVG9waWNIABInCgVncmFudBgMIAEoCzIWLmNsYXdjaGF0LnYxLlJvb21HcmFudEgAEiUKBGtlZXAYDSABKAsyFS5jbGF3Y2hhdC52MS5Sb29tS2VlcEgAEigKBnJlbmFtZRgOIAEoCzIWLmNsYXdjaGF0LnYxLlJlbmFtZUFjdEgAQgUKA2FjdCIZCglSZW5hbWVBY3QSDAoEbmFtZRgBIAEoCSIbCglEZWxldGVBY3QSDgoGY3Vyc29yGAEgASgEIisKClJvb21DcmVhdGUSDQoFdG9waWMYASABKAkSDgoGY2xvc2VkGAIgASgIIgoKCFJvb21Kb2luIgsKCVJvb21MZWF2ZSIaCglSb29tVG9waWMSDQoFdG9waWMYASABKAkiPwoJUm9vbUdyYW50EhEKCXBlcnNvbl9pZBgBIAEoDBIfCgRyb2xlGAIgASgOMhEuY2xhd2NoYXQudjEuUm9sZSIbCghSb29tS2VlcBIPCgdrZWVwX21zGAEgASgEIlIKClBvc3RSZXN1bHQSDgoGbnVtYmVyGAEgASgEEiQKBGNvZGUYAiABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUSDgoGY3Vyc29yGAMgASgEIsEBCgtDaGF0TWVzc2FnZRIOCgZjdXJzb3IYASABKAQSEQoJZGV2aWNlX2lkGAIgASgMEgwKBG5hbWUYAyABKAkSFAoMc3RvcmVkX2F0X21zGAQgASgEEg8KB2NvbnRlbnQYBSABKAwSEQoJcGVyc29uX2lkGAYgASgMEhEKCWVkaXRlZF9ieRgHIAEoBBISCgpkZWxldGVkX2J5GAggASgEEhIKCm1lc3NhZ2VfaWQYCSABKAwSDAoEcm9vbRgKIAEoCSIzCglTdWJzY3JpYmUSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhAKCGZyb21fbm93GAIgASgIIkYKCkhpc3RvcnlHYXASFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhQKDGZpcnN0X2N1cnNvchgCIAEoBBIMCgRyb29tGAMgASgJIhoKCENhdWdodFVwEg4KBmN1cnNvchgBIAEoBCJqCg5IaXN0b3J5UmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQSDQoFbGltaXQYAiABKA0SDAoEcm9vbRgDIAEoCRIVCg1iZWZvcmVfY3Vyc29yGAQgASgEEg4KBnNlYXJjaBgFIAEoCSKaAQoLSGlzdG9yeVBhZ2USKgoIbWVzc2FnZXMYASADKAsyGC5jbGF3Y2hhdC52MS5DaGF0TWVzc2FnZRIMCgRtb3JlGAIgASgIEhYKDnRocm91Z2hfY3Vyc29yGAMgASgEEiQKA2dhcBgEIAEoCzIXLmNsYXdjaGF0LnYxLkhpc3RvcnlHYXASEwoLZnJvbV9jdXJzb3IYBSABKAQiDgoMUm9vbXNSZXF1ZXN0IiwKCFJvb21MaXN0EiAKBXJvb21zGAEgAygLMhEuY2xhd2NoYXQudjEuUm9vbSKPAQoEUm9vbRIMCgRuYW1lGAEgASgJEg0KBXRvcGljGAIgASgJEg4KBmNsb3NlZBgDIAEoCBIfCgRyb2xlGAQgASgOMhEuY2xhd2NoYXQudjEuUm9sZRIPCgdrZWVwX21zGAUgASgEEhMKC2xhc3RfY3Vyc29yGAYgASgEEhMKC3JlYWRfY3Vyc29yGAcgASgEIjMKC0NoYXRSZWZ1c2FsEiQKBGNvZGUYASABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUiGwoJQ2hhdEhlbGxvEg4KBmV2ZW50cxgBIAEoCCJLCgtDaGF0V2VsY29tZRIRCglwZXJzb25faWQYASABKAwSEQoJYmFja3dhcmRzGAIgASgIEhYKDmRldmljZV9pbnZpdGVzGAMgASgIIkUKBE1hcmsSDAoEcm9vbRgBIAEoCRIRCglkZWxpdmVyZWQYAiABKAQSDAoEcmVhZBgDIAEoBBIOCgZoaWRkZW4YBCABKAgiTQoJTWFya1N0YXRlEhEKCXBlcnNvbl9pZBgBIAEoDBIMCgRyb29tGAIgASgJEhEKCWRlbGl2ZXJlZBgDIAEoBBIMCgRyZWFkGAQgASgEIhYKBlR5cGluZxIMCgRyb29tGAEgASgJIjwKC1R5cGluZ1N0YXRlEhEKCXBlcnNvbl9pZBgBIAEoDBIMCgRuYW1lGAIgASgJEgwKBHJvb20YAyABKAkiQAoNUHJlc2VuY2VTdGF0ZRIRCglwZXJzb25faWQYASABKAwSDAoEbmFtZRgCIAEoCRIOCgZvbmxpbmUYAyABKAgiHQoNUGVvcGxlUmVxdWVzdBIMCgRyb29tGAEgASgJIjEKClBlb3BsZUxpc3QSIwoGcGVvcGxlGAEgAygLMhMuY2xhd2NoYXQudjEuUGVyc29uInsKBlBlcnNvbhIRCglwZXJzb25faWQYASABKAwSDAoEbmFtZRgCIAEoCRIfCgRyb2xlGAMgASgOMhEuY2xhd2NoYXQudjEuUm9sZRIOCgZvbmxpbmUYBCABKAgSEQoJZGVsaXZlcmVkGAUgASgEEgwKBHJlYWQYBiABKAQiIwoTRGV2aWNlSW52aXRlUmVxdWVzdBIMCgRuYW1lGAEgASgJIjUKDERldmljZUludml0ZRIOCgZpbnZpdGUYASABKAkSFQoNZXhwaXJlc19hdF9tcxgCIAEoBCpbCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIOCgpST0xFX09XTkVSEAESDwoLUk9MRV9NRU1CRVIQAhIOCgpST0xFX0dVRVNUEAMSDAoIUk9MRV9CT1QQBGIGcHJvdG8z", [file_clawchat_v1_error]);
+  fileDesc("ChZjbGF3Y2hhdC92MS9jaGF0LnByb3RvEgtjbGF3Y2hhdC52MSLNBAoLQ2hhdFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIuCgtvdXRib3hfb3BlbhgCIAEoCzIXLmNsYXdjaGF0LnYxLk91dGJveE9wZW5IABI0Cg5vdXRib3hfY29tcGFyZRgDIAEoCzIaLmNsYXdjaGF0LnYxLk91dGJveENvbXBhcmVIABI0Cg5vdXRib3hfcmVwbGFjZRgEIAEoCzIaLmNsYXdjaGF0LnYxLk91dGJveFJlcGxhY2VIABIhCgRwb3N0GAUgASgLMhEuY2xhd2NoYXQudjEuUG9zdEgAEisKCXN1YnNjcmliZRgGIAEoCzIWLmNsYXdjaGF0LnYxLlN1YnNjcmliZUgAEi4KB2hpc3RvcnkYByABKAsyGy5jbGF3Y2hhdC52MS5IaXN0b3J5UmVxdWVzdEgAEioKBXJvb21zGAggASgLMhkuY2xhd2NoYXQudjEuUm9vbXNSZXF1ZXN0SAASJwoFaGVsbG8YCSABKAsyFi5jbGF3Y2hhdC52MS5DaGF0SGVsbG9IABIhCgRtYXJrGAogASgLMhEuY2xhd2NoYXQudjEuTWFya0gAEiUKBnR5cGluZxgLIAEoCzITLmNsYXdjaGF0LnYxLlR5cGluZ0gAEiwKBnBlb3BsZRgMIAEoCzIaLmNsYXdjaGF0LnYxLlBlb3BsZVJlcXVlc3RIABI5Cg1kZXZpY2VfaW52aXRlGA0gASgLMiAuY2xhd2NoYXQudjEuRGV2aWNlSW52aXRlUmVxdWVzdEgAQgYKBGJvZHki/QUKCUNoYXRSZXBseRISCgpyZXF1ZXN0X2lkGAEgASgNEjAKDG91dGJveF9zdGF0ZRgCIAEoCzIYLmNsYXdjaGF0LnYxLk91dGJveFN0YXRlSAASMgoNb3V0Ym94X3N0b3JlZBgDIAEoCzIZLmNsYXdjaGF0LnYxLk91dGJveFN0b3JlZEgAEi4KC3Bvc3RfcmVzdWx0GAQgASgLMhcuY2xhd2NoYXQudjEuUG9zdFJlc3VsdEgAEisKB21lc3NhZ2UYBSABKAsyGC5jbGF3Y2hhdC52MS5DaGF0TWVzc2FnZUgAEiYKA2dhcBgGIAEoCzIXLmNsYXdjaGF0LnYxLkhpc3RvcnlHYXBIABIrCgdoaXN0b3J5GAcgASgLMhguY2xhd2NoYXQudjEuSGlzdG9yeVBhZ2VIABImCgVyb29tcxgIIAEoCzIVLmNsYXdjaGF0LnYxLlJvb21MaXN0SAASKwoHcmVmdXNhbBgJIAEoCzIYLmNsYXdjaGF0LnYxLkNoYXRSZWZ1c2FsSAASKgoJY2F1Z2h0X3VwGAogASgLMhUuY2xhd2NoYXQudjEuQ2F1Z2h0VXBIABIrCgd3ZWxjb21lGAsgASgLMhguY2xhd2NoYXQudjEuQ2hhdFdlbGNvbWVIABImCgRtYXJrGAwgASgLMhYuY2xhd2NoYXQudjEuTWFya1N0YXRlSAASKgoGdHlwaW5nGA0gASgLMhguY2xhd2NoYXQudjEuVHlwaW5nU3RhdGVIABIuCghwcmVzZW5jZRgOIAEoCzIaLmNsYXdjaGF0LnYxLlByZXNlbmNlU3RhdGVIABIpCgZwZW9wbGUYDyABKAsyFy5jbGF3Y2hhdC52MS5QZW9wbGVMaXN0SAASKwoIcm9vbV9nYXAYECABKAsyFy5jbGF3Y2hhdC52MS5IaXN0b3J5R2FwSAASMgoNZGV2aWNlX2ludml0ZRgRIAEoCzIZLmNsYXdjaGF0LnYxLkRldmljZUludml0ZUgAQgYKBGJvZHkiHwoKT3V0Ym94T3BlbhIRCglvdXRib3hfaWQYASABKAwiPwoLT3V0Ym94U3RhdGUSEQoJb3V0Ym94X2lkGAEgASgMEg8KB2hpZ2hlc3QYAiABKAQSDAoEaGFzaBgDIAEoDCI6Cg1PdXRib3hDb21wYXJlEikKB2VudHJpZXMYASADKAsyGC5jbGF3Y2hhdC52MS5PdXRib3hFbnRyeSIrCgtPdXRib3hFbnRyeRIOCgZudW1iZXIYASABKAQSDAoEaGFzaBgCIAEoDCIvCgxPdXRib3hTdG9yZWQSDgoGaGFzaGVzGAEgAygMEg8KB2N1cnNvcnMYAiADKAQiIgoNT3V0Ym94UmVwbGFjZRIRCglvdXRib3hfaWQYASABKAwiOgoEUG9zdBIRCglvdXRib3hfaWQYASABKAwSDgoGbnVtYmVyGAIgASgEEg8KB2NvbnRlbnQYAyABKAwi7AMKC0NoYXRDb250ZW50EhIKCm1lc3NhZ2VfaWQYASABKAwSDAoEcm9vbRgCIAEoCRIMCgR0ZXh0GAMgASgJEhIKCnNlbnRfYXRfbXMYBCABKAQSEAoIcmVwbHlfdG8YBSABKAQSDQoFZWRpdHMYBiABKAQSKAoGZGVsZXRlGAcgASgLMhYuY2xhd2NoYXQudjEuRGVsZXRlQWN0SAASKQoGY3JlYXRlGAggASgLMhcuY2xhd2NoYXQudjEuUm9vbUNyZWF0ZUgAEiUKBGpvaW4YCSABKAsyFS5jbGF3Y2hhdC52MS5Sb29tSm9pbkgAEicKBWxlYXZlGAogASgLMhYuY2xhd2NoYXQudjEuUm9vbUxlYXZlSAASJwoFdG9waWMYCyABKAsyFi5jbGF3Y2hhdC52MS5Sb29tVG9waWNIABInCgVncmFudBgMIAEoCzIWLmNsYXdjaGF0LnYxLlJvb21HcmFudEgAEiUKBGtlZXAYDSABKAsyFS5jbGF3Y2hhdC52MS5Sb29tS2VlcEgAEigKBnJlbmFtZRgOIAEoCzIWLmNsYXdjaGF0LnYxLlJlbmFtZUFjdEgAEikKBnJlbW92ZRgPIAEoCzIXLmNsYXdjaGF0LnYxLlJvb21SZW1vdmVIAEIFCgNhY3QiGQoJUmVuYW1lQWN0EgwKBG5hbWUYASABKAkiGwoJRGVsZXRlQWN0Eg4KBmN1cnNvchgBIAEoBCIrCgpSb29tQ3JlYXRlEg0KBXRvcGljGAEgASgJEg4KBmNsb3NlZBgCIAEoCCIKCghSb29tSm9pbiILCglSb29tTGVhdmUiGgoJUm9vbVRvcGljEg0KBXRvcGljGAEgASgJIj8KCVJvb21HcmFudBIRCglwZXJzb25faWQYASABKAwSHwoEcm9sZRgCIAEoDjIRLmNsYXdjaGF0LnYxLlJvbGUiGwoIUm9vbUtlZXASDwoHa2VlcF9tcxgBIAEoBCIMCgpSb29tUmVtb3ZlIlIKClBvc3RSZXN1bHQSDgoGbnVtYmVyGAEgASgEEiQKBGNvZGUYAiABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUSDgoGY3Vyc29yGAMgASgEIsEBCgtDaGF0TWVzc2FnZRIOCgZjdXJzb3IYASABKAQSEQoJZGV2aWNlX2lkGAIgASgMEgwKBG5hbWUYAyABKAkSFAoMc3RvcmVkX2F0X21zGAQgASgEEg8KB2NvbnRlbnQYBSABKAwSEQoJcGVyc29uX2lkGAYgASgMEhEKCWVkaXRlZF9ieRgHIAEoBBISCgpkZWxldGVkX2J5GAggASgEEhIKCm1lc3NhZ2VfaWQYCSABKAwSDAoEcm9vbRgKIAEoCSIzCglTdWJzY3JpYmUSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhAKCGZyb21fbm93GAIgASgIIkYKCkhpc3RvcnlHYXASFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhQKDGZpcnN0X2N1cnNvchgCIAEoBBIMCgRyb29tGAMgASgJIhoKCENhdWdodFVwEg4KBmN1cnNvchgBIAEoBCJqCg5IaXN0b3J5UmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQSDQoFbGltaXQYAiABKA0SDAoEcm9vbRgDIAEoCRIVCg1iZWZvcmVfY3Vyc29yGAQgASgEEg4KBnNlYXJjaBgFIAEoCSKaAQoLSGlzdG9yeVBhZ2USKgoIbWVzc2FnZXMYASADKAsyGC5jbGF3Y2hhdC52MS5DaGF0TWVzc2FnZRIMCgRtb3JlGAIgASgIEhYKDnRocm91Z2hfY3Vyc29yGAMgASgEEiQKA2dhcBgEIAEoCzIXLmNsYXdjaGF0LnYxLkhpc3RvcnlHYXASEwoLZnJvbV9jdXJzb3IYBSABKAQiDgoMUm9vbXNSZXF1ZXN0IiwKCFJvb21MaXN0EiAKBXJvb21zGAEgAygLMhEuY2xhd2NoYXQudjEuUm9vbSKPAQoEUm9vbRIMCgRuYW1lGAEgASgJEg0KBXRvcGljGAIgASgJEg4KBmNsb3NlZBgDIAEoCBIfCgRyb2xlGAQgASgOMhEuY2xhd2NoYXQudjEuUm9sZRIPCgdrZWVwX21zGAUgASgEEhMKC2xhc3RfY3Vyc29yGAYgASgEEhMKC3JlYWRfY3Vyc29yGAcgASgEIjMKC0NoYXRSZWZ1c2FsEiQKBGNvZGUYASABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUiGwoJQ2hhdEhlbGxvEg4KBmV2ZW50cxgBIAEoCCJLCgtDaGF0V2VsY29tZRIRCglwZXJzb25faWQYASABKAwSEQoJYmFja3dhcmRzGAIgASgIEhYKDmRldmljZV9pbnZpdGVzGAMgASgIIkUKBE1hcmsSDAoEcm9vbRgBIAEoCRIRCglkZWxpdmVyZWQYAiABKAQSDAoEcmVhZBgDIAEoBBIOCgZoaWRkZW4YBCABKAgiTQoJTWFya1N0YXRlEhEKCXBlcnNvbl9pZBgBIAEoDBIMCgRyb29tGAIgASgJEhEKCWRlbGl2ZXJlZBgDIAEoBBIMCgRyZWFkGAQgASgEIhYKBlR5cGluZxIMCgRyb29tGAEgASgJIjwKC1R5cGluZ1N0YXRlEhEKCXBlcnNvbl9pZBgBIAEoDBIMCgRuYW1lGAIgASgJEgwKBHJvb20YAyABKAkiQAoNUHJlc2VuY2VTdGF0ZRIRCglwZXJzb25faWQYASABKAwSDAoEbmFtZRgCIAEoCRIOCgZvbmxpbmUYAyABKAgiHQoNUGVvcGxlUmVxdWVzdBIMCgRyb29tGAEgASgJIjEKClBlb3BsZUxpc3QSIwoGcGVvcGxlGAEgAygLMhMuY2xhd2NoYXQudjEuUGVyc29uInsKBlBlcnNvbhIRCglwZXJzb25faWQYASABKAwSDAoEbmFtZRgCIAEoCRIfCgRyb2xlGAMgASgOMhEuY2xhd2NoYXQudjEuUm9sZRIOCgZvbmxpbmUYBCABKAgSEQoJZGVsaXZlcmVkGAUgASgEEgwKBHJlYWQYBiABKAQiIwoTRGV2aWNlSW52aXRlUmVxdWVzdBIMCgRuYW1lGAEgASgJIjUKDERldmljZUludml0ZRIOCgZpbnZpdGUYASABKAkSFQoNZXhwaXJlc19hdF9tcxgCIAEoBCpbCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIOCgpST0xFX09XTkVSEAESDwoLUk9MRV9NRU1CRVIQAhIOCgpST0xFX0dVRVNUEAMSDAoIUk9MRV9CT1QQBGIGcHJvdG8z", [file_clawchat_v1_error]);
 
 /**
  * What a client says on a chat stream. One of these is one message of the stream.
@@ -608,6 +608,14 @@ export type ChatContent = Message<"clawchat.v1.ChatContent"> & {
      */
     value: RenameAct;
     case: "rename";
+  } | {
+    /**
+     * Delete the room with all its messages.
+     *
+     * @generated from field: clawchat.v1.RoomRemove remove = 15;
+     */
+    value: RoomRemove;
+    case: "remove";
   } | { case: undefined; value?: undefined };
 };
 
@@ -789,6 +797,21 @@ export const RoomKeepSchema: GenMessage<RoomKeep> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_chat, 17);
 
 /**
+ * Deletes the room and all its messages, for everybody.
+ *
+ * @generated from message clawchat.v1.RoomRemove
+ */
+export type RoomRemove = Message<"clawchat.v1.RoomRemove"> & {
+};
+
+/**
+ * Describes the message clawchat.v1.RoomRemove.
+ * Use `create(RoomRemoveSchema)` to create a new message.
+ */
+export const RoomRemoveSchema: GenMessage<RoomRemove> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_chat, 18);
+
+/**
  * The final word on a post. Sent only when the host has committed it.
  *
  * @generated from message clawchat.v1.PostResult
@@ -821,7 +844,7 @@ export type PostResult = Message<"clawchat.v1.PostResult"> & {
  * Use `create(PostResultSchema)` to create a new message.
  */
 export const PostResultSchema: GenMessage<PostResult> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 18);
+  messageDesc(file_clawchat_v1_chat, 19);
 
 /**
  * A stored message.
@@ -907,7 +930,7 @@ export type ChatMessage = Message<"clawchat.v1.ChatMessage"> & {
  * Use `create(ChatMessageSchema)` to create a new message.
  */
 export const ChatMessageSchema: GenMessage<ChatMessage> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 19);
+  messageDesc(file_clawchat_v1_chat, 20);
 
 /**
  * Asks for every message behind a cursor, and then for new ones as they come. A
@@ -936,7 +959,7 @@ export type Subscribe = Message<"clawchat.v1.Subscribe"> & {
  * Use `create(SubscribeSchema)` to create a new message.
  */
 export const SubscribeSchema: GenMessage<Subscribe> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 20);
+  messageDesc(file_clawchat_v1_chat, 21);
 
 /**
  * Says that messages between two cursors are no longer kept.
@@ -971,7 +994,7 @@ export type HistoryGap = Message<"clawchat.v1.HistoryGap"> & {
  * Use `create(HistoryGapSchema)` to create a new message.
  */
 export const HistoryGapSchema: GenMessage<HistoryGap> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 21);
+  messageDesc(file_clawchat_v1_chat, 22);
 
 /**
  * Says that the subscriber has everything stored so far.
@@ -992,7 +1015,7 @@ export type CaughtUp = Message<"clawchat.v1.CaughtUp"> & {
  * Use `create(CaughtUpSchema)` to create a new message.
  */
 export const CaughtUpSchema: GenMessage<CaughtUp> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 22);
+  messageDesc(file_clawchat_v1_chat, 23);
 
 /**
  * Asks for a page of history.
@@ -1043,7 +1066,7 @@ export type HistoryRequest = Message<"clawchat.v1.HistoryRequest"> & {
  * Use `create(HistoryRequestSchema)` to create a new message.
  */
 export const HistoryRequestSchema: GenMessage<HistoryRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 23);
+  messageDesc(file_clawchat_v1_chat, 24);
 
 /**
  * A page of history.
@@ -1094,7 +1117,7 @@ export type HistoryPage = Message<"clawchat.v1.HistoryPage"> & {
  * Use `create(HistoryPageSchema)` to create a new message.
  */
 export const HistoryPageSchema: GenMessage<HistoryPage> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 24);
+  messageDesc(file_clawchat_v1_chat, 25);
 
 /**
  * Asks for the list of rooms.
@@ -1109,7 +1132,7 @@ export type RoomsRequest = Message<"clawchat.v1.RoomsRequest"> & {
  * Use `create(RoomsRequestSchema)` to create a new message.
  */
 export const RoomsRequestSchema: GenMessage<RoomsRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 25);
+  messageDesc(file_clawchat_v1_chat, 26);
 
 /**
  * The rooms of the host.
@@ -1130,7 +1153,7 @@ export type RoomList = Message<"clawchat.v1.RoomList"> & {
  * Use `create(RoomListSchema)` to create a new message.
  */
 export const RoomListSchema: GenMessage<RoomList> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 26);
+  messageDesc(file_clawchat_v1_chat, 27);
 
 /**
  * One room.
@@ -1193,7 +1216,7 @@ export type Room = Message<"clawchat.v1.Room"> & {
  * Use `create(RoomSchema)` to create a new message.
  */
 export const RoomSchema: GenMessage<Room> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 27);
+  messageDesc(file_clawchat_v1_chat, 28);
 
 /**
  * Says why a request was refused.
@@ -1214,7 +1237,7 @@ export type ChatRefusal = Message<"clawchat.v1.ChatRefusal"> & {
  * Use `create(ChatRefusalSchema)` to create a new message.
  */
 export const ChatRefusalSchema: GenMessage<ChatRefusal> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 28);
+  messageDesc(file_clawchat_v1_chat, 29);
 
 /**
  * Says what the client knows.
@@ -1235,7 +1258,7 @@ export type ChatHello = Message<"clawchat.v1.ChatHello"> & {
  * Use `create(ChatHelloSchema)` to create a new message.
  */
 export const ChatHelloSchema: GenMessage<ChatHello> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 29);
+  messageDesc(file_clawchat_v1_chat, 30);
 
 /**
  * Says what the host knows.
@@ -1270,7 +1293,7 @@ export type ChatWelcome = Message<"clawchat.v1.ChatWelcome"> & {
  * Use `create(ChatWelcomeSchema)` to create a new message.
  */
 export const ChatWelcomeSchema: GenMessage<ChatWelcome> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 30);
+  messageDesc(file_clawchat_v1_chat, 31);
 
 /**
  * Says how far this person has come in a room. Marks only grow.
@@ -1312,7 +1335,7 @@ export type Mark = Message<"clawchat.v1.Mark"> & {
  * Use `create(MarkSchema)` to create a new message.
  */
 export const MarkSchema: GenMessage<Mark> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 31);
+  messageDesc(file_clawchat_v1_chat, 32);
 
 /**
  * How far a person has come in a room.
@@ -1354,7 +1377,7 @@ export type MarkState = Message<"clawchat.v1.MarkState"> & {
  * Use `create(MarkStateSchema)` to create a new message.
  */
 export const MarkStateSchema: GenMessage<MarkState> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 32);
+  messageDesc(file_clawchat_v1_chat, 33);
 
 /**
  * Says that this person is writing.
@@ -1375,7 +1398,7 @@ export type Typing = Message<"clawchat.v1.Typing"> & {
  * Use `create(TypingSchema)` to create a new message.
  */
 export const TypingSchema: GenMessage<Typing> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 33);
+  messageDesc(file_clawchat_v1_chat, 34);
 
 /**
  * Somebody is writing; it counts for 6 s.
@@ -1410,7 +1433,7 @@ export type TypingState = Message<"clawchat.v1.TypingState"> & {
  * Use `create(TypingStateSchema)` to create a new message.
  */
 export const TypingStateSchema: GenMessage<TypingState> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 34);
+  messageDesc(file_clawchat_v1_chat, 35);
 
 /**
  * Somebody came or went.
@@ -1445,7 +1468,7 @@ export type PresenceState = Message<"clawchat.v1.PresenceState"> & {
  * Use `create(PresenceStateSchema)` to create a new message.
  */
 export const PresenceStateSchema: GenMessage<PresenceState> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 35);
+  messageDesc(file_clawchat_v1_chat, 36);
 
 /**
  * Asks for the people of a room.
@@ -1466,7 +1489,7 @@ export type PeopleRequest = Message<"clawchat.v1.PeopleRequest"> & {
  * Use `create(PeopleRequestSchema)` to create a new message.
  */
 export const PeopleRequestSchema: GenMessage<PeopleRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 36);
+  messageDesc(file_clawchat_v1_chat, 37);
 
 /**
  * The people of a room.
@@ -1487,7 +1510,7 @@ export type PeopleList = Message<"clawchat.v1.PeopleList"> & {
  * Use `create(PeopleListSchema)` to create a new message.
  */
 export const PeopleListSchema: GenMessage<PeopleList> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 37);
+  messageDesc(file_clawchat_v1_chat, 38);
 
 /**
  * Somebody.
@@ -1543,7 +1566,7 @@ export type Person = Message<"clawchat.v1.Person"> & {
  * Use `create(PersonSchema)` to create a new message.
  */
 export const PersonSchema: GenMessage<Person> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 38);
+  messageDesc(file_clawchat_v1_chat, 39);
 
 /**
  * Asks for an invite for another device of this person.
@@ -1564,7 +1587,7 @@ export type DeviceInviteRequest = Message<"clawchat.v1.DeviceInviteRequest"> & {
  * Use `create(DeviceInviteRequestSchema)` to create a new message.
  */
 export const DeviceInviteRequestSchema: GenMessage<DeviceInviteRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 39);
+  messageDesc(file_clawchat_v1_chat, 40);
 
 /**
  * Such an invite. It is a secret.
@@ -1592,7 +1615,7 @@ export type DeviceInvite = Message<"clawchat.v1.DeviceInvite"> & {
  * Use `create(DeviceInviteSchema)` to create a new message.
  */
 export const DeviceInviteSchema: GenMessage<DeviceInvite> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_chat, 40);
+  messageDesc(file_clawchat_v1_chat, 41);
 
 /**
  * What somebody is in a room.

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clawchat/v1/chat_storage.proto.
  */
 export const file_clawchat_v1_chat_storage: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jbGF3Y2hhdC92MS9jaGF0X3N0b3JhZ2UucHJvdG8SC2NsYXdjaGF0LnYxIi8KDFN0b3JlZE91dGJveBIRCglvdXRib3hfaWQYASABKAwSDAoEYmFzZRgCIAEoBCJQCgpTdG9yZWRQb3N0EgwKBGhhc2gYASABKAwSDgoGY3Vyc29yGAIgASgEEiQKBGNvZGUYAyABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUibwoKU3RvcmVkUm9vbRIMCgRuYW1lGAEgASgJEg0KBXRvcGljGAIgASgJEg4KBmNsb3NlZBgDIAEoCBIPCgdrZWVwX21zGAQgASgEEg4KBnBydW5lZBgFIAEoBBITCgtsYXN0X2N1cnNvchgGIAEoBCJ7CgpTdG9yZWRQYXJ0Eh8KBHJvbGUYASABKA4yES5jbGF3Y2hhdC52MS5Sb2xlEhEKCWRlbGl2ZXJlZBgCIAEoBBIMCgRyZWFkGAMgASgEEhcKD3Nob3duX2RlbGl2ZXJlZBgEIAEoBBISCgpzaG93bl9yZWFkGAUgASgEIi8KDFN0b3JlZFBlcnNvbhIRCglwZXJzb25faWQYASABKAwSDAoEbmFtZRgCIAEoCSInCg1TdG9yZWRQcnVuaW5nEhYKDnRocm91Z2hfY3Vyc29yGAEgASgEIlgKElN0b3JlZENsaWVudE91dGJveBIRCglvdXRib3hfaWQYASABKAwSFAoMYWNrbm93bGVkZ2VkGAIgASgEEhkKEWFja25vd2xlZGdlZF9oYXNoGAMgASgMIlAKClN0b3JlZFNlbnQSDAoEaGFzaBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSJAoEY29kZRgDIAEoDjIWLmNsYXdjaGF0LnYxLkVycm9yQ29kZWIGcHJvdG8z", [file_clawchat_v1_chat, file_clawchat_v1_error]);
+  fileDesc("Ch5jbGF3Y2hhdC92MS9jaGF0X3N0b3JhZ2UucHJvdG8SC2NsYXdjaGF0LnYxIi8KDFN0b3JlZE91dGJveBIRCglvdXRib3hfaWQYASABKAwSDAoEYmFzZRgCIAEoBCJQCgpTdG9yZWRQb3N0EgwKBGhhc2gYASABKAwSDgoGY3Vyc29yGAIgASgEEiQKBGNvZGUYAyABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUikgEKClN0b3JlZFJvb20SDAoEbmFtZRgBIAEoCRINCgV0b3BpYxgCIAEoCRIOCgZjbG9zZWQYAyABKAgSDwoHa2VlcF9tcxgEIAEoBBIOCgZwcnVuZWQYBSABKAQSEwoLbGFzdF9jdXJzb3IYBiABKAQSEAoIbWFrZXJfaWQYByABKAwSDwoHcmVtb3ZlZBgIIAEoCCJ7CgpTdG9yZWRQYXJ0Eh8KBHJvbGUYASABKA4yES5jbGF3Y2hhdC52MS5Sb2xlEhEKCWRlbGl2ZXJlZBgCIAEoBBIMCgRyZWFkGAMgASgEEhcKD3Nob3duX2RlbGl2ZXJlZBgEIAEoBBISCgpzaG93bl9yZWFkGAUgASgEIi8KDFN0b3JlZFBlcnNvbhIRCglwZXJzb25faWQYASABKAwSDAoEbmFtZRgCIAEoCSI/Cg1TdG9yZWRQcnVuaW5nEhYKDnRocm91Z2hfY3Vyc29yGAEgASgEEhYKDnJlbW92ZWRfY3Vyc29yGAIgASgEIlgKElN0b3JlZENsaWVudE91dGJveBIRCglvdXRib3hfaWQYASABKAwSFAoMYWNrbm93bGVkZ2VkGAIgASgEEhkKEWFja25vd2xlZGdlZF9oYXNoGAMgASgMIlAKClN0b3JlZFNlbnQSDAoEaGFzaBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSJAoEY29kZRgDIAEoDjIWLmNsYXdjaGF0LnYxLkVycm9yQ29kZWIGcHJvdG8z", [file_clawchat_v1_chat, file_clawchat_v1_error]);
 
 /**
  * Host: the outbox of a device, and where it begins in the device's row of posts.
@@ -130,6 +130,20 @@ export type StoredRoom = Message<"clawchat.v1.StoredRoom"> & {
    * @generated from field: uint64 last_cursor = 6;
    */
   lastCursor: bigint;
+
+  /**
+   * Who made it, 16 bytes; empty for the lobby.
+   *
+   * @generated from field: bytes maker_id = 7;
+   */
+  makerId: Uint8Array;
+
+  /**
+   * True when it was deleted and its messages are not all gone yet.
+   *
+   * @generated from field: bool removed = 8;
+   */
+  removed: boolean;
 };
 
 /**
@@ -223,11 +237,18 @@ export const StoredPersonSchema: GenMessage<StoredPerson> = /*@__PURE__*/
  */
 export type StoredPruning = Message<"clawchat.v1.StoredPruning"> & {
   /**
-   * Highest cursor that was deleted.
+   * Nothing with this cursor or a lower one is kept.
    *
    * @generated from field: uint64 through_cursor = 1;
    */
   throughCursor: bigint;
+
+  /**
+   * Highest cursor of a deleted room. No message gets one as low.
+   *
+   * @generated from field: uint64 removed_cursor = 2;
+   */
+  removedCursor: bigint;
 };
 
 /**

@@ -23,6 +23,7 @@ const (
 	ActGrant  = 12
 	ActKeep   = 13
 	ActRename = 14
+	ActRemove = 15
 )
 
 // Content is a ChatContent: a text, or an act beside an empty one.
@@ -97,7 +98,7 @@ func ReadContent(b []byte) (c Content, err error) {
 		case 6:
 			return f.U64(&c.Edits)
 		}
-		if f.Type != pb.Bytes || f.Number < ActDelete || f.Number > ActRename {
+		if f.Type != pb.Bytes || f.Number < ActDelete || f.Number > ActRemove {
 			return nil
 		}
 		if c.Act.Kind != f.Number { // of several acts the last one counts

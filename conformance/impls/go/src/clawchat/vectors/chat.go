@@ -47,6 +47,8 @@ func chatAct(a msg.Act) object {
 		return object{"kind": "join"}
 	case msg.ActLeave:
 		return object{"kind": "leave"}
+	case msg.ActRemove:
+		return object{"kind": "remove"}
 	case msg.ActTopic:
 		return object{"kind": "topic", "topic": a.Topic}
 	case msg.ActGrant:
