@@ -5,12 +5,16 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { clientPathTable } from './tables/client-path.ts';
 import { enrolmentTable } from './tables/enrolment.ts';
+import { message2Table, message3Table, tokenTable } from './tables/handshake.ts';
+import { hostPathTable } from './tables/host-path.ts';
 import { membershipTable } from './tables/membership.ts';
 import { moveTable } from './tables/move.ts';
 import { publishingTable } from './tables/publishing.ts';
 import { readingTable } from './tables/reading.ts';
 import { rotationTable } from './tables/rotation.ts';
+import { sessionTable } from './tables/session.ts';
 
 /** A table and the chapter between whose markers it stands. */
 export interface MachineTable {
@@ -21,6 +25,12 @@ export interface MachineTable {
 
 /** All of them. */
 export const TABLES: readonly MachineTable[] = [
+  { name: 'token', path: chapter('04-handshake.md'), text: tokenTable },
+  { name: 'message 2', path: chapter('04-handshake.md'), text: message2Table },
+  { name: 'message 3', path: chapter('04-handshake.md'), text: message3Table },
+  { name: 'host path', path: chapter('05-session.md'), text: hostPathTable },
+  { name: 'client path', path: chapter('05-session.md'), text: clientPathTable },
+  { name: 'session', path: chapter('05-session.md'), text: sessionTable },
   { name: 'rotation', path: chapter('06-rotation.md'), text: rotationTable },
   { name: 'move', path: chapter('06-rotation.md'), text: moveTable },
   { name: 'publishing', path: chapter('07-discovery.md'), text: publishingTable },

@@ -614,6 +614,24 @@ describe('the life of a path', () => {
     ]);
   });
 
+  it('SE-008: gives up a path on which no Attached comes, also when Pongs do', () => {
+    const one = bench.connect();
+    let pings = 0;
+    let outputs = one.say(hello);
+    for (let ms = 0; ms < PATH_DEAD_MS && !kinds(outputs).includes('close'); ms += 1000) {
+      pings += 1;
+      outputs = [...one.say({ kind: 'pong', id: pings }), ...bench.pass(1000)];
+    }
+    expect(outputs).toContainEqual(expect.objectContaining({ kind: 'close', code: ErrorCode.TIMEOUT }));
+    expect(one.frames.at(-1)).toEqual(close(ErrorCode.TIMEOUT, true));
+  });
+
+  it('SE-007: takes nothing before Hello', () => {
+    const one = bench.connect();
+    one.say({ kind: 'close', code: ErrorCode.SHUTDOWN, resumable: true });
+    expect(one.frames.at(-1)).toEqual(close(ErrorCode.FRAME_UNEXPECTED));
+  });
+
   it('SE-073: asks at once when the machine wakes, and does not wait long for the answer', () => {
     const one = bench.connect();
     one.attached();
@@ -691,7 +709,7 @@ describe('enrolment', () => {
     expect(bench.client.member?.stage).toBe('device');
   });
 
-  it('EN-013: stores nothing of a reply that breaks a rule', () => {
+  it('EN-013, EN-015: stores nothing of a reply that breaks a rule, and says which', () => {
     bench = new Bench(keyed());
     const one = bench.connect();
     const outputs = one.say(hello, reply(new Uint8Array(31)));
@@ -699,6 +717,7 @@ describe('enrolment', () => {
     expect(outputs).toContainEqual(
       expect.objectContaining({ kind: 'close', code: ErrorCode.FRAME_MALFORMED }),
     );
+    expect(one.frames.at(-1)).toEqual(close(ErrorCode.FRAME_MALFORMED));
     expect(bench.client.member?.stage).toBe('keyed');
   });
 

@@ -53,7 +53,7 @@ interface ClientSession {
   known: boolean;
 }
 
-/** From message 3 to the host's answer; the host may have to write to its disk first. A choice of this program. */
+/** From message 3 to the host's answer; the host may have to write to its disk first. @impl SE-008~1 */
 const ANSWER_MS_MAX = 15_000;
 
 /** A client. */
@@ -355,6 +355,7 @@ export class Client {
       const { deviceSecret, envelope, name } = frame.enrolled;
       const effects = this.members.step({ kind: 'enrolled', deviceSecret, envelope, name }, now.wall);
       const [first] = effects;
+      // @impl EN-015~1
       if (first?.kind === 'refuse') return first.fault;
       this.perform(effects, now);
       return undefined;

@@ -88,7 +88,7 @@ export class Path {
     return new RowReader(opened.plaintext);
   }
 
-  /** Take a frame that every path has; false if it is another one. Faults: those of Hello. */
+  /** Take a frame that every path has; false if it is another one. Faults: those of Hello. @impl SE-007~1 */
   common(frame: Frame): boolean | Fault {
     switch (frame.kind) {
       case 'unknown':

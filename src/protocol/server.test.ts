@@ -462,6 +462,8 @@ describe('SE-004: frames where they may not come', () => {
   const cases: readonly (readonly [string, ErrorCode, readonly Frame[]])[] = [
     ['Attach before Hello', ErrorCode.FRAME_UNEXPECTED, [attach]],
     ['Ping before Hello', ErrorCode.FRAME_UNEXPECTED, [{ kind: 'ping', id: 1 }]],
+    ['SE-007: Close before Hello', ErrorCode.FRAME_UNEXPECTED, [close(ErrorCode.UNSPECIFIED)]],
+    ['SE-007: Enrol before Hello', ErrorCode.FRAME_UNEXPECTED, [enrol]],
     ['a second Hello', ErrorCode.FRAME_UNEXPECTED, [hello, hello]],
     ['Data before Attach', ErrorCode.FRAME_UNEXPECTED, [hello, data(1)]],
     ['Ack before Attach', ErrorCode.FRAME_UNEXPECTED, [hello, { kind: 'ack', receivedThrough: 0 }]],
@@ -504,6 +506,18 @@ describe('enrolment', () => {
   const enrol = (name: string): Frame => ({
     kind: 'enrol',
     enrol: create(EnrolSchema, { deviceKey: suite.x25519Public(keyOf(name)), name }),
+  });
+
+  it('EN-014: answers one Enrol of a path at a time, whatever the others ask for', () => {
+    const { keys } = bench.makeInvite();
+    const one = new TestPath(bench, keys.privateKey, keys).open();
+    bench.slow = true;
+    expect(kinds(one.say(enrol('carl')))).toEqual(['persist']);
+    expect(kinds(one.say(enrol('dora')))).toEqual([]);
+    expect(kinds([...bench.commit(), ...bench.flush()])).toEqual(['enrolled', 'publish', 'send']);
+    expect(one.kinds.filter(kind => kind === 'enrolled')).toHaveLength(1);
+    // Answered, the invite is claimed by the first.
+    expect(closes(one.say(enrol('dora')))).toEqual([[one.id, ErrorCode.INVITE_USED, false]]);
   });
 
   it('EN-002: answers only when the claim is durable, EN-009: and a device when it is active', () => {

@@ -309,7 +309,7 @@ export class Server {
     if (path.path.sendable(path.session?.session)) this.dirty.add(path);
   }
 
-  /** @impl SE-004~1, EN-007~1 */
+  /** @impl SE-004~1, EN-007~2 */
   private frame(path: ServerPath, on: Path, frame: Frame, now: Now): Fault | undefined {
     const { session } = path;
     if (session !== undefined && (frame.kind === 'data' || frame.kind === 'ack' || frame.kind === 'credit')) {
@@ -337,7 +337,7 @@ export class Server {
   }
 
   private enrol(path: ServerPath, asked: { deviceKey: Uint8Array; name: string }, now: Now): void {
-    // The answer to an earlier one is on its way; it answers this one too.
+    // The answer to an earlier one is on its way; it answers this one too. @impl EN-014~1
     if (path.enrolling) return;
     path.enrolling = true;
     path.endsAt = Number.POSITIVE_INFINITY;

@@ -260,7 +260,7 @@ function refusals(): Vector[] {
 
 function otherFrames(): Vector[] {
   const of = (id: string, note: string, frame: Uint8Array, path: 'invite' | 'device' = 'invite'): Vector =>
-    host(`frame/${id}`, { note, flags: ['state-machine'], req: ['EN-007~1'] }, [{ ...at(0, frame), path }]);
+    host(`frame/${id}`, { note, flags: ['state-machine'], req: ['EN-007~2'] }, [{ ...at(0, frame), path }]);
   const body = (id: string, note: string, value: BodyInit): Vector => of(id, note, encodeFrame(value));
   return [
     body('attach', 'An Attach on a path of the invite.', {

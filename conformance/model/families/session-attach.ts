@@ -375,11 +375,14 @@ function tables(): Vector[] {
   const req = 'SE-004~1';
   return [
     ...frames.flatMap(([name, body]) => {
-      const note = (state: string): Head => head(`${name} ${state}.`, name === 'enrol' ? 'EN-007~1' : req);
+      const note = (state: string): Head => head(`${name} ${state}.`, name === 'enrol' ? 'EN-007~2' : req);
       return [
-        ...(name === 'close'
-          ? []
-          : [host(`table/no-hello/${name}`, note('before Hello'), [hears('A', body)], { hello: false })]),
+        host(
+          `table/no-hello/${name}`,
+          name === 'hello' ? note('before Hello') : head(`${name} before Hello.`, 'SE-007~1'),
+          [hears('A', body)],
+          { hello: false },
+        ),
         host(`table/no-attach/${name}`, note('before Attach'), [hears('A', body)]),
         host(`table/attached/${name}`, note('behind Attach'), [
           hears('A', attach(1, 0, true)),

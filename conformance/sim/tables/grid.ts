@@ -30,6 +30,19 @@ export function cellOf(before: string, after: string, done: readonly string[]): 
   return [...next, ...done].join(', ') || NOTHING;
 }
 
+/** The cell of a path: who says Close, or cuts, has ended it; `unexpected` is the most frequent of the ends. */
+export function pathCell(before: string, after: string, done: readonly string[]): string {
+  const isSaid = after === 'ended' && done.some(word => /^(Close|cuts|closes)/.test(word));
+  return cellOf(isSaid ? after : before, after, done).replaceAll('Close{`FRAME_UNEXPECTED`}', 'unexpected');
+}
+
+/** The one text that all of these are. */
+export function same(cells: readonly string[]): string {
+  const [first = NOTHING, ...others] = new Set(cells);
+  if (others.length > 0) throw new Error(`one row, but: ${[first, ...others].join(' | ')}`);
+  return first;
+}
+
 /** The value, which is no fault. */
 export function must<T>(value: T): Exclude<T, { kind: 'fault' }> {
   if (isFault(value)) throw new Error(value.detail);

@@ -62,7 +62,8 @@ class World {
       case 'writing':
         return 'writing';
       case 'reading':
-        return store.surveyed ? 'reading back' : 'first look';
+        if (!store.surveyed) return 'first look';
+        return store.failures % 2 === 0 ? 'reading back' : 'reading again';
       case 'waiting':
         if (store.settled) return 'verified';
         if (!store.surveyed) return 'waiting to look';
@@ -103,6 +104,7 @@ const STATES: readonly (readonly [string, () => World])[] = (
     written,
     [surveyed, publish(publication(5)), wrote(down)],
     [...written, read(down)],
+    [...written, read(found(publication(4))), due],
     [surveyed, publish(publication(5)), wrote(patience)],
     [...written, read(found(publication(5)))],
     [...written, read(found(publication(5))), due, read(found(publication(5)))],
