@@ -145,6 +145,7 @@ async function measure(settings: Asked): Promise<void> {
   console.log(`Node ${process.version}, ${cpu}, ${settings.rounds} rounds`);
   try {
     for (const group of settings.groups) {
+      const beganAt = performance.now();
       try {
         await group.measure(settings, measured => show(measured, rows));
       } catch (error) {
@@ -152,6 +153,7 @@ async function measure(settings: Asked): Promise<void> {
         failed.push(group.name);
         console.error(`${group.name} failed:`, error);
       }
+      console.error(`${group.name}: ${Math.round((performance.now() - beganAt) / 1000)} s`);
     }
   } finally {
     await rm(built, { recursive: true, force: true });

@@ -83,6 +83,12 @@ const SSL2_BIT = 0x80;
 
 const TICKET_SECONDS = 300;
 
+// One of each for all connections, because every one that is idle keeps its handlers.
+function ignore(): void {}
+function destroyThis(this: Socket): void {
+  this.destroy();
+}
+
 /** One open listener. */
 export class Listener {
   readonly #server: Server;
@@ -116,7 +122,7 @@ export class Listener {
       sessionTimeout: TICKET_SECONDS,
     });
     this.#tls.on('secureConnection', socket => {
-      socket.on('error', () => socket.destroy());
+      socket.on('error', destroyThis);
       this.#serve(socket, false);
     });
     // A failed TLS handshake has nobody to answer to.
@@ -178,29 +184,39 @@ export class Listener {
       socket.destroy();
       return;
     }
-    const end = (reason: Refusal) => (): void => {
-      this.#refused(guest, reason);
-      socket.destroy();
-    };
-    const seat = room.enter(() => end('displaced')());
-    if (seat === undefined) {
+    if (!this.#enters(socket, room, address)) {
       this.#door.turnedAway('strangers_limit', address);
       socket.destroy();
       return;
     }
-    const timer = setTimeout(() => end('late')(), AUTH_MS_MAX);
-    const guest: Guest = { address, seat, timer, acceptedAt: performance.now(), isRefused: false };
-    const peer = peerOf(socket);
-    this.#guests.set(peer, guest);
     this.#sockets.add(socket);
     socket.setNoDelay(true);
-    socket.on('error', () => {});
+    socket.on('error', ignore);
+    this.#watch(socket, peerOf(socket));
+    this.#sort(socket, room);
+  }
+
+  /** What it makes goes when the connection is authenticated: nothing that stays may hold this scope. */
+  #enters(socket: Socket, room: WaitingRoom, address: string): boolean {
+    const end = (reason: Refusal): void => {
+      this.#refused(guest, reason);
+      socket.destroy();
+    };
+    const seat = room.enter(() => end('displaced'));
+    if (seat === undefined) return false;
+    const timer = setTimeout(() => end('late'), AUTH_MS_MAX);
+    const guest: Guest = { address, seat, timer, acceptedAt: performance.now(), isRefused: false };
+    this.#guests.set(peerOf(socket), guest);
+    return true;
+  }
+
+  #watch(socket: Socket, peer: string): void {
     socket.on('close', () => {
       this.#sockets.delete(socket);
-      if (this.#guests.has(peer)) this.#refused(guest, 'gave_up');
+      const guest = this.#guests.get(peer);
+      if (guest !== undefined) this.#refused(guest, 'gave_up');
       this.#release(peer);
     });
-    this.#sort(socket, room);
   }
 
   /** Give TLS to TLS, and answer what is none. */

@@ -1,7 +1,6 @@
 /** The sessions of a host: one of each device, on at most one path (spec/05-session.md, 5.3). */
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { GLOBAL_RETAINED_BYTES_MAX, SESSION_RESUME_MS, SESSIONS_MAX } from '../gen/constants.ts';
-import { sameBytes } from '../wire/bytes.ts';
 import { type Fault, fault } from '../wire/fault.ts';
 import type { AttachFrame } from '../wire/frame.ts';
 import type { PathEnd } from './path.ts';
@@ -13,8 +12,8 @@ import { type Budget, Session, type Written } from './session.ts';
 export interface HostSession {
   readonly handle: number;
   readonly device: string;
-  /** As its client drew it. */
-  readonly id: Uint8Array;
+  /** As its client drew it: a character for each byte, because an array of 16 takes seven times as much. */
+  readonly id: string;
   readonly session: Session;
   generation: number;
   path: ServerPath | undefined;
@@ -101,7 +100,8 @@ export class HostSessions {
   attach(path: ServerPath, frame: AttachFrame, now: number): Fault | undefined {
     const device = path.recipient.id;
     const current = this.byDevice.get(device);
-    if (current !== undefined && sameBytes(current.id, frame.sessionId)) {
+    const id = String.fromCharCode(...frame.sessionId);
+    if (current !== undefined && current.id === id) {
       // @impl SE-013~1
       if (frame.generation > current.generation) return this.move(current, path, frame, now);
       return peerFault(ErrorCode.GENERATION_STALE, `${frame.generation} follows ${current.generation}`);
@@ -113,7 +113,7 @@ export class HostSessions {
     if (this.byHandle.size >= SESSIONS_MAX || this.budget.bytes >= this.budget.bytesMax) {
       return fault('self', ErrorCode.HOST_BUSY, `${this.byHandle.size} sessions, ${this.budget.bytes} bytes`);
     }
-    return this.move(this.create(device, frame.sessionId.slice()), path, frame, now);
+    return this.move(this.create(device, id), path, frame, now);
   }
 
   /** The fence, the older path's end and what was received, in one step. @impl SE-015~1 */
@@ -141,7 +141,7 @@ export class HostSessions {
     return undefined;
   }
 
-  private create(device: string, id: Uint8Array): HostSession {
+  private create(device: string, id: string): HostSession {
     this.handles += 1;
     const session: HostSession = {
       handle: this.handles,

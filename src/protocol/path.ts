@@ -59,7 +59,8 @@ export class Path {
   private probeEndsAt = Number.POSITIVE_INFINITY;
   private pings = 0;
   private pong: number | undefined;
-  private control: Frame[] = [];
+  // Undefined when none wait: an idle path keeps no array.
+  private control: Frame[] | undefined;
   private unwritten = 0;
   private wantsRenewal = false;
 
@@ -69,7 +70,7 @@ export class Path {
     this.heardAt = now;
     // @impl HS-020~1
     const hello = create(HelloSchema, { protocolVersion: PROTOCOL_VERSION, features: [], software });
-    this.control.push({ kind: 'hello', hello });
+    this.control = [{ kind: 'hello', hello }];
   }
 
   /** Whether the path has carried so many records that it is time for another. @impl RC-004~1 */
@@ -110,6 +111,7 @@ export class Path {
 
   /** Send a frame ahead of all data. */
   queue(frame: Frame): void {
+    this.control ??= [];
     this.control.push(frame);
   }
 
@@ -122,7 +124,7 @@ export class Path {
   /** Whether there is something to send and the driver has room for it. */
   sendable(session: Session | undefined): boolean {
     if (this.closed || this.blocked) return false;
-    return this.control.length > 0 || this.pong !== undefined || (session?.hasContent ?? false);
+    return this.control !== undefined || this.pong !== undefined || (session?.hasContent ?? false);
   }
 
   /** Seal what is ready, as many records as it takes. @impl RC-014~1. Faults: TRANSPORT_EXHAUSTED. */
@@ -162,7 +164,7 @@ export class Path {
     const { code, resumable, cut = false, quiet = false, detail = '' } = end;
     if (!cut && !quiet) {
       // A path that ends before its first record still says Hello first.
-      const [first] = this.control;
+      const first = this.control?.[0];
       if (first?.kind === 'hello') writer.frame(first);
       writer.frame({ kind: 'close', code, resumable });
       this.seal(writer, out);
@@ -174,7 +176,7 @@ export class Path {
   /** Forget everything: the connection is gone. */
   end(): void {
     this.closed = true;
-    this.control = [];
+    this.control = undefined;
     this.records.destroy();
   }
 
@@ -196,19 +198,19 @@ export class Path {
   private ping(): void {
     this.pinged = true;
     this.pings += 1;
-    this.control.push({ kind: 'ping', id: this.pings });
+    this.queue({ kind: 'ping', id: this.pings });
   }
 
   /** True if the record was full before everything was in it. */
   private writeControl(writer: RowWriter): boolean {
-    while (this.control.length > 0) {
-      const [frame] = this.control;
-      if (frame !== undefined && !writer.frame(frame)) {
+    for (let frame = this.control?.[0]; frame !== undefined; frame = this.control?.[0]) {
+      if (!writer.frame(frame)) {
         if (writer.empty) throw new UsageError(`a ${frame.kind} frame of this side fits into no record`);
         return true;
       }
-      this.control.shift();
+      this.control?.shift();
     }
+    this.control = undefined;
     if (this.pong === undefined) return false;
     if (!writer.hot({ kind: 'pong', id: this.pong })) return true;
     this.pong = undefined;

@@ -49,7 +49,11 @@ export class Retention {
       if (frame !== undefined) this.bytes -= retainedCost(frame);
     }
     if (this.next <= this.acked) this.next = this.acked + 1;
-    if (this.head > 64 && this.head * 2 > this.frames.length) {
+    if (this.head === this.frames.length) {
+      // An idle session keeps no row of empty places.
+      this.frames = [];
+      this.head = 0;
+    } else if (this.head > 64 && this.head * 2 > this.frames.length) {
       this.frames = this.frames.slice(this.head);
       this.head = 0;
     }

@@ -25,5 +25,5 @@ export interface ServerPath {
   /** An Enrol waits for its commit. */
   enrolling: boolean;
   /** What arrived while a commit was waited for. */
-  held: Uint8Array[];
+  held: Uint8Array[] | undefined;
 }

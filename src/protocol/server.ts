@@ -217,7 +217,7 @@ export class Server {
       path: undefined,
       session: undefined,
       enrolling: false,
-      held: [],
+      held: undefined,
     };
     this.paths.set(id, path);
     this.watchAt = Math.min(this.watchAt, path.endsAt);
@@ -242,6 +242,7 @@ export class Server {
 
   /** Keep what came behind message 3 until its commit is done. @impl HS-017~1 */
   private hold(path: ServerPath, bytes: Uint8Array, now: number): void {
+    path.held ??= [];
     path.held.push(bytes);
     const held = path.held.reduce((sum, { length }) => sum + length, 0);
     if (held <= HELD_BYTES_MAX) return;
@@ -386,7 +387,7 @@ export class Server {
     this.dirty.delete(path);
     path.handshake?.destroy();
     if (path.path?.closed === false) path.path.end();
-    path.held = [];
+    path.held = undefined;
     if (path.session !== undefined) this.sessions.detach(path.session, now);
   }
 
@@ -452,8 +453,8 @@ export class Server {
     if (path === undefined) return;
     this.enter(path, 'device', now.mono);
     this.outputs.push({ kind: 'resume', path: path.id });
-    const { held } = path;
-    path.held = [];
+    const { held = [] } = path;
+    path.held = undefined;
     for (const bytes of held) if (this.paths.has(path.id)) this.record(path, bytes, now);
   }
 

@@ -63,11 +63,14 @@ export class Session {
   private readonly budget: Budget;
   private readonly own = { next: 0, open: 0 };
   private readonly peer = { next: 0, open: 0 };
-  // Streams that can seal a frame, in the order in which they became ready; what lies before the head is done.
-  private ready: Stream[] = [];
-  private readyHead = 0;
-  private creditDue: Stream[] = [];
-  private readonly waiting = new Set<Stream>();
+  // Rows of streams, linked through `nextReady` and `nextCredit`, so that an idle session keeps no array: those that can
+  // seal a frame, in the order in which they became ready, and those with a Credit frame to send.
+  private firstReady: Stream | undefined;
+  private lastReady: Stream | undefined;
+  private firstCredit: Stream | undefined;
+  private lastCredit: Stream | undefined;
+  // Writers that were refused; undefined until one is.
+  private waiting: Set<Stream> | undefined;
   private queued = 0;
   private unackedBytes = 0;
   private ackDueAt: number | undefined;
@@ -102,6 +105,7 @@ export class Session {
     if (stream === undefined || stream.ending !== undefined) return 'closed';
     if (payload.length === 0) throw new UsageError('a message has at least one byte');
     if (!this.hasRoom(stream, QUEUE_BYTES_MAX)) {
+      this.waiting ??= new Set();
       this.waiting.add(stream);
       return 'full';
     }
@@ -117,7 +121,7 @@ export class Session {
     if (stream === undefined || stream.ending !== undefined) return;
     if (stream.writingMessage) throw new UsageError('a stream cannot end inside a message');
     stream.ending = ErrorCode.UNSPECIFIED;
-    this.waiting.delete(stream);
+    this.waiting?.delete(stream);
     this.mark(stream);
   }
 
@@ -141,16 +145,18 @@ export class Session {
 
   /** Say again which waiting writers can go on: the owner calls it when the shared budget has room again. */
   wake(): void {
-    for (const stream of this.waiting) {
+    const { waiting } = this;
+    if (waiting === undefined) return;
+    for (const stream of waiting) {
       if (!this.hasRoom(stream, QUEUE_BYTES_MAX / 2)) continue;
-      this.waiting.delete(stream);
+      waiting.delete(stream);
       this.events.push({ kind: 'writable', stream: stream.id });
     }
   }
 
   /** Whether some writer was refused and waits. */
   get hasWaiting(): boolean {
-    return this.waiting.size > 0;
+    return (this.waiting?.size ?? 0) > 0;
   }
 
   /** How many streams have a direction that has not ended. */
@@ -279,25 +285,26 @@ export class Session {
   fill(writer: RowWriter, now: number): boolean {
     const ackAt = this.ackDeadline;
     if (ackAt !== undefined && (ackAt <= now || this.hasContent) && !this.writeAck(writer)) return true;
-    for (let stream = this.creditDue[0]; stream !== undefined; stream = this.creditDue[0]) {
+    for (let stream = this.firstCredit; stream !== undefined; stream = this.firstCredit) {
       const credit: CreditFrame = { kind: 'credit', stream: stream.id, limit: stream.limit };
-      if (stream.creditDue && !writer.hot(credit)) return true;
+      if (!stream.closed && !writer.hot(credit)) return true;
       stream.creditDue = false;
-      this.creditDue.shift();
+      this.firstCredit = stream.nextCredit;
+      stream.nextCredit = undefined;
     }
     for (let frame = this.retention.again(); frame !== undefined; frame = this.retention.again()) {
       if (!writer.hot(frame)) return true;
       this.retention.sentAgain();
     }
     const full = this.sealReady(writer);
-    if (this.waiting.size > 0) this.wake();
+    this.wake();
     return full;
   }
 
   /** Whether `fill` has something to write besides an ack. */
   get hasContent(): boolean {
-    if (this.creditDue.length > 0 || this.retention.again() !== undefined) return true;
-    return this.readyHead < this.ready.length && this.retention.bytes < SESSION_RETAINED_BYTES_MAX;
+    if (this.firstCredit !== undefined || this.retention.again() !== undefined) return true;
+    return this.firstReady !== undefined && this.retention.bytes < SESSION_RETAINED_BYTES_MAX;
   }
 
   /** When an ack has to be sent at the latest, for a session that has a path. */
@@ -308,7 +315,7 @@ export class Session {
   /** Let each stream that can seal a frame do so in turn, so that none waits for many of another. @impl SE-045~1 */
   private sealReady(writer: RowWriter): boolean {
     const { retention } = this;
-    for (let stream = this.ready[this.readyHead]; stream !== undefined; stream = this.ready[this.readyHead]) {
+    for (let stream = this.firstReady; stream !== undefined; stream = this.firstReady) {
       if (stream.sendable) {
         // @impl SE-030~1, SE-061~1
         const frame = stream.nextFrame(retention.sealed + 1, writer.room);
@@ -321,12 +328,11 @@ export class Session {
         this.count(retainedCost(frame) - frame.payload.length, 0);
       }
       stream.ready = false;
-      this.readyHead += 1;
+      this.firstReady = stream.nextReady;
+      stream.nextReady = undefined;
       if (stream.closed) this.forget(stream);
       else this.mark(stream);
     }
-    this.ready = [];
-    this.readyHead = 0;
     return false;
   }
 
@@ -387,20 +393,25 @@ export class Session {
   }
 
   private oweCredit(stream: Stream): void {
-    if (!stream.creditDue) this.creditDue.push(stream);
+    if (stream.creditDue) return;
     stream.creditDue = true;
+    if (this.firstCredit === undefined || this.lastCredit === undefined) this.firstCredit = stream;
+    else this.lastCredit.nextCredit = stream;
+    this.lastCredit = stream;
   }
 
   /** Put a stream that can seal a frame into the row. */
   private mark(stream: Stream): void {
     if (stream.ready || !stream.sendable) return;
     stream.ready = true;
-    this.ready.push(stream);
+    if (this.firstReady === undefined || this.lastReady === undefined) this.firstReady = stream;
+    else this.lastReady.nextReady = stream;
+    this.lastReady = stream;
   }
 
   /** End this side's direction at once. */
   private cut(stream: Stream, code: ErrorCode): void {
-    this.waiting.delete(stream);
+    this.waiting?.delete(stream);
     const dropped = stream.dropQueue();
     this.queued -= dropped;
     this.free(dropped);
@@ -412,7 +423,6 @@ export class Session {
   private forget(stream: Stream): void {
     if (!stream.closed || !this.streams.delete(stream.id)) return;
     this.grants.forget(stream);
-    stream.creditDue = false;
     const side = stream.id % 2 === this.own.next % 2 ? this.own : this.peer;
     side.open -= 1;
   }

@@ -4,10 +4,11 @@ import { DATA_COST_BYTES, PAYLOAD_BYTES_MAX, STREAM_CREDIT_BYTES } from '../gen/
 import type { DataFrame } from '../wire/frame.ts';
 import { creditCost } from './credit.ts';
 
-/** What an application has written: a message, or a piece of one when `more` is set. */
+/** What an application has written: a message, or a piece of one when `more` is set; and what it wrote next. */
 interface Item {
   readonly payload: Uint8Array;
   readonly more: boolean;
+  next: Item | undefined;
 }
 
 const EMPTY: Uint8Array = new Uint8Array(0);
@@ -31,12 +32,14 @@ export class Stream {
   sendLimit: number = STREAM_CREDIT_BYTES;
   /** Payload bytes that are written and not sealed. */
   queued = 0;
-  /** Whether the stream stands in the session's row of streams with something to send. */
+  /** Whether the stream stands in the session's row of streams with something to send, and which follows there. */
   ready = false;
+  nextReady: Stream | undefined;
   /** Whether the last item written goes on in the next one. */
   writingMessage = false;
-  private queue: Item[] = [];
-  private head = 0;
+  private first: Item | undefined;
+  private last: Item | undefined;
+  // How much of the first item is sealed.
   private offset = 0;
 
   // Receiving.
@@ -45,8 +48,9 @@ export class Stream {
   taken = 0;
   /** The limit that the other side knows. */
   limit: number = STREAM_CREDIT_BYTES;
-  /** Whether a Credit frame with `limit` waits to be sent. */
+  /** Whether a Credit frame with `limit` waits to be sent, and the stream that follows in that row. */
   creditDue = false;
+  nextCredit: Stream | undefined;
   /** Whether the other side ended its direction. */
   ended = false;
   /** Whether what still comes is dropped: this side aborted the stream. */
@@ -66,7 +70,10 @@ export class Stream {
 
   /** Queue a message or a piece of one. */
   push(payload: Uint8Array, more: boolean): void {
-    this.queue.push({ payload, more });
+    const item: Item = { payload, more, next: undefined };
+    if (this.first === undefined || this.last === undefined) this.first = item;
+    else this.last.next = item;
+    this.last = item;
     this.queued += payload.length;
     this.writingMessage = more;
   }
@@ -74,8 +81,8 @@ export class Stream {
   /** Forget what is queued; gives its payload bytes. */
   dropQueue(): number {
     const dropped = this.queued;
-    this.queue = [];
-    this.head = 0;
+    this.first = undefined;
+    this.last = undefined;
     this.offset = 0;
     this.queued = 0;
     return dropped;
@@ -84,7 +91,7 @@ export class Stream {
   /** Whether a frame could be sealed, as far as this stream's credit goes. @impl SE-051~1 */
   get sendable(): boolean {
     if (this.endSealed) return false;
-    if (this.head < this.queue.length) return this.sent + DATA_COST_BYTES < this.sendLimit;
+    if (this.first !== undefined) return this.sent + DATA_COST_BYTES < this.sendLimit;
     return this.opening !== undefined || this.ending !== undefined;
   }
 
@@ -94,7 +101,7 @@ export class Stream {
    */
   nextFrame(sequence: number, room: number): DataFrame {
     const { id: stream, opening: open } = this;
-    const item = this.queue[this.head];
+    const item = this.first;
     if (item === undefined) {
       return { kind: 'data', sequence, stream, payload: EMPTY, more: false, open, end: this.ending };
     }
@@ -106,7 +113,7 @@ export class Stream {
     const whole = this.offset === 0 && length === rest;
     const payload = whole ? item.payload : item.payload.subarray(this.offset, this.offset + length);
     const more = length < rest || item.more;
-    const last = length === rest && this.head + 1 === this.queue.length;
+    const last = length === rest && item.next === undefined;
     return { kind: 'data', sequence, stream, payload, more, open, end: last ? this.ending : undefined };
   }
 
@@ -115,19 +122,13 @@ export class Stream {
     this.sent += creditCost(frame);
     this.opening = undefined;
     if (frame.end !== undefined) this.endSealed = true;
-    const item = this.queue[this.head];
+    const item = this.first;
     if (item === undefined) return;
     this.queued -= frame.payload.length;
     this.offset += frame.payload.length;
     if (this.offset < item.payload.length) return;
     this.offset = 0;
-    this.head += 1;
-    if (this.head === this.queue.length) {
-      this.queue = [];
-      this.head = 0;
-    } else if (this.head > 64 && this.head * 2 > this.queue.length) {
-      this.queue = this.queue.slice(this.head);
-      this.head = 0;
-    }
+    this.first = item.next;
+    if (this.first === undefined) this.last = undefined;
   }
 }

@@ -20,31 +20,39 @@ export type StreamAcceptor = (service: string, stream: ServiceStream) => StreamH
 /** Told of what a service threw. */
 export type ServiceFailed = (stream: number, reason: unknown) => void;
 
+/** What a stream needs of the row that it stands in. */
+interface Owner {
+  readonly failed: ServiceFailed;
+  forget(id: number): void;
+}
+
+/** Shared by all streams, of which nearly none have anything that waits. Nobody adds to it. */
+const NOTHING: Uint8Array[] = [];
+
 class BoundStream implements ServiceStream {
   readonly id: number;
   readonly #port: StreamPort;
-  readonly #forget: (id: number) => void;
-  readonly #failed: ServiceFailed;
+  readonly #owner: Owner;
   handler: StreamHandler | undefined;
   /** Answers that were due while the session's queue was full, in order. */
-  #waiting: Uint8Array[] = [];
-  #pieces: Uint8Array[] = [];
+  #waiting: Uint8Array[] = NOTHING;
+  #pieces: Uint8Array[] | undefined;
   #pieceBytes = 0;
   /** Credit that is held back while the service is paused. */
   #held = 0;
   #paused = false;
   #over = false;
 
-  constructor(id: number, port: StreamPort, forget: (id: number) => void, failed: ServiceFailed) {
+  constructor(id: number, port: StreamPort, owner: Owner) {
     this.id = id;
     this.#port = port;
-    this.#forget = forget;
-    this.#failed = failed;
+    this.#owner = owner;
   }
 
   send(message: Uint8Array): boolean {
     if (this.#over) return true;
     if (this.#waiting.length > 0 || this.#port.write(this.id, message) === 'full') {
+      if (this.#waiting === NOTHING) this.#waiting = [];
       this.#waiting.push(message);
       return false;
     }
@@ -86,7 +94,8 @@ class BoundStream implements ServiceStream {
   /** A piece has arrived. */
   piece({ payload, more, cost }: SessionEvent & { kind: 'piece' }, wallMs: number): void {
     if (this.#over) return;
-    if (more || this.#pieces.length > 0) {
+    if (more || this.#pieces !== undefined) {
+      this.#pieces ??= [];
       this.#pieces.push(payload);
       this.#pieceBytes += payload.length;
       if (this.#pieceBytes > CHAT_MESSAGE_BYTES_MAX) {
@@ -100,8 +109,8 @@ class BoundStream implements ServiceStream {
     if (this.#paused && !more) this.#held += cost;
     else this.#port.taken(this.id, cost);
     if (more) return;
-    const message = this.#pieces.length === 0 ? payload : join(this.#pieces, this.#pieceBytes);
-    this.#pieces = [];
+    const message = this.#pieces === undefined ? payload : join(this.#pieces, this.#pieceBytes);
+    this.#pieces = undefined;
     this.#pieceBytes = 0;
     this.guard(() => this.handler?.message(message, wallMs));
   }
@@ -129,7 +138,7 @@ class BoundStream implements ServiceStream {
     try {
       work();
     } catch (reason) {
-      this.#failed(this.id, reason);
+      this.#owner.failed(this.id, reason);
       if (this.#over) return;
       this.lost(ErrorCode.INTERNAL);
       this.#port.abort(this.id, ErrorCode.INTERNAL);
@@ -139,9 +148,9 @@ class BoundStream implements ServiceStream {
 
   #finish(): void {
     this.#over = true;
-    this.#waiting = [];
-    this.#pieces = [];
-    this.#forget(this.id);
+    this.#waiting = NOTHING;
+    this.#pieces = undefined;
+    this.#owner.forget(this.id);
   }
 }
 
@@ -156,16 +165,21 @@ function join(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
 }
 
 /** The streams of one session. */
-export class Streams {
+export class Streams implements Owner {
   readonly #port: StreamPort;
   readonly #accept: StreamAcceptor;
-  readonly #failed: ServiceFailed;
+  readonly failed: ServiceFailed;
   readonly #streams = new Map<number, BoundStream>();
 
   constructor(port: StreamPort, accept: StreamAcceptor, failed: ServiceFailed = () => {}) {
     this.#port = port;
     this.#accept = accept;
-    this.#failed = failed;
+    this.failed = failed;
+  }
+
+  /** A stream is over. */
+  forget(id: number): void {
+    this.#streams.delete(id);
   }
 
   /** Bind a stream that this side opened: `handler` is made with the service's end of it. */
@@ -199,7 +213,7 @@ export class Streams {
   }
 
   #make(id: number): BoundStream {
-    const stream = new BoundStream(id, this.#port, gone => this.#streams.delete(gone), this.#failed);
+    const stream = new BoundStream(id, this.#port, this);
     this.#streams.set(id, stream);
     return stream;
   }

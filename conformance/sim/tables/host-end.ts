@@ -235,7 +235,7 @@ export class HostPath {
 
   /** How many messages wait for a commit. */
   get keptCount(): number {
-    return this.held?.held.length ?? 0;
+    return this.held?.held?.length ?? 0;
   }
 
   /** What the host's machine waits for on it. */

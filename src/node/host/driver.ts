@@ -15,10 +15,12 @@ import {
 } from '../../gen/constants.ts';
 import { addressLimits, admitAddress, noteAuthenticated } from '../../protocol/buckets.ts';
 import { codeName } from '../../protocol/fault.ts';
+import type { HostSessions } from '../../protocol/host-sessions.ts';
 import type { Now } from '../../protocol/now.ts';
 import type { RegistryChange } from '../../protocol/registry.ts';
 import type { Server } from '../../protocol/server.ts';
 import type { ServerInput, ServerOutput } from '../../protocol/server-io.ts';
+import type { Written } from '../../protocol/session.ts';
 import { type StreamAcceptor, type StreamPort, Streams } from '../../runtime/streams.ts';
 import type { Admitted, Doorkeeper } from '../listen.ts';
 import type { Log } from '../log.ts';
@@ -76,11 +78,40 @@ interface Connection {
   /** Defined from its WebSocket on until it is authenticated. */
   stranger: Pick<Admitted, 'authenticated' | 'refused'> | undefined;
   /** What is to be sent before the WebSocket is there. */
-  early: Uint8Array[];
+  early: Uint8Array[] | undefined;
   /** Bytes of messages so far: given to `stream`, up to the last one whose leaving is heard of, told to the machine. */
   sent: number;
   asked: number;
   told: number;
+}
+
+/** A class, because every session keeps one, and closures take ten times as much memory. */
+class SessionPort implements StreamPort {
+  readonly #sessions: HostSessions;
+  readonly #session: number;
+  readonly flush: () => void;
+
+  constructor(sessions: HostSessions, session: number, flush: () => void) {
+    this.#sessions = sessions;
+    this.#session = session;
+    this.flush = flush;
+  }
+
+  write(stream: number, payload: Uint8Array): Written {
+    return this.#sessions.write(this.#session, stream, payload);
+  }
+
+  end(stream: number): void {
+    this.#sessions.end(this.#session, stream);
+  }
+
+  abort(stream: number, code: ErrorCode): void {
+    this.#sessions.abort(this.#session, stream, code);
+  }
+
+  taken(stream: number, cost: number): void {
+    this.#sessions.taken(this.#session, stream, cost);
+  }
 }
 
 /** Drives one host's machine. */
@@ -108,6 +139,7 @@ export class HostDriver implements Doorkeeper {
   };
   readonly #refusals: Refusals;
   readonly #alarm = new Alarm(() => this.step({ kind: 'tick' }));
+  readonly #flush = (): void => this.#schedule();
   #paths = 0;
   #flushing = false;
   #closed = false;
@@ -234,8 +266,8 @@ export class HostDriver implements Doorkeeper {
     socket.on('message', (data: Buffer, isBinary: boolean) => this.#message(path, data, isBinary));
     socket.on('error', error => this.#cut(path, connection, error.message));
     socket.on('close', () => this.#gone(path));
-    for (const bytes of connection.early) this.#send(path, connection, bytes, 0);
-    connection.early = [];
+    for (const bytes of connection.early ?? []) this.#send(path, connection, bytes, 0);
+    connection.early = undefined;
   }
 
   abandoned(path: number): void {
@@ -337,9 +369,9 @@ export class HostDriver implements Doorkeeper {
 
   /** @impl HS-025~1 */
   #send(path: number, connection: Connection, bytes: Uint8Array, room: number): void {
-    const { socket, stream, early } = connection;
+    const { socket, stream } = connection;
     if (socket === undefined || stream === undefined) {
-      early.push(bytes);
+      connection.early?.push(bytes);
       return;
     }
     if (socket.readyState !== socket.OPEN) return;
@@ -402,14 +434,7 @@ export class HostDriver implements Doorkeeper {
   }
 
   #opened(session: number, device: string): void {
-    const { sessions } = this.server;
-    const port: StreamPort = {
-      write: (stream, payload) => sessions.write(session, stream, payload),
-      end: stream => sessions.end(session, stream),
-      abort: (stream, code) => sessions.abort(session, stream, code),
-      taken: (stream, cost) => sessions.taken(session, stream, cost),
-      flush: () => this.#schedule(),
-    };
+    const port = new SessionPort(this.server.sessions, session, this.#flush);
     this.counts.sessionsOpened += 1;
     this.#devices.set(session, device);
     const failed = (stream: number, reason: unknown): void =>
