@@ -2,9 +2,11 @@
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { findPerson, keepMs, roleName, roleNames, roleOf } from './acts.ts';
 import type { Chat } from './chat.ts';
+import { noteLines } from './chat-lines.ts';
 import type { Entry } from './chat-model.ts';
 import { expectAnswer } from './directory.ts';
 import { timeText } from './output.ts';
+import { drawQr } from './qr.ts';
 import { harmlessLine } from './terminal-text.ts';
 
 interface ChatCommand {
@@ -92,6 +94,18 @@ async function device(chat: Chat, name: string): Promise<void> {
     const text = harmlessLine(made.invite);
     const pieces = Number.isFinite(width) ? new RegExp(`.{1,${width}}`, 'gu') : /.+/gu;
     return text.match(pieces) ?? [];
+  });
+  if (chat.screen.isTerminal) showQr(chat, made.invite);
+}
+
+/** Show a QR code as long as all of it fits on the screen. */
+function showQr({ screen }: Chat, text: string): void {
+  const [plain, coloured] = [false, true].map(colour => drawQr(text, { colour, isLight: false }));
+  const [rows, columns] = [plain?.length ?? 0, plain?.[0]?.length ?? 0];
+  screen.print(look => {
+    if (rows <= screen.room && columns <= look.width) return (look.colour ? coloured : plain) ?? [];
+    const needed = `${columns} columns and ${rows + screen.rows - screen.room} rows`;
+    return noteLines(`a terminal of ${needed} shows it as a QR code`, look);
   });
 }
 

@@ -117,7 +117,7 @@ export class ChatScreen {
 
   /** Scroll up by a screen, and ask for more when the top is reached. */
   pageUp(): void {
-    const page = this.#room();
+    const page = this.room;
     const wanted = this.#below + Math.max(1, page - 1);
     const rows = this.#newest(wanted + page, this.look).length;
     if (rows < wanted + page) this.#port.older();
@@ -125,7 +125,7 @@ export class ChatScreen {
   }
 
   pageDown(): void {
-    this.#scrollTo(Math.max(0, this.#below - Math.max(1, this.#room() - 1)));
+    this.#scrollTo(Math.max(0, this.#below - Math.max(1, this.room - 1)));
   }
 
   close(): void {
@@ -190,10 +190,14 @@ export class ChatScreen {
     this.#draw();
   }
 
+  /** Rows of the terminal. */
+  get rows(): number {
+    return process.stdout.rows || ROWS;
+  }
+
   /** Rows for blocks. */
-  #room(): number {
-    const rows = process.stdout.rows || ROWS;
-    return Math.max(1, rows - 1 - this.#typed().rows.length);
+  get room(): number {
+    return Math.max(1, this.rows - 1 - this.#typed().rows.length);
   }
 
   #typed(): ReturnType<typeof inputRows> {
@@ -223,7 +227,7 @@ export class ChatScreen {
   /** Draw all of the screen in one write. */
   #paint(): void {
     const { look } = this;
-    const room = this.#room();
+    const room = this.room;
     const typed = this.#typed();
     const lines = this.#newest(this.#below + room, look);
     const end = Math.max(Math.min(room, lines.length), lines.length - this.#below);
