@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { photograph } from '../../src/node/cli/testing/photograph.ts';
 import { PATIENCE_MS, Place, type Running } from './programs.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -11,10 +12,13 @@ type Json = Readonly<Record<string, unknown>>;
 let place: Place;
 let host: Running;
 let hostData: string;
+/** What the host is started with. */
+let hostArgs: readonly string[];
 
 beforeEach(async () => {
   place = new Place();
   hostData = place.path('host');
+  hostArgs = [];
 });
 
 afterEach(async () => {
@@ -22,7 +26,7 @@ afterEach(async () => {
 });
 
 async function people(...names: readonly string[]): Promise<readonly string[]> {
-  host = await place.host(hostData);
+  host = await place.host(hostData, hostArgs);
   for (const name of names) await place.join(hostData, place.path(name), name);
   return names.map(name => place.path(name));
 }
@@ -58,7 +62,11 @@ describe('people', () => {
   // CH-044~1, CH-045~1, CH-048~2, CH-049~1
   test('with two devices are one: a name, and what one has read the other has', async () => {
     const [ann = '', bob = ''] = await people('Ann', 'Bob');
-    const invite = await place.ok('clawchat', ['invite-device', '--name', 'phone', '--data', ann]);
+    const shown = await place.ok('clawchat', ['invite-device', '--name', 'phone', '--qr', '--data', ann]);
+    // What is not the invite is its QR code.
+    const rows = shown.trimEnd().split('\n');
+    const invite = rows.pop() ?? '';
+    expect(photograph(rows)).toBe(invite.toUpperCase());
     const phone = place.path('phone');
     const joined = await place.ok('clawchat', ['join', '-', '--data', phone], invite);
     // The host's list shows the words that whoever joins is shown.
@@ -132,6 +140,19 @@ describe('people', () => {
     expect(await names(ann)).toEqual(['lobby']);
     expect(await json(ann, 'history', '--room', 'den')).toEqual([]);
     expect(await refused(ann, 'send', 'anybody?', '--room', 'den')).toBe('ROOM_UNKNOWN');
+  });
+
+  // CH-049~1
+  test('invite no devices where the operator wants that', async () => {
+    hostArgs = ['--no-device-invites'];
+    const [ann = ''] = await people('Ann');
+    const ended = await place.run('clawchat', ['invite-device', '--data', ann]);
+    expect([ended.code, ended.stdout]).toEqual([5, '']);
+    expect(ended.stderr).toMatch(/NOT_PERMITTED.*only the operator of this host invites devices/);
+    expect(await place.ok('clawchatd', ['config', 'show', '--data', hostData, ...hostArgs])).toMatch(
+      /device-invites +false/,
+    );
+    await place.ok('clawchatd', ['invite', '--data', hostData]);
   });
 
   test('have it in a pipe: what is said, what is asked, and an end when all is sent', async () => {

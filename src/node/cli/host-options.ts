@@ -75,6 +75,7 @@ export function hostOptionsOf(configured: HostConfigured, log: Log): HostOptions
     stores,
     environment: proxyEnvironment(settings.get(known.proxy)),
     bench: settings.get(known.bench),
+    deviceInvites: settings.get(known.deviceInvites),
     passphrase: askedPassphrase,
     metrics,
   };

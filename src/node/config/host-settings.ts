@@ -26,6 +26,7 @@ export interface HostSettings extends SharedSettings {
   readonly timeServer: Setting<string | undefined>;
   readonly store: Setting<string | undefined>;
   readonly bench: Setting<boolean>;
+  readonly deviceInvites: Setting<boolean>;
   readonly drain: Setting<number>;
   readonly tlsCertificate: Setting<string | undefined>;
   readonly tlsKey: Setting<string | undefined>;
@@ -89,6 +90,14 @@ export const HOST_SETTINGS: HostSettings = {
   bench: one('bench', SWITCH, {
     standard: 'false',
     help: 'let devices measure: take bulk streams and throw them away (clawchat bench-stream)',
+  }),
+  deviceInvites: one('device-invites', SWITCH, {
+    flag: 'no-device-invites',
+    variable: 'CLAWCHATD_DEVICE_INVITES',
+    standard: 'true',
+    help: 'let people invite further devices of their own (clawchat invite-device)',
+    optionHelp: 'let nobody but the operator invite devices',
+    more: 'What was invited before stays.',
   }),
   drain: one('drain', duration('0s', '5m'), {
     value: 'TIME',

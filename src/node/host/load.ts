@@ -71,7 +71,7 @@ export async function load(database: Store, options: HostOptions): Promise<Loade
     failed: reason => hooks.failed(reason),
     posted: code => hooks.posted(code),
     crashed: reason => hooks.crashed(reason),
-    inviteDevice: name => hooks.inviteDevice(name),
+    ...(options.deviceInvites !== false && { inviteDevice: name => hooks.inviteDevice(name) }),
     alarm: ({ name, highest }) => {
       hooks.alarm(
         `the outbox of ${name} was replaced at number ${highest}: its directory was restored or copied`,

@@ -33,6 +33,8 @@ export interface HostOptions {
   readonly environment?: ProxyEnvironment;
   /** Offer the bench service. */
   readonly bench: boolean;
+  /** Let people invite further devices of their own; they may when undefined. */
+  readonly deviceInvites?: boolean;
   /** Where Prometheus is answered; nowhere when undefined. */
   readonly metrics?: MetricsAddress | undefined;
   /** Asked when the data key is sealed under a passphrase. */

@@ -225,7 +225,7 @@ export class ChatClient {
       let takeBack = (): void => {};
       takeBack = this.#greet(settle, () => {
         takeBack = this.#questions.ask({ kind: 'deviceInvite', name }, answer =>
-          settle(isFault(answer) || answer.kind === 'deviceInvite' ? answer : refused(answer.code)),
+          settle(isFault(answer) || answer.kind === 'deviceInvite' ? answer : notInvited(answer.code)),
         );
       });
       return () => takeBack();
@@ -308,6 +308,11 @@ function older(): Fault {
 
 function refused(code: ErrorCode): Fault {
   return fault('peer', code, 'the host refused');
+}
+
+function notInvited(code: ErrorCode): Fault {
+  if (code !== ErrorCode.NOT_PERMITTED) return refused(code);
+  return fault('peer', code, 'only the operator of this host invites devices: ask for an invite');
 }
 
 interface Parts {
