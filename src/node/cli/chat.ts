@@ -1,7 +1,8 @@
 /** `clawchat chat`: rooms, people and messages in a terminal or a pipe. Chapter: spec/11-chat.md. */
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { type ControlEvent, type ControlItem, ControlLinkState } from '../../gen/clawchat/v1/control_pb.ts';
-import { ClawChatError } from '../../protocol/fault.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { ClawChatError, fault } from '../../protocol/fault.ts';
 import type { RequestInit, ResponseBody } from '../control.ts';
 import { native } from '../native.ts';
 import type { OwnerLink } from '../owner.ts';
@@ -93,12 +94,7 @@ export class Chat {
         if (!this.#stop.signal.aborted) this.#end(error);
       });
     }
-    this.enqueue(async () => {
-      // Whoever does not know who they are cannot tell their own messages; an older host fails here.
-      await this.view.refreshPeople('lobby');
-      await this.#here;
-      await this.view.enter(this.room);
-    });
+    this.enqueue(() => this.#begin());
     await new Promise<void>(resolve => {
       if (this.#stop.signal.aborted) resolve();
       this.#stop.signal.addEventListener('abort', () => resolve(), { once: true });
@@ -107,6 +103,18 @@ export class Chat {
     this.#marks.stop();
     await Promise.allSettled(streams);
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Whoever does not know who they are cannot tell their own messages; a host that is older ends the chat (CH-039). */
+  async #begin(): Promise<void> {
+    try {
+      await this.view.refreshPeople('lobby');
+    } catch (error) {
+      this.#end(isOlder(error) ? olderHost() : error);
+      return;
+    }
+    await this.#here;
+    await this.view.enter(this.room);
   }
 
   /** Do one thing behind the other; an error is shown. */
@@ -363,6 +371,16 @@ export class Chat {
     ];
     this.screen.setStatus(parts.filter(part => part !== '').join(' | '));
   }
+}
+
+function isOlder(error: unknown): boolean {
+  return error instanceof ClawChatError && error.code === ErrorCode.VERSION_UNSUPPORTED;
+}
+
+function olderHost(): ClawChatError {
+  const why =
+    "the host is of an older version, without what a chat needs: use 'send', 'listen' and 'history'";
+  return new ClawChatError(fault('peer', ErrorCode.VERSION_UNSUPPORTED, why));
 }
 
 /** An error as a chat shows it. */

@@ -1,0 +1,103 @@
+/** A chat on terminals that can less, and with a host that knows less (docs/chat.md; spec/11-chat.md, 11.8). */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { buildProgram, type Edit } from './mutant.ts';
+import { NODE, PATIENCE_MS, Place } from './programs.ts';
+
+let place: Place;
+let hostData: string;
+let ann: string;
+
+beforeEach(() => {
+  place = new Place();
+  [hostData, ann] = [place.path('host'), place.path('ann')];
+});
+afterEach(() => place.clean());
+
+/** Everything that a chat writes on a terminal, in which "hello" is typed and then "/quit". */
+async function onTerminal(environment: Readonly<Record<string, string>>): Promise<string> {
+  const env = { ...process.env, ...environment };
+  if (environment['NO_COLOR'] === undefined) delete env['NO_COLOR'];
+  const command = `${NODE} ${join(process.cwd(), 'dist', 'clawchat.js')} chat --data ${ann}`;
+  const terminal = spawn('script', ['-qfec', command, '/dev/null'], { env });
+  let written = '';
+  terminal.stdout.setEncoding('utf8').on('data', piece => {
+    written += piece;
+  });
+  const ended = new Promise<number | null>(resolve => terminal.once('close', resolve));
+  const see = async (wanted: RegExp): Promise<void> => {
+    for (const until = Date.now() + PATIENCE_MS; !wanted.test(written); await sleep(50)) {
+      if (Date.now() > until || terminal.exitCode !== null) throw new Error(`no ${wanted} here:\n${written}`);
+    }
+  };
+  try {
+    await see(/where lobby begins/);
+    // Enter, on a keyboard.
+    terminal.stdin.write('hello\r');
+    await see(/Ann:.*hello .*\[sent\]/);
+    terminal.stdin.write('/quit\r');
+    expect(await ended).toBe(0);
+    return written;
+  } finally {
+    terminal.kill('SIGKILL');
+  }
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what sets colours
+const COLOUR = /\u001b\[[\d;]*m/;
+const OTHER_SCREEN = '\u001b[?1049h';
+
+describe('a terminal', () => {
+  beforeEach(async () => {
+    await place.host(hostData);
+    await place.join(hostData, ann, 'Ann');
+  });
+
+  test('that is dumb is sent lines of text and nothing else', async () => {
+    const written = await onTerminal({ TERM: 'dumb' });
+    expect([...written].filter(letter => letter < ' ' && letter !== '\r' && letter !== '\n')).toEqual([]);
+    expect(written).toMatch(/^\d\d:\d\d Ann: hello \[sent\]\r$/m);
+  });
+
+  test('is drawn on in colour, but not for people who want none', async () => {
+    const [coloured, plain] = [
+      await onTerminal({ TERM: 'xterm' }),
+      await onTerminal({ TERM: 'xterm', NO_COLOR: '1' }),
+    ];
+    for (const written of [coloured, plain]) {
+      expect(written).toContain(OTHER_SCREEN);
+      expect(written.lastIndexOf('\u001b[?1049l')).toBeGreaterThan(written.lastIndexOf('hello'));
+    }
+    expect(coloured).toMatch(COLOUR);
+    expect(plain).not.toMatch(COLOUR);
+  });
+});
+
+/** It takes a ChatHello for a request of a later version. */
+const KNOWS_NO_HELLO: Edit = {
+  file: 'src/services/chat/request.ts',
+  find: "return { kind: 'hello', events: body.value.events };",
+  replace: 'return undefined;',
+};
+
+describe('a host that is older', () => {
+  // CH-039~1
+  test('takes no part in a chat, which says so and ends; messages are sent and read as ever', async () => {
+    const file = await buildProgram('src/node/clawchatd.ts', place.path('old', 'clawchatd.js'), [
+      KNOWS_NO_HELLO,
+    ]);
+    await place.host(hostData, [], { file });
+    await place.join(hostData, ann, 'Ann');
+    for (const args of [['chat'], ['people'], ['invite-device']]) {
+      const ended = await place.run('clawchat', [...args, '--data', ann], '');
+      expect([args, ended.code, ended.stdout]).toEqual([args, 4, '']);
+      expect(ended.stderr).toMatch(/VERSION_UNSUPPORTED.*older version/);
+    }
+    await place.ok('clawchat', ['send', 'hello', '--data', ann]);
+    for (const args of [['history'], ['listen', '--from', '0', '--count', '1'], ['rooms']]) {
+      expect(await place.ok('clawchat', [...args, '--data', ann])).toMatch(/Ann: hello|lobby/);
+    }
+  });
+});
