@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import { photograph } from '../../src/node/cli/testing/photograph.ts';
+import { MovingRelay } from './moving-relay.ts';
 import { NODE, PATIENCE_MS, Place } from './programs.ts';
 
 /** A screen that has not changed for this long has settled: marks and presence follow a message by less. */
@@ -53,15 +55,20 @@ class Terminal {
     this.#tmux('resize-window', '-t', this.#name, '-x', String(columns), '-y', String(rows));
   }
 
+  /** What stands there. */
+  raw(): string {
+    return this.#tmux('capture-pane', '-p', '-J', '-t', this.#name);
+  }
+
   /** What stands there, without what differs from run to run. */
   screen(): string {
-    const text = this.#tmux('capture-pane', '-p', '-J', '-t', this.#name).replace(/ +$/gm, '');
-    return text
+    return this.raw()
+      .replace(/ +$/gm, '')
       .replace(/\d\d:\d\d/g, 'HH:MM')
       .replace(/\d{4}-\d\d-\d\d/g, 'YYYY-MM-DD')
       .replace(/clawchat1[0-9a-z]+/, 'INVITE')
       .replace(/\/\S*\/clawchat-\w+\//, '/PLACE/')
-      .replace(/127\.0\.0\.1:\d+/, '127.0.0.1:PORT')
+      .replace(/127\.0\.0\.3:\d+/, 'ADDRESS:PORT')
       .replace(/\w{5}-\w{5}-\w{5}-\w{5}/, 'words-words-words-words')
       .trimEnd();
   }
@@ -100,7 +107,10 @@ class Terminal {
 }
 
 const SERVER = `clawchat-${process.pid}`;
+/** Where people find the host: the network between, which can be cut while both sides live. */
+const NETWORK = '127.0.0.3';
 let place: Place | undefined;
+let network: MovingRelay | undefined;
 
 afterEach(async () => {
   try {
@@ -108,13 +118,15 @@ afterEach(async () => {
   } catch {
     // Both chats have ended, and tmux with them.
   }
+  await network?.close();
   await place?.clean();
 });
 
 test('join, chat, lose the network, come back, scroll, search, rename, leave', async () => {
   place = new Place();
   const [hostData, annData, bobData] = ['host', 'ann', 'bob'].map(name => place?.path(name) ?? '');
-  const host = await place.host(hostData ?? '');
+  const host = await place.host(hostData ?? '', ['--advertise', NETWORK]);
+  network = new MovingRelay(hostData ?? '', NETWORK);
   await place.join(hostData ?? '', bobData ?? '', 'Bob');
   const past = Array.from({ length: 70 }, (_, i) => `line ${i + 1}${i === 3 ? ' with a needle in it' : ''}`);
   await place.ok('clawchat', ['send', '-', '--data', bobData ?? ''], past.join('\n'));
@@ -157,16 +169,23 @@ test('join, chat, lose the network, come back, scroll, search, rename, leave', a
   bob.type('/reply that is better');
   expect(await bob.see(/\(to Ann: one line\)[\s\S]*\[read\]/)).toMatchSnapshot('an edit and a reply');
 
-  await host.stop('SIGKILL');
+  await network.close();
   await ann.see(/the connection is lost/);
   ann.type('written while nobody answers');
   expect(await ann.see(/nobody answers \[sending\][\s\S]*reconnecting ..., 1 waiting/)).toMatchSnapshot(
     'without a network',
   );
-  await place.host(hostData ?? '');
+  expect([host.child.exitCode, ann.isOver, bob.isOver]).toEqual([null, false, false]);
+  network = new MovingRelay(hostData ?? '', NETWORK);
   expect(await ann.see(/nobody answers \[read\][\s\S]*connected again[\s\S]*2 here/)).toMatchSnapshot(
     'back again',
   );
+  await host.stop('SIGKILL');
+  await ann.see(/reconnecting/);
+  ann.type('written while no host runs');
+  await ann.see(/no host runs \[sending\]/);
+  await place.host(hostData ?? '', ['--advertise', NETWORK]);
+  await ann.see(/no host runs \[read\][\s\S]*2 here/);
 
   ann.press('PageUp');
   expect(await ann.see(/PageDown for the newest/)).toMatchSnapshot('scrolled back');
@@ -204,6 +223,15 @@ test('join, chat, lose the network, come back, scroll, search, rename, leave', a
 
   ann.resize(40, 14);
   expect(await ann.see(/Bob left den[\s\S]*den \| 1 here -{20,24}\n/)).toMatchSnapshot('made narrow');
+  ann.type('/invite-device phone');
+  await ann.see(/a terminal of \d+ columns and \d+ rows\s+shows it as a QR\s+code/);
+  ann.resize(120, 60);
+  await ann.see(/[\u2580\u2588]{8}[\s\S]*den \| 1 here/, /as a QR/);
+  const rows = ann.raw().split('\n');
+  const code = rows.filter(row => /[\u2580\u2584\u2588]/.test(row));
+  const from = rows.findIndex(row => row.startsWith('clawchat1'));
+  const shown = rows.slice(from, rows.indexOf(code[0] ?? '')).join('');
+  expect(photograph(code)).toBe(shown.replaceAll(' ', '').toUpperCase());
   for (const terminal of [ann, bob]) terminal.type('/quit');
   for (let i = 0; i < 200 && !(ann.isOver && bob.isOver); i += 1) await sleep(50);
   expect([ann.isOver, bob.isOver]).toEqual([true, true]);
