@@ -1,4 +1,4 @@
-/** The attack of `npm run attack`, shorter: what cannot depend on luck is asserted, what members felt is printed. */
+/** The attack of `npm run attack`, half as long and at its rate: what cannot depend on luck is asserted, what members felt is printed. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AttackReport, runAttack } from '../attack/run.ts';
 import { findings, table } from '../attack/table.ts';
@@ -8,7 +8,7 @@ const place = new Place();
 let report: AttackReport;
 
 beforeAll(async () => {
-  report = await runAttack(place, { windows: 2, windowMs: 4000, sources: 4000, perWindow: 2000 });
+  report = await runAttack(place, { windows: 2, windowMs: 8000, sources: 4000, perWindow: 2000 });
   console.log(table(report));
 });
 afterAll(() => place.clean());

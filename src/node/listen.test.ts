@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect } from 'node:tls';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { HTTP_HEAD_BYTES_MAX, PREAUTH_BYTES_MAX } from '../gen/constants.ts';
 import { makeCertificate } from './certificate.ts';
 import type { Refusal } from './host/counts.ts';
@@ -32,12 +33,19 @@ interface Listening {
 }
 
 /** A listener whose gate lets one token in; `admitted` is told of each connection. */
-async function listening(admitted: (connection: Admitted) => void = () => {}, seats = 8): Promise<Listening> {
+async function listening(
+  admitted: (connection: Admitted) => void = () => {},
+  seats = 8,
+  asked: () => void = () => {},
+): Promise<Listening> {
   const refusals: Refusal[] = [];
   // Whoever is longest there makes room: which one is of no matter here, but has to be known.
   const room = new WaitingRoom(seats, () => 0, true);
   const door: Doorkeeper = {
-    accepts: () => room,
+    accepts: () => {
+      asked();
+      return room;
+    },
     opens: token => {
       if (token === TOKEN) return 1;
       refusals.push('token_unreadable');
@@ -49,6 +57,7 @@ async function listening(admitted: (connection: Admitted) => void = () => {}, se
     },
     abandoned: () => {},
     acceptsHop: () => room,
+    vanished: () => void refusals.push('gave_up'),
     turnedAway: why => void refusals.push(why),
   };
   const listener = await Listener.open({ host: '127.0.0.1', port: 0, identity: { key, cert } }, door);
@@ -250,4 +259,45 @@ test('a full room lets one in for another, and keeps those that have shown a rig
   await gone;
   while (room.taken === 3) await new Promise(resolve => setTimeout(resolve, 5));
   await secured();
+});
+
+test('connections that are reset before they are accepted leave no seat taken, and are counted (LI-009~1)', async () => {
+  const { port, refusals, room } = await listening();
+  // This process accepts nothing before the other one has ended.
+  const two = `const { connect } = require('node:net');
+    for (let i = 0; i < 2; i += 1) {
+      const socket = connect(${port}, '127.0.0.1', () => socket.resetAndDestroy());
+    }`;
+  execFileSync(process.execPath, ['-e', two]);
+  await vi.waitFor(() => expect(refusals).toEqual(['gave_up', 'gave_up']), { timeout: 20_000 });
+  expect(room.taken).toBe(0);
+});
+
+test('connections that wait to be accepted are taken up one by one, with turns for others between (LI-012~1)', async () => {
+  const COUNT = 100;
+  const turns: number[] = [];
+  let turn = 0;
+  const { port, room } = await listening(
+    () => {},
+    COUNT,
+    () => {
+      turns.push(turn);
+      setImmediate(() => {
+        turn += 1;
+      });
+    },
+  );
+  // All of them are established before this process accepts the first.
+  const all = `const { connect } = require('node:net');
+    let established = 0;
+    for (let i = 0; i < ${COUNT}; i += 1) {
+      connect(${port}, '127.0.0.1', () => {
+        established += 1;
+        if (established === ${COUNT}) process.exit();
+      });
+    }`;
+  execFileSync(process.execPath, ['-e', all]);
+  await vi.waitFor(() => expect(turns).toHaveLength(COUNT), { timeout: 20_000 });
+  expect(new Set(turns).size).toBe(COUNT);
+  await vi.waitFor(() => expect(room.taken).toBe(0), { timeout: 20_000 });
 });

@@ -50,6 +50,8 @@ export interface Doorkeeper {
   admitted(path: number, connection: Admitted): void;
   /** The connection ended before {@link admitted}. */
   abandoned(path: number): void;
+  /** A connection was over before it could be asked who comes. */
+  vanished(): void;
   /** Somebody was turned away whom {@link opens} was not asked about, or who was admitted and not authenticated. */
   turnedAway(why: Refusal, address: string): void;
 }
@@ -175,9 +177,15 @@ export class Listener {
     });
   }
 
-  /** @impl HS-015~1, LI-001~1, LI-002~2, ER-003~1 */
+  /** The event loop accepts one connection in a turn. @impl HS-015~1, LI-001~1, LI-002~2, LI-012~1, ER-003~1 */
   #accept(socket: Socket): void {
-    const address = socket.remoteAddress ?? '';
+    const address = socket.remoteAddress;
+    // Reset before it was accepted: the system no longer knows who it was.
+    if (address === undefined) {
+      this.#door.vanished();
+      socket.destroy();
+      return;
+    }
     // Who comes through a proxy is known when it has passed on the request.
     const room = this.#isHop(address) ? this.#door.acceptsHop() : this.#door.accepts(address);
     if (room === undefined) {

@@ -226,6 +226,11 @@ export class HostDriver implements Doorkeeper {
     return this.#rooms.known;
   }
 
+  vanished(): void {
+    this.counts.accepted += 1;
+    this.#refusals.add('gave_up', '');
+  }
+
   turnedAway(why: Refusal, address: string): void {
     this.#refusals.add(why, address);
   }
