@@ -6,9 +6,10 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { ROOM_PEOPLE_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase, ServiceStream, StreamHandler } from '../ports.ts';
 import { hex, parseHex } from './bytes.ts';
+import { together } from './change.ts';
 import { type Content, isCode, parseContent } from './content.ts';
 import { HostStream } from './host-stream.ts';
-import { type Appended, MessageLog, roomOf, type Sender } from './message-log.ts';
+import { MessageLog, type Placed, roomOf, type Sender } from './message-log.ts';
 import { type DeviceOutbox, OutboxTable } from './outbox-table.ts';
 import { type Guest, People } from './people.ts';
 import type { OutboxHead } from './posting.ts';
@@ -158,8 +159,10 @@ export class ChatHost {
       ? { code: done, cursor: 0 }
       : { code: ErrorCode.UNSPECIFIED, cursor: done.cursor };
     const advance = this.outboxes.advance(from.outbox, from.head, this.hash(content), outcome);
-    const operations = isCode(done) ? advance : [...done.operations, ...advance];
-    this.commit(operations, () => {
+    const change = isCode(done) ? advance : together(done, advance);
+    // From here on nothing fails: what has its place is committed.
+    change.take();
+    this.commit(change.operations, () => {
       if (!isCode(done)) done.committed();
       this.#options.posted?.(outcome.code);
       answer(outcome);
@@ -186,10 +189,10 @@ export class ChatHost {
     const appended = this.log.append({ ...sender, name }, content.room, bytes, wallMs);
     const { act } = content;
     const renamed = act?.kind === 'rename' ? [this.people.rename(person, act.name)] : [];
-    const rooms = [...this.rooms.perform(person, content, cursor), ...renamed];
+    const rooms = this.rooms.perform(person, content, cursor);
     return {
       cursor,
-      operations: [appended.operation, ...changed.map(({ operation }) => operation), ...rooms],
+      ...together(appended, ...changed, rooms, ...renamed),
       committed: () => {
         appended.committed();
         for (const { committed } of changed) committed();
@@ -211,7 +214,7 @@ export class ChatHost {
     bytes: Uint8Array,
     by: number,
     targets: Targets | undefined,
-  ): readonly Omit<Appended, 'cursor'>[] | ErrorCode {
+  ): readonly Placed[] | ErrorCode {
     const cursor = targetOf(content);
     if (cursor === undefined) return [];
     const room = this.rooms.get(content.room);
@@ -239,10 +242,7 @@ export class ChatHost {
     return [...rewritten, this.#rewrite(fresh, empty)];
   }
 
-  #rewrite(
-    message: ChatMessage,
-    change: Partial<Parameters<typeof encodeMessage>[0]>,
-  ): Omit<Appended, 'cursor'> {
+  #rewrite(message: ChatMessage, change: Partial<Parameters<typeof encodeMessage>[0]>): Placed {
     const cursor = Number(message.cursor);
     const { deviceId, name, content, personId, room } = message;
     const storedAtMs = Number(message.storedAtMs);
@@ -410,10 +410,8 @@ function watched(database: ServiceDatabase, failed: (reason: unknown) => void): 
 }
 
 /** What a post that is stored does. */
-interface Performed {
+interface Performed extends Placed {
   readonly cursor: number;
-  readonly operations: readonly DatabaseOperation[];
-  readonly committed: () => void;
 }
 
 /** The message that a post edits or deletes. */

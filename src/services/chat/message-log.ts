@@ -5,6 +5,7 @@ import { StoredPruningSchema } from '../../gen/clawchat/v1/chat_storage_pb.ts';
 import { HISTORY_PAGE_BYTES_MAX, HISTORY_PAGE_MESSAGES_MAX, HISTORY_SCAN_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { KEY_END, numberKey } from './bytes.ts';
+import type { Change } from './change.ts';
 import { isCode, parseContent } from './content.ts';
 import { encodeMessage, encodePush, type Gap } from './reply.ts';
 
@@ -49,10 +50,8 @@ export type RoomFilter = (room: string) => boolean;
 /** Told of each message once it is durable, in the order of cursors, with bytes to send as they are. */
 export type Follower = (cursor: number, push: Uint8Array, room: string) => void;
 
-/** A message that has its place and waits for its commit. */
-export interface Appended {
-  readonly cursor: number;
-  readonly operation: DatabaseOperation;
+/** A message in the place that it would have. */
+export interface Placed extends Change {
   /** Say that the commit is durable. */
   readonly committed: () => void;
 }
@@ -97,19 +96,22 @@ export class MessageLog {
   }
 
   /**
-   * Give a message its place. The caller commits the operation, in the order of these calls, and then says so.
+   * Give a message its place, the one that `next` names. Changes are committed in the order in which they are taken; the
+   * caller then says so.
    *
    * A cursor is at least the time: a host that was restored from a backup never uses one again.
    * @impl CH-030~1
    */
-  append(sender: Sender, room: string, content: Uint8Array, wallMs: number): Appended {
-    const cursor = Math.max(this.#last + 1, Math.floor(wallMs));
-    this.#last = cursor;
+  append(sender: Sender, room: string, content: Uint8Array, wallMs: number): Placed {
+    const cursor = this.next(wallMs);
     const value = encodeMessage({ cursor, ...sender, storedAtMs: Math.floor(wallMs), content });
-    this.#waiting.push({ cursor, push: encodePush(value), room });
+    const waiting = { cursor, push: encodePush(value), room };
     return {
-      cursor,
-      operation: { kind: 'put', key: MESSAGES + numberKey(cursor), value },
+      operations: [{ kind: 'put', key: messageKey(cursor), value }],
+      take: () => {
+        this.#last = cursor;
+        this.#waiting.push(waiting);
+      },
       committed: () => this.#committed(cursor),
     };
   }
@@ -142,11 +144,11 @@ export class MessageLog {
     return newest === undefined ? read : fromBinary(ChatMessageSchema, newest);
   }
 
-  /** Give the write that puts other bytes in the place of a stored message, and what to call once it is durable. */
-  rewrite(cursor: number, value: Uint8Array): Omit<Appended, 'cursor'> {
-    this.#rewritten.set(cursor, value);
+  /** Put other bytes in the place of a stored message. */
+  rewrite(cursor: number, value: Uint8Array): Placed {
     return {
-      operation: { kind: 'put', key: MESSAGES + numberKey(cursor), value },
+      operations: [{ kind: 'put', key: messageKey(cursor), value }],
+      take: () => void this.#rewritten.set(cursor, value),
       committed: () => {
         if (this.#rewritten.get(cursor) === value) this.#rewritten.delete(cursor);
       },

@@ -6,6 +6,7 @@ import { OUTBOX_HASHES_MAX } from '../../gen/constants.ts';
 import { knownCode } from '../../wire/frame.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { hex, KEY_END, numberKey } from './bytes.ts';
+import type { Change } from './change.ts';
 import { emptyOutbox, type KeptPost, type OutboxHead } from './posting.ts';
 import type { PostOutcome, StoredEntry } from './reply.ts';
 import type { OutboxEntry } from './request.ts';
@@ -82,25 +83,22 @@ export class OutboxTable {
   }
 
   /**
-   * Advance the outbox by the post that follows, and give the writes that go into the post's own commit.
+   * Advance the outbox by the post that follows, in the post's own commit.
    * @impl CH-014~1 @impl CH-015~2
    */
-  advance(
-    outbox: DeviceOutbox,
-    head: OutboxHead,
-    hash: Uint8Array,
-    outcome: PostOutcome,
-  ): readonly DatabaseOperation[] {
+  advance(outbox: DeviceOutbox, head: OutboxHead, hash: Uint8Array, outcome: PostOutcome): Change {
     const highest = head.highest + 1;
     const serial = head.base + highest;
     const operations = outbox.stored ? [] : [putOutbox(outbox.device, head)];
-    outbox.stored = true;
-    outbox.head = { ...head, highest, hash };
     operations.push({ kind: 'put', key: keptKey(outbox.device, serial), value: writeKept(hash, outcome) });
     if (serial > OUTBOX_HASHES_MAX) {
       operations.push({ kind: 'delete', key: keptKey(outbox.device, serial - OUTBOX_HASHES_MAX) });
     }
-    return operations;
+    const take = (): void => {
+      outbox.stored = true;
+      outbox.head = { ...head, highest, hash };
+    };
+    return { operations, take };
   }
 
   /** Find the kept answer to one of the device's last posts. */

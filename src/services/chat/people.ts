@@ -4,6 +4,7 @@ import { StoredPersonSchema } from '../../gen/clawchat/v1/chat_storage_pb.ts';
 import { DEVICE_INVITES_MAX, PERSON_DEVICES_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { hex, KEY_END, parseHex } from './bytes.ts';
+import type { Change } from './change.ts';
 import { encodeReply } from './reply.ts';
 
 const PERSONS = 'chat/person/';
@@ -63,10 +64,12 @@ export class People {
     return this.#names.get(person) ?? this.#devices.get(person)?.name ?? name;
   }
 
-  /** A person takes another name; give the write. @impl CH-048~2 */
-  rename(person: string, name: string): DatabaseOperation {
-    this.#names.set(person, name);
-    return put(NAMES + person, person, name);
+  /** A person takes another name. @impl CH-048~2 */
+  rename(person: string, name: string): Change {
+    return {
+      operations: [put(NAMES + person, person, name)],
+      take: () => void this.#names.set(person, name),
+    };
   }
 
   /** Whose device it is: of whoever invited it as theirs, else a person of its own. @impl CH-044~1 */
@@ -172,7 +175,9 @@ export class People {
     const last = [...this.#devices.values()].every(other => other.person !== person);
     if (!last && device === person && name !== undefined && !this.#names.has(person)) {
       // The name that they went by outlives the device that it came from.
-      operations.push(this.rename(person, name));
+      const { operations: named, take } = this.rename(person, name);
+      take();
+      operations.push(...named);
     }
     if (last && this.#names.delete(person)) operations.push({ kind: 'delete', key: NAMES + person });
     return { operations, last };

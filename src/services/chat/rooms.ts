@@ -6,6 +6,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { PERSON_ROOMS_MAX, ROOM_PEOPLE_MAX, ROOMS_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { hex, KEY_END, numberKey, parseHex } from './bytes.ts';
+import { type Change, together } from './change.ts';
 import type { Act, Content } from './content.ts';
 import type { RoomFilter } from './message-log.ts';
 import type { RoomView } from './reply.ts';
@@ -167,16 +168,20 @@ export class RoomTable {
     }
   }
 
-  /** Do what was judged, and give the writes. */
-  perform(person: string, { room: name, act }: Content, cursor: number): readonly DatabaseOperation[] {
+  /** Do what was judged. */
+  perform(person: string, { room: name, act }: Content, cursor: number): Change {
     const room = this.#rooms.get(name);
     if (act?.kind === 'create') return this.#create(person, name, act, cursor);
-    if (room === undefined) return [];
+    if (room === undefined) return together();
     const noted = this.#note(room, cursor);
-    return act === undefined ? noted : [...noted, ...this.#performAct(room, person, act)];
+    return act === undefined ? noted : together(noted, this.#performAct(room, person, act, cursor));
   }
 
-  #performAct(room: HostRoom, person: string, act: Act): readonly DatabaseOperation[] {
+  #performAct(room: HostRoom, person: string, act: Act, lastCursor: number): Change {
+    const put = (change: Partial<HostRoom>): Change => ({
+      operations: [putRoom({ ...room, lastCursor, ...change })],
+      take: () => void Object.assign(room, change),
+    });
     switch (act.kind) {
       case 'join':
         return this.#become(room, person, this.role(room, person) || Role.MEMBER);
@@ -185,19 +190,17 @@ export class RoomTable {
       case 'grant':
         return this.#become(room, hex(act.personId), act.role);
       case 'topic':
-        room.topic = act.topic;
-        return [putRoom(room)];
+        return put({ topic: act.topic });
       case 'keep':
-        room.keepMs = act.keepMs;
-        return [putRoom(room)];
-      case 'remove':
-        if (!isHidden(room)) this.#hidden += 1;
-        room.removed = true;
-        return [putRoom(room)];
+        return put({ keepMs: act.keepMs });
+      case 'remove': {
+        const hidden = this.#hidden + (isHidden(room) ? 0 : 1);
+        return together(put({ removed: true }), this.#count({ hidden }));
+      }
       case 'create':
       case 'delete':
       case 'rename':
-        return [];
+        return together();
     }
   }
 
@@ -244,8 +247,9 @@ export class RoomTable {
       const wasLast = this.#isLastOwner(room, person);
       if (!room.parts.delete(person)) return [];
       const heir = wasLast ? firstOf(room, Role.MEMBER) : undefined;
-      const raised = heir === undefined ? [] : this.#become(room, heir, Role.OWNER);
-      return [{ kind: 'delete', key: partKey(room, person) } as const, ...raised];
+      const raised = heir === undefined ? together() : this.#become(room, heir, Role.OWNER);
+      raised.take();
+      return [{ kind: 'delete', key: partKey(room, person) } as const, ...raised.operations];
     });
   }
 
@@ -273,31 +277,42 @@ export class RoomTable {
     return !room.parts.has(person) && room.parts.size >= ROOM_PEOPLE_MAX;
   }
 
-  #create(
-    person: string,
-    name: string,
-    { topic, closed }: Act & { kind: 'create' },
-    cursor: number,
-  ): readonly DatabaseOperation[] {
+  #create(person: string, name: string, { topic, closed }: Act & { kind: 'create' }, cursor: number): Change {
     const room = { ...emptyRoom(this.#next, name, person), topic, closed };
-    this.#next += 1;
-    if (isHidden(room)) this.#hidden += 1;
-    this.#rooms.set(name, room);
-    return [...this.#note(room, cursor), putRoom(room), ...this.#become(room, person, Role.OWNER)];
+    const made: Change = {
+      operations: [putRoom({ ...room, lastCursor: cursor })],
+      take: () => void this.#rooms.set(name, room),
+    };
+    const counted = this.#count({ next: this.#next + 1, hidden: this.#hidden + (closed ? 1 : 0) });
+    return together(this.#note(room, cursor), made, counted, this.#become(room, person, Role.OWNER));
   }
 
-  #become(room: HostRoom, person: string, role: Role): readonly DatabaseOperation[] {
+  #count({ next = this.#next, hidden }: { readonly next?: number; readonly hidden: number }): Change {
+    const take = (): void => {
+      this.#next = next;
+      this.#hidden = hidden;
+    };
+    return { operations: [], take };
+  }
+
+  #become(room: HostRoom, person: string, role: Role): Change {
     const part = { ...this.part(room, person), role };
-    room.parts.set(person, part);
-    return [putPart(room, person, part)];
+    return {
+      operations: [putPart(room, person, part)],
+      take: () => void room.parts.set(person, part),
+    };
   }
 
   /** The record of a room is written when the next message is in another one: that of the newest is found at start. */
-  #note(room: HostRoom, cursor: number): readonly DatabaseOperation[] {
-    room.lastCursor = cursor;
+  #note(room: HostRoom, cursor: number): Change {
     const before = this.#hot;
-    this.#hot = room;
-    return before === undefined || before === room ? [] : [putRoom(before)];
+    return {
+      operations: before === undefined || before === room ? [] : [putRoom(before)],
+      take: () => {
+        room.lastCursor = cursor;
+        this.#hot = room;
+      },
+    };
   }
 
   /** At start: the newest message is of this room. */
