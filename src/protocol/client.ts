@@ -53,7 +53,7 @@ interface ClientSession {
   known: boolean;
 }
 
-/** From message 3 to the host's answer; the host may have to write to its disk first. @impl SE-008~1 */
+/** From message 3 to the host's answer; the host may have to write to its disk first. @impl SE-008~2 */
 const ANSWER_MS_MAX = 15_000;
 
 /** A client. */

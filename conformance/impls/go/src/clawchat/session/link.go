@@ -43,6 +43,7 @@ type link struct {
 	busy    bool      // the writer has something
 	gone    bool      // nothing more is taken from it or sent on it
 	worn    bool      // its records have reached their soft bound (RC-004)
+	opened  time.Time // since message 3
 	heard   time.Time // the last record that opened
 	pinged  time.Time // the last Ping, or record
 	since   time.Time // attached since
@@ -52,7 +53,7 @@ type link struct {
 
 func (s *Session) newLink(c carrier) *link {
 	now := s.config.Now()
-	return &link{carrier: c, heard: now, pinged: now}
+	return &link{carrier: c, opened: now, heard: now, pinged: now}
 }
 
 // frame queues one frame without a number.

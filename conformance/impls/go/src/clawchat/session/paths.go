@@ -272,7 +272,7 @@ func (s *Session) fault(l *link, err error) {
 		s.again(l, true)
 		return
 	}
-	resumable := c == code.TransportExhausted
+	resumable := c == code.TransportExhausted || c == code.Timeout
 	l.close(c, resumable)
 	if !s.forget(l) {
 		return
@@ -283,7 +283,7 @@ func (s *Session) fault(l *link, err error) {
 	s.again(l, !resumable)
 }
 
-// clocks does what is due: pings, dead paths (SE-070, SE-071).
+// clocks does what is due: pings, dead paths (SE-070, SE-071), paths that are not answered (SE-008).
 func (s *Session) clocks(now time.Time) {
 	for _, l := range []*link{s.current, s.candidate} {
 		if l == nil {
@@ -291,6 +291,8 @@ func (s *Session) clocks(now time.Time) {
 		}
 		if now.Sub(l.heard) >= pathDead {
 			s.pathEnded(l, code.New(code.PathDead, "nothing was heard"))
+		} else if l == s.candidate && now.Sub(l.opened) >= pathDead { // SE-008
+			s.fault(l, code.New(code.Timeout, "no Attached came"))
 		} else if now.Sub(l.heard) >= pingIdle && now.Sub(l.pinged) >= pingIdle {
 			s.ping(l, now)
 		}

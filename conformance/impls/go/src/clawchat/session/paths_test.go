@@ -69,3 +69,22 @@ func TestWaits(t *testing.T) {
 		}
 	}
 }
+
+// SE-008: a host that answers pings and never an Attach.
+func TestUnanswered(t *testing.T) {
+	now := time.Unix(0, 0)
+	s := &Session{ctx: context.Background(), config: Config{Now: func() time.Time { return now }, Note: func(string, error) {}}}
+	older, newer := s.newLink(nowhere{}), s.newLink(nowhere{})
+	s.current, s.candidate = older, newer
+	for _, step := range []struct {
+		after time.Duration
+		kept  bool
+	}{{pathDead - time.Second, true}, {time.Second, false}} {
+		now = now.Add(step.after)
+		older.heard, newer.heard = now, now
+		s.clocks(now)
+		if (s.candidate == newer) != step.kept || s.current != older {
+			t.Errorf("%s later: kept %v", step.after, s.candidate == newer)
+		}
+	}
+}
