@@ -245,8 +245,15 @@ async function doctor(call: Call): Promise<number> {
           work({
             status: async () => expectAnswer(await link.call({ case: 'status', value: {} }), 'clientStatus'),
             ping: async () => {
-              const enough = AbortSignal.any([signal, AbortSignal.timeout(PING_MS)]);
-              return expectAnswer(await link.call({ case: 'ping', value: {} }, enough), 'pong');
+              // Not AbortSignal.timeout: Node 20 collects one that only AbortSignal.any holds, and it never fires.
+              const enough = new AbortController();
+              const timer = setTimeout(() => enough.abort(), PING_MS);
+              try {
+                const either = AbortSignal.any([signal, enough.signal]);
+                return expectAnswer(await link.call({ case: 'ping', value: {} }, either), 'pong');
+              } finally {
+                clearTimeout(timer);
+              }
             },
           }),
         DOCTOR_MS,
