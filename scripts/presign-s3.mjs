@@ -43,23 +43,53 @@ export function presign({ url, region, accessKey, secretKey, expiresS, now, meth
   return `${address.origin}${address.pathname}?${query}&X-Amz-Signature=${signature}`;
 }
 
+const USAGE = `usage: presign-s3.mjs URL [--region REGION] [--days DAYS] [--out FILE]
+
+signs an address that lets its holder PUT the object at URL for up to ${DAYS_MAX} days; prints it, or replaces FILE by it
+
+  URL              https://ENDPOINT/BUCKET/KEY, or https://BUCKET.ENDPOINT/KEY
+  --region REGION  of the bucket (default: us-east-1)
+  --days DAYS      how long the address works, above 0, at most ${DAYS_MAX} (default: ${DAYS_MAX})
+  --out FILE       the file that "writeFrom" of the store names
+
+The keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: those of a user, not of a session.`;
+
+function refuse(text) {
+  console.error(`presign-s3.mjs: ${text}`);
+  process.exit(2);
+}
+
+/** What the command line says. */
+function given() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        region: { type: 'string', default: 'us-east-1' },
+        days: { type: 'string', default: '7' },
+        out: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    return refuse(`${error.message}\n${USAGE}`);
+  }
+}
+
 function main() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      region: { type: 'string', default: 'us-east-1' },
-      days: { type: 'string', default: '7' },
-      out: { type: 'string' },
-    },
-  });
+  const { values, positionals } = given();
+  if (values.help) {
+    console.log(USAGE);
+    return;
+  }
   const { AWS_ACCESS_KEY_ID: accessKey, AWS_SECRET_ACCESS_KEY: secretKey } = process.env;
   const days = Number(values.days);
-  if (positionals.length !== 1 || !accessKey || !secretKey || !(days > 0 && days <= DAYS_MAX)) {
-    console.error(
-      'usage: presign-s3.mjs URL [--region REGION] [--days 1..7] [--out FILE], keys in AWS_* variables',
-    );
-    process.exit(2);
-  }
+  if (positionals.length !== 1) refuse(USAGE);
+  if (!URL.canParse(positionals[0])) refuse('URL is no address: https://ENDPOINT/BUCKET/KEY');
+  if (!accessKey || !secretKey) refuse('set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY');
+  if (process.env.AWS_SESSION_TOKEN)
+    refuse('the keys of a session (AWS_SESSION_TOKEN) end within hours: take those of a user');
+  if (!(days > 0 && days <= DAYS_MAX)) refuse(`--days takes more than 0 and at most ${DAYS_MAX}`);
   const expiresS = Math.floor(days * 86_400);
   const signed = presign({
     url: positionals[0],

@@ -118,6 +118,8 @@ class HostOwner implements Owner {
         stores: core.stores.map(({ reader }, index) => ({
           name: reader.name,
           code: stores[index]?.failure?.code ?? ErrorCode.UNSPECIFIED,
+          trouble: stores[index]?.failure?.trouble ?? '',
+          detail: stores[index]?.failure?.detail ?? '',
           verifiedSequence: BigInt(stores[index]?.verified?.sequence ?? 0),
           verifiedAtMs: BigInt(stores[index]?.verified?.at ?? 0),
         })),

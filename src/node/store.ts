@@ -232,7 +232,11 @@ export async function openLevel(directory: string): Promise<Level> {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     const code = systemCode(cause);
     if (code === 'LEVEL_LOCKED') {
-      throw failure(ErrorCode.DIRECTORY_LOCKED, `another process owns ${directory}`, cause);
+      throw failure(
+        ErrorCode.DIRECTORY_LOCKED,
+        `another process owns ${directory}: end it first (a host: clawchatd stop --data ${directory})`,
+        cause,
+      );
     }
     throw openFailed(directory, cause);
   }

@@ -1,4 +1,5 @@
 /** The commands of `clawchatd`, the host's program. Chapters: spec/08-devices.md, spec/12-control.md. */
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ControlDevice,
@@ -14,6 +15,7 @@ import { printFindings } from '../doctor/check.ts';
 import { examineHost } from '../doctor/host-doctor.ts';
 import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
+import { readStoreConfigs } from '../host/stores.ts';
 import { exportNextIdentity, openHostOwner, type Ready, serveHost } from '../host-owner.ts';
 import type { OwnerLink, Wish } from '../owner.ts';
 import { VERSION } from '../version.ts';
@@ -26,7 +28,7 @@ import { type Health, judgeHealth } from './health.ts';
 import { hostOptions, hostOptionsOf, servingOptions } from './host-options.ts';
 import { describeHistory, describeHost } from './host-status.ts';
 import { mega } from './mega.ts';
-import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
+import { hex, jsonLine, line, seenText, timeText } from './output.ts';
 import { passphraseCommand } from './passphrase.ts';
 import { drawQr } from './qr.ts';
 import { recover, succeed } from './recover.ts';
@@ -107,8 +109,16 @@ async function invite(call: Call): Promise<number> {
   return EXIT_OK;
 }
 
+/** Reach the owner of a directory that is there: to ask about a mistyped one would make a host in it. */
+async function reachExisting(call: Call, work: (link: OwnerLink) => Promise<void>): Promise<void> {
+  const { directory } = await hostOptions(call);
+  if (!existsSync(directory))
+    throw usage(`there is no ${directory}: name the host's data directory with --data, or start it once`);
+  await reach(call, work);
+}
+
 async function status(call: Call): Promise<number> {
-  await reach(call, async link => {
+  await reachExisting(call, async link => {
     const found = expectAnswer(await link.call({ case: 'status', value: {} }), 'hostStatus');
     describeHost(found, await listDevices(link), call.on('json'));
   });
@@ -117,7 +127,7 @@ async function status(call: Call): Promise<number> {
 
 async function history(call: Call): Promise<number> {
   const limit = wholeNumber(call.text('limit') ?? '512', '--limit', 1, HISTORY_NOTES_MAX);
-  await reach(call, async link => {
+  await reachExisting(call, async link => {
     const found = expectAnswer(await link.call({ case: 'status', value: {} }), 'hostStatus');
     describeHistory(found.history.slice(-limit), call.on('json'));
   });
@@ -173,7 +183,7 @@ function inviter(all: readonly ControlDevice[], { personId }: ControlDevice): st
 }
 
 async function devices(call: Call): Promise<number> {
-  await reach(call, async link => {
+  await reachExisting(call, async link => {
     const found = await listDevices(link);
     for (const device of found) {
       const state = device.pending ? 'pending' : device.connected ? 'connected' : 'away';
@@ -188,9 +198,9 @@ async function devices(call: Call): Promise<number> {
           ...(device.personId.length > 0 && { person: device.personId }),
         });
       } else {
-        const seen = fromNow(device.lastSeenAtMs, Date.now());
+        const seen = seenText(device.lastSeenAtMs, Date.now());
         line(
-          `${hex(device.deviceId)}  ${state.padEnd(9)}  seen ${seen.padEnd(12)}  ${device.words}  ${harmlessLine(device.name)}${inviter(found, device)}`,
+          `${hex(device.deviceId)}  ${state.padEnd(9)}  ${seen.padEnd(20)}  ${device.words}  ${harmlessLine(device.name)}${inviter(found, device)}`,
         );
       }
     }
@@ -201,7 +211,7 @@ async function devices(call: Call): Promise<number> {
 
 async function revoke(call: Call): Promise<number> {
   const [wanted = ''] = call.words;
-  await reach(call, async link => {
+  await reachExisting(call, async link => {
     const found = await listDevices(link);
     const id = wanted.toLowerCase();
     const named = found.filter(device => hex(device.deviceId) === id || device.name === wanted);
@@ -272,7 +282,8 @@ async function config(call: Call): Promise<number> {
   const configured = await hostConfigured(call);
   const { settings, directory, file, stores } = configured;
   // What does not go together is an error here, too.
-  hostOptionsOf(configured, commandLog(configured));
+  const options = hostOptionsOf(configured, commandLog(configured));
+  if (call.words[0] === 'check') await readStoreConfigs(options);
   const lists = stores === undefined ? [] : [[STORES_KEY, stores.length] as const];
   return showConfig(call, {
     settings,

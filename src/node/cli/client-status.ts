@@ -9,7 +9,7 @@ import {
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
 import type { StoreStanding } from '../client-owner.ts';
-import { fromNow, hex, jsonLine, line } from './output.ts';
+import { countText, fromNow, hex, jsonLine, line } from './output.ts';
 import { harmlessLine } from './terminal-text.ts';
 
 const LINKS: ReadonlyMap<ControlLinkState, readonly [json: string, text: string]> = new Map([
@@ -67,12 +67,18 @@ export function describeStatus(status: ControlClientStatus, json: boolean): void
   line(`host       ${hex(status.serverId)}`);
   line(`link       ${linkText}${status.endpoint === '' ? '' : ` (${status.endpoint})`}`);
   const hash = hex(status.recordHash.subarray(0, HASH_SHOWN));
-  line(
-    `record     number ${status.sequence}, hash ${hash}, promised until ${fromNow(status.validUntilMs, Date.now())}`,
-  );
-  line(`waiting    ${status.unacknowledged} messages for the host's word`);
+  const now = Date.now();
+  const ends = `${Number(status.validUntilMs) > now ? 'ends' : 'ended'} ${fromNow(status.validUntilMs, now)}`;
+  line(`record     number ${status.sequence}, hash ${hash}, ${ends}`);
+  line(`waiting    ${countText(status.unacknowledged, 'message')} for the host's word`);
   if (error !== null) line(`last error ${error}`);
-  for (const store of status.stores) line(`store      ${standingText(store)}`);
+  // A command that owns the directory only to answer reads no store.
+  const isAsleep = status.link === ControlLinkState.IDLE;
+  for (const store of status.stores) {
+    const isUnread = isAsleep && store.standing === 'unknown';
+    const text = `${harmlessLine(store.name)}: not read while nothing is connected; clawchat doctor reads it`;
+    line(`store      ${isUnread ? text : standingText(store)}`);
+  }
   if (status.situation !== '') line(`so         ${status.situation}`);
   for (const warning of status.warnings) line(`warning    ${warning}`);
 }

@@ -1,5 +1,5 @@
 /** What a configuration is refused for, by the command that checks it. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -54,3 +54,25 @@ test('what the options say is judged with the file', async () => {
   expect(await check('port: 1', '--port', 'x')).toBe(2);
   expect(printed).toContain("--port takes a whole number from 1 to 65535, or moving, not 'x'");
 });
+
+test('the list of stores beside the file is checked, too', async () => {
+  const stores = join(directory, 'stores.json');
+  writeFileSync(stores, '[{ "kind": "local", "path": "/x" }]', { mode: 0o600 });
+  const bare = (): Promise<number> => runProgram(CLAWCHATD, ['config', 'check', '--data', directory]);
+  expect(await bare()).toBe(0);
+  expect(printed).toBe('There is no config.yaml, and the rest is right.\n');
+  writeFileSync(stores, '[{ "kind": "local", "path": "x" }]');
+  expect(await bare()).toBe(2);
+  expect(printed).toContain(`${stores}: store 1: "path" is not an absolute path`);
+});
+
+test.each(['status', 'history', 'devices', 'revoke'])(
+  '%s makes no host in a directory that is not there',
+  async command => {
+    const nowhere = join(directory, 'nowhere');
+    const words = command === 'revoke' ? [command, 'Ann'] : [command];
+    expect(await runProgram(CLAWCHATD, [...words, '--data', nowhere])).toBe(2);
+    expect(printed).toContain(`there is no ${nowhere}`);
+    expect(existsSync(nowhere)).toBe(false);
+  },
+);

@@ -22,7 +22,11 @@ export function showConfig(call: Call, view: ConfigView): number {
   if (what === 'check') {
     if (call.on('json')) jsonLine({ ok: true, file: view.path ?? null });
     else
-      line(view.path === undefined ? 'There is no file, and the rest is right.' : `${view.path} is right.`);
+      line(
+        view.path === undefined
+          ? 'There is no config.yaml, and the rest is right.'
+          : `${view.path} is right.`,
+      );
     return EXIT_OK;
   }
   if (what !== 'show') throw usage('usage: config check|show');

@@ -1,8 +1,8 @@
 /** Whether a host is well, in one line: for supervisors, and as the first line of `status`. docs/operations.md. */
 import type { ControlHostStatus } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { codeName } from '../../protocol/fault.ts';
 import { fromNow } from './output.ts';
+import { troubleOf } from './store-trouble.ts';
 
 /** What is thought of a host. */
 export interface Health {
@@ -25,7 +25,7 @@ export function judgeHealth(status: ControlHostStatus, nowMs: number): Health {
   const stores =
     failing.length === 0
       ? `${status.stores.length} of ${status.stores.length} stores answer`
-      : `${failing.length} of ${status.stores.length} stores fail (${failing.map(({ code }) => codeName(code)).join(', ')})`;
+      : `${failing.length} of ${status.stores.length} stores fail (${failing.map(troubleOf).join(', ')})`;
   const moves = `moves ${fromNow(status.nextRotationAtMs, nowMs)}`;
   const text = `port ${status.port}, ${moves}, ${status.connected} of ${status.devices} devices here, ${stores}`;
   return { well: true, text };

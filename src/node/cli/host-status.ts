@@ -3,7 +3,8 @@ import type { ControlDevice, ControlHostStatus, ControlNote } from '../../gen/cl
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
 import { judgeHealth } from './health.ts';
-import { fromNow, hex, jsonLine, line, timeText } from './output.ts';
+import { fromNow, hex, jsonLine, line, seenText, timeText } from './output.ts';
+import { troubleText } from './store-trouble.ts';
 import { harmlessLine } from './terminal-text.ts';
 
 /** How much of the history people see here; `history` and JSON have all of it. */
@@ -15,9 +16,43 @@ export function describeHistory(notes: readonly ControlNote[], json: boolean): v
   for (const note of notes) {
     const { atMs, what, detail } = note;
     if (json) jsonLine({ at_ms: atMs, what, detail });
-    else line(noteText(note));
   }
+  if (!json) for (const text of historyTexts(notes)) line(text);
   if (notes.length === 0 && !json) line('Nothing has happened yet.');
+}
+
+/** Say what happened, oldest first; what was put off again and again for one reason is one line. */
+export function historyTexts(notes: readonly ControlNote[]): readonly string[] {
+  const texts: string[] = [];
+  for (let at = 0; at < notes.length; ) {
+    const note = notes[at] as ControlNote;
+    const why = holdReason(note);
+    let end = at + 1;
+    while (why !== undefined && end < notes.length && holdReason(notes[end] as ControlNote) === why) end += 1;
+    const times = end - at;
+    const last = notes[end - 1] as ControlNote;
+    const repeated = times === 1 ? '' : ` (${times} times, the last at ${timeText(last.atMs)})`;
+    texts.push(
+      why === undefined
+        ? noteText(note)
+        : `${timeText(note.atMs)}  held: ${HOLDS.get(why) ?? why}${repeated}`,
+    );
+    at = end;
+  }
+  return texts;
+}
+
+const HOLDS: ReadonlyMap<string, string> = new Map([
+  ['stores', 'no store shows the new address, so the host stays where it is'],
+  ['mapping', 'the router did not forward the next port'],
+  ['no-port', 'no other port could be had'],
+  ['clock', 'the clock is not to be trusted'],
+  ['busy', 'the disk was too slow'],
+]);
+
+/** Why a move was put off; undefined for a note of another kind. */
+function holdReason({ what, detail }: ControlNote): string | undefined {
+  return what === 'held' ? /^why ([a-z-]+)/.exec(detail)?.[1] : undefined;
 }
 
 function noteText({ atMs, what, detail }: ControlNote): string {
@@ -33,6 +68,8 @@ export function describeHost(
   const stores = status.stores.map(store => ({
     name: store.name,
     error: store.code === ErrorCode.UNSPECIFIED ? null : codeName(store.code),
+    state: store.trouble === '' ? null : store.trouble,
+    detail: store.detail === '' ? null : store.detail,
     verified_sequence: store.verifiedSequence,
     verified_at_ms: store.verifiedAtMs,
   }));
@@ -68,15 +105,22 @@ export function describeHost(
   }
   const now = Date.now();
   const { well, text } = judgeHealth(status, now);
-  line(`state      ${well ? 'well' : `not well: ${text}`}`);
+  const failing = status.stores.filter(({ code }) => code !== ErrorCode.UNSPECIFIED).length;
+  const but =
+    failing === 0 ? '' : `, but ${failing} of ${status.stores.length} stores fail: clawchatd doctor`;
+  line(`state      ${well ? `well${but}` : `not well: ${text}`}`);
   line(`host       ${hex(status.serverId)}`);
   line(
-    `serving    ${status.serving ? `on port ${status.port}, since ${fromNow(status.startedAtMs, now)}` : 'no'}`,
+    `serving    ${status.serving ? `on port ${status.port}; started ${fromNow(status.startedAtMs, now)}` : 'no'}`,
   );
   if (status.addresses.length > 0) line(`addresses  ${status.addresses.join(', ')}`);
-  line(
-    `record     number ${status.sequence}, epoch ${status.epoch}, moves ${fromNow(status.nextRotationAtMs, now)} (${status.phase})`,
-  );
+  if (status.sequence === 0n) line('record     none yet');
+  else {
+    const next = status.serving
+      ? `moves ${fromNow(status.nextRotationAtMs, now)} (${status.phase})`
+      : `${Number(status.validUntilMs) > now ? 'ends' : 'ended'} ${fromNow(status.validUntilMs, now)}`;
+    line(`record     number ${status.sequence}, epoch ${status.epoch}, ${next}`);
+  }
   for (const place of status.places) {
     const until = place.role === 'old' ? `, promised until ${fromNow(place.listedUntilMs, now)}` : '';
     line(
@@ -85,11 +129,12 @@ export function describeHost(
   }
   line(`devices    ${status.devices}, ${status.connected} connected; ${status.invites} invites open`);
   for (const [name, state] of people(devices, now)) line(`person     ${harmlessLine(name)}: ${state}`);
-  for (const store of stores) {
-    const state = store.error ?? `verified ${fromNow(store.verified_at_ms, now)}`;
-    line(`store      ${store.name}: ${state}`);
+  for (const store of status.stores) {
+    const unread = status.serving ? 'not read back yet' : 'read while the host runs';
+    const fine = store.verifiedAtMs === 0n ? unread : `verified ${fromNow(store.verifiedAtMs, now)}`;
+    line(`store      ${store.name}: ${troubleText(store) ?? fine}`);
   }
-  for (const note of status.history.slice(-HISTORY_SHOWN)) line(`history    ${noteText(note)}`);
+  for (const text of historyTexts(status.history).slice(-HISTORY_SHOWN)) line(`history    ${text}`);
   for (const warning of status.warnings) line(`warning    ${harmlessLine(warning)}`);
 }
 
@@ -103,7 +148,7 @@ function people(devices: readonly ControlDevice[], now: number): (readonly [name
   const sorted = [...byName].sort(([, a], [, b]) => here(b) - here(a) || seen(b) - seen(a));
   const shown = sorted.slice(0, PEOPLE_SHOWN).map(([name, all]) => {
     const several = all.length > 1 ? `, ${all.length} devices` : '';
-    const away = seen(all) === 0 ? 'never seen' : `away, seen ${fromNow(seen(all), now)}`;
+    const away = seen(all) === 0 ? 'never seen' : `away, ${seenText(seen(all), now)}`;
     return [name, `${here(all) > 0 ? 'here' : away}${several}`] as const;
   });
   const more = sorted.length - shown.length;

@@ -36,6 +36,11 @@ export async function mega(call: Call, options: HostOptions): Promise<number> {
   }
 }
 
+const READ: ReadonlyMap<string, string> = new Map([
+  ['file', 'a connection file lies there'],
+  ['absent', 'the folder is there, and empty until the host writes into it'],
+]);
+
 async function logIn(
   call: Call,
   { directory, environment = process.env }: HostOptions,
@@ -43,7 +48,7 @@ async function logIn(
 ): Promise<number> {
   const ask = new Asker();
   try {
-    const email = await ask.question('Address of the account: ', true);
+    const email = await ask.question('E-mail address of the account: ', true);
     const password = await ask.question('Password (not shown, not kept): ', false);
     const code = await ask.question('Code of the second factor (empty for none): ', true);
     const second = code === '' ? {} : { secondFactorCode: code };
@@ -55,8 +60,11 @@ async function logIn(
     const store = { kind: 'mega', folder: answer.folderLink };
     if (call.on('json')) jsonLine(store);
     else {
-      line(`Logged in. Put this into ${storeConfigPath(directory)}, beside a store of another kind:`);
-      line(JSON.stringify([store]));
+      line(
+        `Logged in. Add this to the list in ${storeConfigPath(directory)}, beside a store of another kind:`,
+      );
+      line(JSON.stringify(store));
+      line('Then: clawchatd mega check, and start the host.');
     }
     return EXIT_OK;
   } finally {
@@ -68,7 +76,8 @@ async function check(call: Call, options: HostOptions, database: Store): Promise
   const { directory, environment = process.env } = options;
   const configs = await readStoreConfigs(options);
   const folders = configs.flatMap(config => (config.kind === 'mega' ? [config.folder] : []));
-  if (folders.length === 0) throw usage(`${storeConfigPath(directory)} names no mega store`);
+  if (folders.length === 0)
+    throw usage(`${storeConfigPath(directory)} names no mega store: add what clawchatd mega login printed`);
   const within: StoreEnvironment = { environment, megaSessions: megaSessions(database) };
   let isGood = true;
   for (const folder of folders) {
@@ -80,7 +89,7 @@ async function check(call: Call, options: HostOptions, database: Store): Promise
     if (call.on('json')) jsonLine({ account: account?.detail ?? 'ok', reading: read });
     else {
       line(`account: ${account?.detail ?? 'the session works'}`);
-      line(`reading: ${read === 'file' ? 'a connection file lies there' : read}`);
+      line(`reading: ${READ.get(read) ?? read}`);
     }
   }
   return isGood ? EXIT_OK : EXIT_HOST;

@@ -42,3 +42,17 @@ export function fromNow(ms: number | bigint, now: number): string {
           : [Math.round(seconds / 86_400), 'd'];
   return value >= now ? `in ${amount} ${unit}` : `${amount} ${unit} ago`;
 }
+
+/** Say how many there are. */
+export function countText(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? '' : 's'}`;
+}
+
+/** How exactly a host keeps when it last saw a device (`SEEN_MS` of protocol/members). */
+const SEEN_EXACT_MS = 3_600_000;
+
+/** Say when somebody was last seen, no more exactly than the host keeps it. */
+export function seenText(ms: number | bigint, now: number): string {
+  if (Number(ms) === 0) return 'never seen';
+  return now - Number(ms) < SEEN_EXACT_MS ? 'seen within the hour' : `seen ${fromNow(ms, now)}`;
+}

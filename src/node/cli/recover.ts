@@ -9,7 +9,7 @@ import { describeSurveyed } from '../host/survey.ts';
 import { Asker } from './asker.ts';
 import { type Call, usage, wholeNumber } from './command-line.ts';
 import { EXIT_OK } from './exit-code.ts';
-import { fromNow, hex, jsonLine, line } from './output.ts';
+import { hex, jsonLine, line, seenText } from './output.ts';
 import { harmlessLine } from './terminal-text.ts';
 
 /** Replace the identity. */
@@ -78,8 +78,8 @@ async function asked({ devices }: RecoveryView): Promise<ReadonlySet<string>> {
   const keep = new Set<string>();
   try {
     for (const { id, name, lastSeenAtMs, words } of devices) {
-      const seen = fromNow(lastSeenAtMs, Date.now());
-      const about = `  ${harmlessLine(name)}  ${id}  seen ${seen}  ${words}`;
+      const seen = seenText(lastSeenAtMs, Date.now());
+      const about = `  ${harmlessLine(name)}  ${id}  ${seen}  ${words}`;
       for (;;) {
         const answer = (await asker.ask(`${about}\n    keep it? [y/n] `, true))?.toLowerCase();
         if (answer === undefined) {

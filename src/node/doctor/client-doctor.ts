@@ -6,6 +6,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { STORE_ATTEMPT_MS_MAX } from '../../gen/constants.ts';
 import { ClawChatError, codeName } from '../../protocol/fault.ts';
 import { standingText } from '../cli/client-status.ts';
+import { countText } from '../cli/output.ts';
 import { check, type Finding, finding, type Grade } from './check.ts';
 import { checkClock, checkModes, checkSocketPath } from './machine.ts';
 
@@ -114,7 +115,7 @@ const STORE_ADVICE: ReadonlyMap<string, readonly [Grade, string]> = new Map([
   ['absent', ['warn', 'tell the operator that nothing lies there']],
   [
     'failing',
-    ['warn', 'is this machine on the network? otherwise the store is down; the other stores serve'],
+    ['warn', 'is this machine on the network? otherwise the store is down; it is read again by itself'],
   ],
 ]);
 
@@ -129,7 +130,9 @@ function judgeStores({ stores, situation }: ControlClientStatus): readonly Findi
     const text = standingText(store).replace(`${store.name}: `, '');
     return finding(`store ${store.name}`, grade, text, isElsewhere ? ANOTHER_MACHINE : advice);
   });
-  if (situation !== '') found.push(finding('stores together', 'warn', situation, 'as it says'));
+  // The sentence says what is, and after a colon what to do.
+  const [is = '', ...what] = situation.split(': ');
+  if (is !== '') found.push(finding('all in all', 'warn', is, what.join(': ')));
   return found;
 }
 
@@ -143,8 +146,8 @@ function judgeLink(status: ControlClientStatus): readonly Finding[] {
       finding(
         'outbox',
         'warn',
-        `${status.unacknowledged} messages wait for the host`,
-        'they go out with the next connection',
+        `${countText(status.unacknowledged, 'message')} for the host`,
+        'what waits goes out with the next connection',
       ),
     );
   }

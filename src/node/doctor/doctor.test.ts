@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { afterEach, describe, expect, it } from 'vitest';
+import { storeFailed } from '../../discovery/store.ts';
 import { type ControlHostStatus, ControlHostStatusSchema } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { PORT_MAX, PORT_MIN, SOCKET_PATH_BYTES_MAX, STANDARD } from '../../gen/constants.ts';
@@ -99,7 +100,13 @@ describe('the machine', () => {
 
 describe('the host', () => {
   const now = Date.now();
-  const store = { name: 'https://store.example/f', verifiedSequence: 7n, verifiedAtMs: BigInt(now) };
+  const store = {
+    name: 'https://store.example/f',
+    verifiedSequence: 7n,
+    verifiedAtMs: BigInt(now),
+    trouble: '',
+    detail: '',
+  };
   const well = {
     serving: true,
     port: 50_000,
@@ -108,6 +115,7 @@ describe('the host', () => {
     validUntilMs: BigInt(now + 60_000),
     nextIdentityExported: true,
     stores: [store],
+    warnings: [] as string[],
   };
 
   async function examine(
@@ -144,6 +152,31 @@ describe('the host', () => {
   it('has stores that hold the current file, an older one, or fail', async () => {
     expect(of(await examine({ stores: [{ ...store, verifiedSequence: 6n }] }), 'store')).toBe('warn');
     expect(of(await examine({ code: ErrorCode.STORE_UNAVAILABLE }), 'store')).toBe('fail');
+  });
+
+  it('says of a store that fails why, and what to do', async () => {
+    const { code, trouble, detail } = storeFailed('refused', `${store.name}: answers 401`);
+    const all = await examine({ stores: [{ ...store, trouble, detail }], code });
+    const found = all.find(({ what }) => what.startsWith('store'));
+    expect(found?.detail).toBe('refused (answers 401)');
+    expect(found?.advice).toContain('correct "headers"');
+  });
+
+  it('gives its warnings, each with what to do', async () => {
+    const warnings = [
+      'https://s/f: the address to write to ended; renew it (docs/stores.md)',
+      'a strange thing',
+    ];
+    const all = (await examine({ warnings })).filter(({ what }) => what === 'the host says');
+    expect(all.map(({ detail, advice }) => [detail, advice])).toEqual([
+      ['https://s/f: the address to write to ended', 'renew it (docs/stores.md)'],
+      ['a strange thing', 'the log of the host says more'],
+    ]);
+  });
+
+  it('that serves listens already, whatever this command was told', async () => {
+    expect(of(await examine({}), 'listen')).toBeUndefined();
+    expect(of(await examine({ serving: false }), 'listen')).toBe('ok');
   });
 
   it('does not answer', async () => {

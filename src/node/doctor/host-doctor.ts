@@ -1,8 +1,7 @@
 /** `clawchatd doctor`: is everything here that a host needs? */
 import { access } from 'node:fs/promises';
 import type { ControlHostStatus } from '../../gen/clawchat/v1/control_pb.ts';
-import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { codeName } from '../../protocol/fault.ts';
+import { troubleAdvice, troubleText } from '../cli/store-trouble.ts';
 import { check, type Finding, finding } from './check.ts';
 import { checkBind, checkClock, checkModes, checkPortRange, checkSocketPath } from './machine.ts';
 
@@ -21,7 +20,6 @@ export async function examineHost(options: HostDoctorOptions): Promise<readonly 
   const machine = [
     await check('clock', () => checkClock(timeServer)),
     await check('port range', checkPortRange),
-    await check('listen', () => checkBind(listen ?? '::')),
     [checkSocketPath(directory)],
   ];
   const exists = await access(directory).then(
@@ -32,13 +30,22 @@ export async function examineHost(options: HostDoctorOptions): Promise<readonly 
     const text = `${directory} does not exist yet`;
     return [
       ...machine.flat(),
+      ...(await check('listen', () => checkBind(listen ?? '::'))),
       finding('data directory', 'warn', text, 'clawchatd makes it on its first start'),
     ];
   }
+  let serves = false;
+  const host = await check('host', async () => {
+    const found = await status();
+    serves = found.serving;
+    return judge(found);
+  });
   return [
     ...machine.flat(),
+    // A host that serves listens already, perhaps by options that this command was not given.
+    ...(serves ? [] : await check('listen', () => checkBind(listen ?? '::'))),
     ...(await check('modes', () => checkModes(directory))),
-    ...(await check('host', async () => judge(await status()))),
+    ...host,
   ];
 }
 
@@ -46,12 +53,12 @@ function judge(status: ControlHostStatus): readonly Finding[] {
   const now = Date.now();
   const found = [
     status.serving
-      ? finding('host', 'ok', `serves on port ${status.port}, waits in phase ${status.phase}`)
+      ? finding('host', 'ok', `serves on port ${status.port} (${status.phase})`)
       : finding('host', 'warn', 'does not run', 'clawchatd --data DIR'),
   ];
   if (status.sequence > 0n) {
     const isOver = Number(status.validUntilMs) < now;
-    const text = `number ${status.sequence}, ${isOver ? 'expired' : 'valid'} until ${new Date(Number(status.validUntilMs)).toISOString()}`;
+    const text = `number ${status.sequence}, ${isOver ? 'expired at' : 'valid until'} ${new Date(Number(status.validUntilMs)).toISOString()}`;
     const isLate = isOver && status.serving;
     found.push(
       isLate
@@ -62,16 +69,9 @@ function judge(status: ControlHostStatus): readonly Finding[] {
   for (const store of status.stores) {
     const what = `store ${store.name}`;
     const isCurrent = store.verifiedSequence === status.sequence && status.sequence > 0n;
-    if (store.code !== ErrorCode.UNSPECIFIED) {
-      found.push(
-        finding(
-          what,
-          'fail',
-          codeName(store.code),
-          'the log says why; devices that are away do not find the host here',
-        ),
-      );
-    } else if (isCurrent)
+    const trouble = troubleText(store);
+    if (trouble !== undefined) found.push(finding(what, 'fail', trouble, troubleAdvice(store)));
+    else if (isCurrent)
       found.push(
         finding(
           what,
@@ -94,7 +94,10 @@ function judge(status: ControlHostStatus): readonly Finding[] {
         ),
   );
   for (const warning of status.warnings.filter(text => !text.includes('next identity'))) {
-    found.push(finding('warning', 'warn', warning, 'see the log'));
+    const at = warning.lastIndexOf('; ');
+    const [text, advice] =
+      at < 0 ? [warning, 'the log of the host says more'] : [warning.slice(0, at), warning.slice(at + 2)];
+    found.push(finding('the host says', 'warn', text, advice));
   }
   return found;
 }

@@ -17,7 +17,7 @@ test('takes what the page shows', () => {
       pin: PIN,
       headers: { authorization: 'Basic eA==' },
       method: 'POST',
-      ca: 'PEM',
+      ca: '-----BEGIN CERTIFICATE-----',
       proxy: 'http://p:1',
     },
     { kind: 'https', read: 'https://s/x', writeFrom: '/var/lib/address', proxy: 'none' },
@@ -47,6 +47,8 @@ test.each<[unknown, string]>([
   [[{ ...HTTPS, headers: { a: 1 } }], '"headers"'],
   [[{ ...HTTPS, headers: { a: 'b\r\nc: secret' } }], '"headers"'],
   [[{ ...HTTPS, ca: 1 }], '"ca"'],
+  [[{ ...HTTPS, ca: '/etc/ca.pem' }], 'the name of a file'],
+  [[{ kind: 's3' }], 'also for S3'],
   [[{ ...HTTPS, proxy: 'socks5://p' }], '"proxy"'],
 ])('refuses %j', (list, says) => {
   const wrong = parseStoreConfigs(JSON.stringify(list));
@@ -55,7 +57,10 @@ test.each<[unknown, string]>([
 });
 
 test('what is not JSON', () => {
-  expect(parseStoreConfigs('[')).toBe('it is not JSON');
+  expect(parseStoreConfigs('[')).toMatch(/^it is not JSON/);
+  const wrong = parseStoreConfigs('[\n  { "kind": "local", secret }\n]');
+  expect(wrong).toBe('it is not JSON (line 2)');
+  expect(parseStoreConfigs('\n')).toContain('it is empty');
 });
 
 test('only the way to read goes into the record', () => {

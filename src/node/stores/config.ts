@@ -36,13 +36,21 @@ const KEYS: Readonly<Record<StoreConfig['kind'], readonly string[]>> = {
 
 /** Parse the list, or say in one sentence what is wrong with it, without repeating any secret. */
 export function parseStoreConfigs(text: string): readonly StoreConfig[] | string {
+  if (text.trim() === '')
+    return 'it is empty: write the list of stores into it, or delete it (docs/stores.md)';
   let list: unknown;
   try {
     list = JSON.parse(text);
-  } catch {
-    return 'it is not JSON';
+  } catch (error) {
+    return `it is not JSON${placeOf(error, text)}`;
   }
-  return Array.isArray(list) ? checkStoreConfigs(list) : 'it is not a list';
+  return Array.isArray(list) ? checkStoreConfigs(list) : 'it is not a list: put [ ] around the stores';
+}
+
+/** Where JSON stops to be JSON. The rest of the message could repeat a secret. */
+function placeOf(error: unknown, text: string): string {
+  const position = / at position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1];
+  return position === undefined ? '' : ` (line ${text.slice(0, Number(position)).split('\n').length})`;
 }
 
 /** Check a list of what stands for stores, or say in one sentence what is wrong with it. */
@@ -61,7 +69,7 @@ function whatIsWrong(item: unknown): string | undefined {
   const store = item as Readonly<Record<string, unknown>>;
   const kind = store['kind'];
   if (kind !== 'local' && kind !== 'https' && kind !== 'mega')
-    return '"kind" is not "local", "https" or "mega"';
+    return '"kind" is not "local", "https" (also for S3 and WebDAV) or "mega"';
   const unknown = Object.keys(store).find(key => !KEYS[kind].includes(key));
   if (unknown !== undefined) return `a ${kind} store has no "${unknown}"`;
   switch (kind) {
@@ -90,7 +98,8 @@ function whatIsWrongHttps(store: Readonly<Record<string, unknown>>): string | un
     return '"writeFrom" is not an absolute path';
   if (method !== 'PUT' && method !== 'POST') return '"method" is not "PUT" or "POST"';
   if (!isHeaders(headers)) return '"headers" is not an object of header names and values';
-  if (!isText(ca)) return '"ca" is not text';
+  if (!isText(ca) || (ca !== '' && !ca.includes('-----BEGIN CERTIFICATE-----')))
+    return '"ca" is not the text of certificates (PEM); the name of a file does not do';
   const isProxy = isText(proxy) && URL.canParse(proxy) && new URL(proxy).protocol === 'http:';
   return isProxy || proxy === 'none' ? undefined : '"proxy" is not an http address or "none"';
 }

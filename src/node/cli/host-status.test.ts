@@ -1,0 +1,109 @@
+/** What an operator reads of a host: its stores, its history, who was there. */
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { storeFailed } from '../../discovery/store.ts';
+import {
+  ControlHostStatusSchema,
+  ControlNoteSchema,
+  ControlStoreSchema,
+} from '../../gen/clawchat/v1/control_pb.ts';
+import { judgeHealth } from './health.ts';
+import { describeHost, historyTexts } from './host-status.ts';
+import { seenText } from './output.ts';
+import { troubleAdvice, troubleText } from './store-trouble.ts';
+
+const NAME = 'https://store.example/host.claw';
+const { code, trouble, detail } = storeFailed('expired', `${NAME}: the signature of its address has expired`);
+const EXPIRED = { name: NAME, code, trouble, detail };
+
+let printed = '';
+beforeEach(() => {
+  printed = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation(text => {
+    printed += text.toString();
+    return true;
+  });
+});
+afterEach(() => vi.restoreAllMocks());
+
+function show(changes: MessageInitShape<typeof ControlHostStatusSchema>, json = false): string {
+  const serving = {
+    serving: true,
+    sequence: 7n,
+    validUntilMs: BigInt(Date.now() + 60_000),
+    places: [{ port: 50_000, role: 'primary', open: true }],
+  };
+  describeHost(create(ControlHostStatusSchema, { ...serving, ...changes }), [], json);
+  return printed;
+}
+
+describe('a store that is of no use', () => {
+  it('is shown with its state, why, and what to do', () => {
+    const store = create(ControlStoreSchema, EXPIRED);
+    expect(troubleText(store)).toBe('expired (the signature of its address has expired)');
+    expect(troubleAdvice(store)).toContain('renew the signed address');
+    const text = show({ stores: [EXPIRED] });
+    expect(text).toContain(`store      ${NAME}: expired (the signature of its address has expired)\n`);
+    expect(text).toContain('state      well, but 1 of 1 stores fail: clawchatd doctor\n');
+  });
+
+  it('is named by its code when the owner is of a version that names no state', () => {
+    const store = create(ControlStoreSchema, { name: NAME, code });
+    expect(troubleText(store)).toBe('STORE_UNAVAILABLE');
+    expect(troubleAdvice(store)).toContain('the log');
+  });
+
+  it('is named in the line of health, and in JSON', () => {
+    const status = create(ControlHostStatusSchema, {
+      serving: true,
+      validUntilMs: 2n,
+      places: [{ open: true }],
+      stores: [EXPIRED],
+    });
+    expect(judgeHealth(status, 1).text).toContain('1 of 1 stores fail (expired)');
+    const { stores } = JSON.parse(show({ stores: [EXPIRED] }, true)) as { stores: unknown[] };
+    expect(stores).toMatchObject([{ error: 'STORE_UNAVAILABLE', state: 'expired', detail }]);
+  });
+
+  it('is told from one that works, one not read yet, and one that nobody reads', () => {
+    const fine = { name: NAME, verifiedSequence: 7n, verifiedAtMs: BigInt(Date.now() - 3000) };
+    const text = show({ stores: [fine, { name: '/a' }] });
+    expect(text).toContain('state      well\n');
+    expect(text).toContain(`store      ${NAME}: verified 3 s ago\n`);
+    expect(text).toContain('store      /a: not read back yet\n');
+    printed = '';
+    const stopped = show({ serving: false, stores: [{ name: '/a' }] });
+    expect(stopped).toContain('store      /a: read while the host runs\n');
+    expect(stopped).toContain('record     number 7, epoch 0, ends in 60 s\n');
+    expect(show({ serving: false, sequence: 0n })).toContain('record     none yet\n');
+  });
+});
+
+it('what was put off again and again for one reason is one line of the history', () => {
+  const note = (
+    what: string,
+    detail: string,
+    atMs: number,
+  ): ReturnType<typeof create<typeof ControlNoteSchema>> =>
+    create(ControlNoteSchema, { what, detail, atMs: BigInt(atMs) });
+  const texts = historyTexts([
+    note('rotated', 'epoch 2, port 50001', 1000),
+    note('held', 'why stores, rotationAtMs 5000', 2000),
+    note('held', 'why stores, rotationAtMs 6000', 3000),
+    note('held', 'why clock, rotationAtMs 7000', 4000),
+    note('stopped', '', 5000),
+  ]);
+  expect(texts.map(text => text.slice(text.indexOf('  ') + 2))).toEqual([
+    'rotated: epoch 2, port 50001',
+    expect.stringMatching(/^held: no store shows the new address.* \(2 times, the last at .*:03\)$/),
+    'held: the clock is not to be trusted',
+    'stopped',
+  ]);
+});
+
+it('says no more exactly than it is kept when somebody was seen', () => {
+  const now = 1e12;
+  expect(seenText(0, now)).toBe('never seen');
+  expect(seenText(now - 3_000_000, now)).toBe('seen within the hour');
+  expect(seenText(now - 7_200_000, now)).toBe('seen 2 h ago');
+});
