@@ -162,7 +162,7 @@ const CROWDS: readonly Exchange[] = [10, 100, 1000, 4000].map(count => ({
   connections: count,
   bytes: 256,
   inFlight: 1,
-  messages: 12_000,
+  messages: 8000,
 }));
 
 export const sessions: Group = {
