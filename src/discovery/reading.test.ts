@@ -328,3 +328,8 @@ test('hurrying ends the wait', () => {
   expect(say(bench.step({ kind: 'hurry' }))).toEqual(['read a whole']);
   expect(say(bench.step({ kind: 'hurry' }))).toEqual([]);
 });
+
+test('names a store once, also when its failure names it', () => {
+  const view = { standing: 'failing', sequence: 0, detail: 'https://s/f: ECONNREFUSED' };
+  expect(describeStanding('https://s/f', view)).toBe('https://s/f: no use now (ECONNREFUSED)');
+});

@@ -332,7 +332,7 @@ class Draft<T extends Opened> {
       return;
     }
     if (found.sequence < held.sequence) {
-      const detail = `sequence ${found.sequence}, below ${held.sequence}`;
+      const detail = `record ${found.sequence}, below ${held.sequence}`;
       this.#stand(key, 'behind', fault('peer', ErrorCode.RECORD_ROLLBACK, detail));
     } else if (!sameBytes(found.hash, held.hash)) {
       const detail = `another payload with sequence ${found.sequence}`;

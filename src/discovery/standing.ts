@@ -118,7 +118,9 @@ export interface StandingView {
 
 /** Say in one line, for a person, how a store stands. `name` is its address without credentials. @impl DI-038~1 */
 export function describeStanding(name: string, { standing, sequence, detail }: StandingView): string {
-  const why = detail === '' ? '' : ` (${detail})`;
+  // A failure names its store; once is enough.
+  const cause = detail.startsWith(`${name}: `) ? detail.slice(name.length + 2) : detail;
+  const why = cause === '' ? '' : ` (${cause})`;
   const says: Readonly<Record<Standing, string>> = {
     unknown: 'not read yet',
     current: `current, record ${sequence}`,

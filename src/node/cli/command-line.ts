@@ -199,9 +199,11 @@ function programHelp(program: Program): string {
     ...rows.map(([left = '', summary = '']) => `  ${left.padEnd(width)}  ${summary}`),
     '',
     'options of every command:',
-    ...optionLines(program.shared),
-    '  --help     how a command is used',
-    '  --version  which version this is',
+    ...optionLines({
+      ...program.shared,
+      help: { help: 'how a command is used' },
+      version: { help: 'which version this is' },
+    }),
     '',
   ].join('\n');
 }

@@ -55,6 +55,7 @@ export function describeSurveyed({ name, verdict, isSuperseded }: SurveyedStore)
     case 'invalid':
       return `${name}: a file that is not this host's, or for nobody that it knows (${verdict.fault.detail})`;
     case 'failed':
-      return `${name}: no use now (${verdict.detail})`;
+      // A failure names its store; once is enough.
+      return `${name}: no use now (${verdict.detail.replace(`${name}: `, '')})`;
   }
 }
