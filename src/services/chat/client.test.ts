@@ -15,7 +15,7 @@ import type { OutboxNotice } from './client-posting.ts';
 import { putSent } from './client-storage.ts';
 import { type Content, encodeContent } from './content.ts';
 import type { ListenSink } from './feed.ts';
-import { encodeMessage, encodePage, encodePush, encodeReply } from './reply.ts';
+import { encodeMessage, encodePage, encodePush, encodeReply } from './reply-writing.ts';
 import { ProbeDatabase, ProbeStream } from './testing/probe.ts';
 
 const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve));

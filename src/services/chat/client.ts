@@ -4,22 +4,13 @@ import { HISTORY_PAGE_MESSAGES_MAX } from '../../gen/constants.ts';
 import { type Fault, fault, isFault } from '../../wire/fault.ts';
 import type { ServiceStream, StreamHandler } from '../ports.ts';
 import { ClientEvents, type EventSink, type ReadMark } from './client-events.ts';
-import type { ClientLink } from './client-link.ts';
 import { ClientOutbox, type ClientOutboxOptions, type Enqueued } from './client-outbox.ts';
-import { ClientPosting, type OutboxNotice } from './client-posting.ts';
+import type { OutboxNotice } from './client-posting.ts';
+import { ClientStream } from './client-stream.ts';
 import type { Content } from './content.ts';
 import { Feed, type Listening, type ListenOptions, type ListenSink } from './feed.ts';
 import { Questions } from './questions.ts';
-import {
-  type ChatItem,
-  type Gap,
-  type PersonView,
-  parseReply,
-  type Reply,
-  type ReplyBody,
-  type RoomView,
-} from './reply.ts';
-import { encodeRequest } from './request.ts';
+import type { ChatItem, Gap, PersonView, ReplyBody, RoomView } from './reply.ts';
 
 /** What a client's chat service works with. */
 export interface ChatClientOptions extends ClientOutboxOptions {
@@ -296,8 +287,6 @@ export class ChatClient {
   }
 }
 
-const REQUEST_ID_MAX = 2 ** 32 - 1;
-
 function older(): Fault {
   return fault(
     'peer',
@@ -313,101 +302,4 @@ function refused(code: ErrorCode): Fault {
 function notInvited(code: ErrorCode): Fault {
   if (code !== ErrorCode.NOT_PERMITTED) return refused(code);
   return fault('peer', code, 'only the operator of this host invites devices: ask for an invite');
-}
-
-interface Parts {
-  readonly outbox: ClientOutbox;
-  readonly questions: Questions;
-  readonly feed: Feed;
-  readonly events: ClientEvents;
-  readonly notice: (notice: OutboxNotice) => void;
-  readonly over: () => void;
-}
-
-/** One stream to the host: hands each reply to the part that asked. */
-class ClientStream implements StreamHandler, ClientLink {
-  readonly posting: ClientPosting;
-  readonly #stream: ServiceStream;
-  readonly #parts: Parts;
-  #lastId = 0;
-  #full = false;
-  #closed = false;
-
-  constructor(stream: ServiceStream, parts: Parts) {
-    this.#stream = stream;
-    this.#parts = parts;
-    this.posting = new ClientPosting(this, parts.outbox, parts.notice);
-  }
-
-  begin(): void {
-    this.#parts.feed.attach(this);
-    this.#parts.questions.attach(this);
-    this.#parts.events.attach(this);
-  }
-
-  /** Send a request under an id of its own. @impl CH-006~2 */
-  request(body: Parameters<ClientLink['request']>[0]): number {
-    this.#lastId = (this.#lastId % REQUEST_ID_MAX) + 1;
-    if (!this.#closed && !this.#stream.send(encodeRequest(this.#lastId, body))) this.#full = true;
-    return this.#lastId;
-  }
-
-  message(message: Uint8Array): void {
-    if (this.#closed) return;
-    const reply = parseReply(message);
-    if (isFault(reply)) this.abort(reply.code);
-    else if (!this.#take(reply)) this.abort(ErrorCode.MESSAGE_MALFORMED);
-    else this.posting.pump();
-  }
-
-  writable(): void {
-    this.#full = false;
-    this.posting.pump();
-  }
-
-  hasRoom(): boolean {
-    return !this.#full;
-  }
-
-  closed(_code: ErrorCode): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.posting.end();
-    this.#parts.feed.detach();
-    this.#parts.questions.detach();
-    this.#parts.events.detach();
-    this.#parts.over();
-  }
-
-  abort(code: ErrorCode): void {
-    if (this.#closed) return;
-    this.closed(code);
-    this.#stream.close(code);
-  }
-
-  /** Hand a reply on. False when nobody asked for it. @impl CH-007~1 */
-  #take({ requestId, body }: Reply): boolean {
-    const { feed, questions } = this.#parts;
-    switch (body.kind) {
-      case 'message':
-        feed.message(body.place);
-        return true;
-      case 'gap':
-        feed.gap(body.gap);
-        return true;
-      case 'caughtUp':
-        feed.caughtUp(body.cursor);
-        return true;
-      case 'mark':
-      case 'typing':
-      case 'presence':
-      case 'roomGap':
-        this.#parts.events.take(body);
-        return true;
-      case 'unknown':
-        return true;
-      default:
-        return this.posting.reply(requestId, body) || questions.reply(requestId, body);
-    }
-  }
 }

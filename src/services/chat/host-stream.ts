@@ -9,13 +9,15 @@ import { isFault } from '../../wire/fault.ts';
 import type { ServiceStream, StreamHandler } from '../ports.ts';
 import { hex, parseHex } from './bytes.ts';
 import { isCode } from './content.ts';
-import type { ChatHost, Targets } from './host.ts';
+import type { ChatHost } from './host.ts';
 import type { Sender } from './message-log.ts';
 import type { DeviceOutbox } from './outbox-table.ts';
 import type { Guest } from './people.ts';
 import { judgePost, judgeRepeat, judgeReplace, type OutboxHead } from './posting.ts';
-import { encodePage, encodeReply, type PostOutcome } from './reply.ts';
+import type { PostOutcome } from './reply.ts';
+import { encodePage, encodeReply } from './reply-writing.ts';
 import { parseRequest, type RequestBody } from './request.ts';
+import type { Targets } from './rewrites.ts';
 import { type PushPort, Subscriber } from './subscriber.ts';
 
 type Body<K extends RequestBody['kind']> = Extract<RequestBody, { readonly kind: K }>;
@@ -309,7 +311,7 @@ export class HostStream implements StreamHandler, Guest {
         this.#wait(this.#repeat(requestId, outbox, number, verdict.serial, this.#host.hash(content)));
         break;
       case 'next': {
-        const reading = targets === undefined ? this.#host.targets(content) : undefined;
+        const reading = targets === undefined ? this.#host.rewrites.read(content) : undefined;
         if (reading !== undefined) {
           this.#wait(reading.then(found => this.#post(requestId, body, wallMs, found)));
           return;

@@ -1,20 +1,22 @@
 /** The chat service of a host: one history, one outbox for each device (spec/11-chat.md). */
 import { labelledHash } from '../../crypto/labels.ts';
 import type { Suite } from '../../crypto/suite.ts';
-import { type ChatMessage, Role } from '../../gen/clawchat/v1/chat_pb.ts';
+import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { ROOM_PEOPLE_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase, ServiceStream, StreamHandler } from '../ports.ts';
 import { hex, parseHex } from './bytes.ts';
 import { together } from './change.ts';
-import { type Content, isCode, parseContent } from './content.ts';
+import { isCode, parseContent } from './content.ts';
 import { HostStream } from './host-stream.ts';
 import { MessageLog, type Placed, roomOf, type Sender } from './message-log.ts';
 import { type DeviceOutbox, OutboxTable } from './outbox-table.ts';
 import { type Guest, People } from './people.ts';
 import type { OutboxHead } from './posting.ts';
-import { encodeMessage, encodeReply, type Gap, type PersonView, type PostOutcome } from './reply.ts';
+import type { Gap, PersonView, PostOutcome } from './reply.ts';
+import { encodeReply } from './reply-writing.ts';
 import { Retention } from './retention.ts';
+import { Rewrites, type Targets, targetOf } from './rewrites.ts';
 import { type HostRoom, type Part, RoomTable } from './rooms.ts';
 
 /** The name that a StreamOpen gives for this service. */
@@ -54,20 +56,13 @@ export interface MadeInvite {
   readonly expiresAtMs: number;
 }
 
-/** Messages that a post is about, as they were read. */
-export interface Targets {
-  /** The one that it edits or deletes. */
-  readonly message: ChatMessage | undefined;
-  /** The last edit of that one, which holds the same text. */
-  readonly edit: ChatMessage | undefined;
-}
-
 /** The chat service of a host. Make it with `ChatHost.open`, one for a database. */
 export class ChatHost {
   readonly log: MessageLog;
   readonly outboxes: OutboxTable;
   readonly rooms: RoomTable;
   readonly people: People;
+  readonly rewrites: Rewrites;
   readonly #options: ChatHostOptions;
   readonly #streams = new Set<HostStream>();
   #failed = false;
@@ -79,6 +74,7 @@ export class ChatHost {
     this.outboxes = new OutboxTable(options.database);
     this.rooms = rooms;
     this.people = people;
+    this.rewrites = new Rewrites(log, rooms);
     this.#retention = new Retention(options.database, log, rooms, {
       pruned: (room, before) =>
         this.#tellGap(room, before, room.pruned, person => this.#sees(person, room.name)),
@@ -128,20 +124,6 @@ export class ChatHost {
     return labelledHash(this.#options.suite, 'content', content);
   }
 
-  /** Read what a post is about, before it is its turn; undefined when it is about itself alone. */
-  targets(content: Uint8Array): Promise<Targets> | undefined {
-    const parsed = parseContent(content);
-    if (isCode(parsed)) return undefined;
-    const cursor = targetOf(parsed);
-    return cursor === undefined ? undefined : this.#read(cursor);
-  }
-
-  async #read(cursor: number): Promise<Targets> {
-    const message = await this.log.find(cursor);
-    const edit = message !== undefined && message.editedBy > 0n ? Number(message.editedBy) : undefined;
-    return { message, edit: edit === undefined ? undefined : await this.log.find(edit) };
-  }
-
   /**
    * Store or finally refuse the post that follows, in one commit with the outbox's number and with everything that it
    * does, and then answer.
@@ -183,7 +165,7 @@ export class ChatHost {
     const code = this.rooms.judge(person, content);
     if (code !== ErrorCode.UNSPECIFIED) return code;
     const cursor = this.log.next(wallMs);
-    const changed = this.#change(person, content, bytes, cursor, targets);
+    const changed = this.rewrites.perform(person, content, bytes, cursor, targets);
     if (isCode(changed)) return changed;
     const name = this.people.nameOf(person, sender.name);
     const appended = this.log.append({ ...sender, name }, content.room, bytes, wallMs);
@@ -202,52 +184,6 @@ export class ChatHost {
         if (room !== undefined) this.#removed(room, cursor);
       },
     };
-  }
-
-  /**
-   * Put an edit, or nothing, in the place of a message and of its last edit: what was taken back is nowhere any more.
-   * @impl CH-042~1
-   */
-  #change(
-    person: string,
-    content: Content,
-    bytes: Uint8Array,
-    by: number,
-    targets: Targets | undefined,
-  ): readonly Placed[] | ErrorCode {
-    const cursor = targetOf(content);
-    if (cursor === undefined) return [];
-    const room = this.rooms.get(content.room);
-    if (targets?.message === undefined || room === undefined) return ErrorCode.MESSAGE_UNKNOWN;
-    const message = this.log.current(targets.message);
-    const own = hex(message.personId.length > 0 ? message.personId : message.deviceId) === person;
-    const old = parseContent(message.content);
-    const isMessage = !isCode(old) && old.act === undefined && old.room === content.room;
-    const isOriginal = isMessage && (old.edits === undefined || message.editedBy > 0n);
-    if (!isOriginal || cursor <= room.pruned) return ErrorCode.MESSAGE_UNKNOWN;
-    const isDelete = content.act !== undefined;
-    if (!own && !(isDelete && this.rooms.role(room, person) === Role.OWNER)) return ErrorCode.MESSAGE_UNKNOWN;
-    const messageId = message.messageId.length > 0 ? message.messageId : old.messageId;
-    const gone = { content: new Uint8Array(0), deletedBy: by, room: content.room };
-    const after = isDelete ? gone : { content: bytes, editedBy: by };
-    const rewritten = [this.#rewrite(message, { ...after, messageId })];
-    const last = Number(message.editedBy);
-    if (last === 0) return rewritten;
-    // Decided a moment ago, the last edit may not have been there when the targets were read.
-    const edit =
-      targets.edit !== undefined && Number(targets.edit.cursor) === last ? targets.edit : undefined;
-    const fresh = edit ?? { ...message, cursor: BigInt(last) };
-    // An edit without a text is nothing that anybody could read, and is passed over.
-    const empty = { content: gone.content, room: content.room, editedBy: by, messageId: old.messageId };
-    return [...rewritten, this.#rewrite(fresh, empty)];
-  }
-
-  #rewrite(message: ChatMessage, change: Partial<Parameters<typeof encodeMessage>[0]>): Placed {
-    const cursor = Number(message.cursor);
-    const { deviceId, name, content, personId, room } = message;
-    const storedAtMs = Number(message.storedAtMs);
-    const value = encodeMessage({ cursor, deviceId, name, storedAtMs, content, personId, room, ...change });
-    return this.log.rewrite(cursor, value);
   }
 
   /** Take word of how far somebody came; once that is durable, tell those who may know. @impl CH-045~1 */
@@ -412,9 +348,4 @@ function watched(database: ServiceDatabase, failed: (reason: unknown) => void): 
 /** What a post that is stored does. */
 interface Performed extends Placed {
   readonly cursor: number;
-}
-
-/** The message that a post edits or deletes. */
-function targetOf({ edits, act }: Content): number | undefined {
-  return act?.kind === 'delete' ? act.cursor : edits;
 }

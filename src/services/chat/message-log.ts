@@ -7,7 +7,8 @@ import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { KEY_END, numberKey } from './bytes.ts';
 import type { Change } from './change.ts';
 import { isCode, parseContent } from './content.ts';
-import { encodeMessage, encodePush, type Gap } from './reply.ts';
+import type { Gap } from './reply.ts';
+import { encodeMessage, encodePush } from './reply-writing.ts';
 
 const MESSAGES = 'chat/message/';
 const PRUNED = 'chat/pruned';

@@ -5,7 +5,7 @@ import { DEVICE_INVITES_MAX, PERSON_DEVICES_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { hex, KEY_END, parseHex } from './bytes.ts';
 import type { Change } from './change.ts';
-import { encodeReply } from './reply.ts';
+import { encodeReply } from './reply-writing.ts';
 
 const PERSONS = 'chat/person/';
 const INVITED = 'chat/invited/';

@@ -1,6 +1,6 @@
 /** One subscriber: reads the history at its own pace, then follows, and falls back when it is full (spec/11-chat.md, 11.5). */
 import type { MessageLog, RoomFilter } from './message-log.ts';
-import { encodePush, encodeReply } from './reply.ts';
+import { encodePush, encodeReply } from './reply-writing.ts';
 
 /** Where pushes go. */
 export interface PushPort {
