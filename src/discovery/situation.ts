@@ -35,6 +35,8 @@ export function situation(reports: readonly StandingReport[], link: LinkView): s
     return 'no store has a file for this device: it was revoked or never let in, or the invite is used up or has expired; ask the operator';
   if (is('absent') && !link.hasRecord)
     return `nothing lies in the stores yet: the host was never started, or cannot publish; ask the operator; ${rest}`;
+  if (is('absent'))
+    return `nothing lies in the stores, and the host is not where it was: it is off, or has moved and its stores are on another machine; if that stays, join with a new invite file, into a new data directory; ${rest}`;
   if (is('unusable')) return 'the stores have files of a newer version: update this program';
   const newest = `the stores know nothing newer and the host does not answer: it is off, or cannot publish; ask the operator; ${rest}`;
   return [...warnings, newest].join('; ');

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { ControlHello, ControlProgram, ControlRequest } from '../gen/clawchat/v1/control_pb.ts';
+import { type ControlHello, ControlProgram, type ControlRequest } from '../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import {
   CONTROL_CONNECTIONS_MAX,
@@ -306,7 +306,9 @@ function refuseHello(hello: ControlHello, identity: ControlIdentity): ClawChatEr
     );
   }
   if (hello.program !== identity.program) {
-    return failure(ErrorCode.USAGE, 'this is the data directory of the other program');
+    const isHost = identity.program === ControlProgram.HOST;
+    const text = isHost ? 'a host, not of a client' : 'a client, not of a host';
+    return failure(ErrorCode.USAGE, `this is the data directory of ${text}`);
   }
   if (hello.schema < identity.schema) {
     return failure(

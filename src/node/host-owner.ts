@@ -169,7 +169,9 @@ class HostOwner implements Owner {
     if (isFault(file)) throw new ClawChatError(file);
     const warnings: string[] = [];
     if (core.record === undefined) warnings.push('The invite works once the host has been started.');
-    else if (!made.published && !withFile) {
+    else if (this.#serving === undefined)
+      warnings.push('No host runs here now: nobody can join before it is started.');
+    if (core.record !== undefined && !made.published && !withFile) {
       const text =
         'the connection file could not be published, so the invite would not work; try again, or use --file';
       throw failure(ErrorCode.STORE_UNAVAILABLE, text);

@@ -65,7 +65,9 @@ export function actText(item: ControlItem, nameOf: (person: string) => string): 
     case 'remove':
       return `${name} deleted ${room}`;
     case 'topic':
-      return `${name} set the topic: ${act.value.topic}`;
+      return act.value.topic === ''
+        ? `${name} removed the topic`
+        : `${name} set the topic: ${act.value.topic}`;
     case 'keep':
       return `${name}: messages here are kept ${keepText(act.value.keepMs)}`;
     case 'grant': {

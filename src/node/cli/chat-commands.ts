@@ -61,7 +61,7 @@ async function about(chat: Chat, rest: string, act: 'edit' | 'delete' | 'reply')
   if (entry === undefined) chat.note(`there is no message to ${act}`);
   else if (act === 'delete') {
     await chat.act({ case: 'delete', value: { cursor: BigInt(entry.cursor) } }, entry.room);
-  } else if (text === '') chat.note(`/${act} [#NUMBER] TEXT`);
+  } else if (text === '') chat.note(`use: /${act} [#NUMBER] TEXT`);
   else if (act === 'edit') chat.edit(entry, text);
   else chat.send(text, { replyTo: BigInt(entry.cursor) });
 }
@@ -87,7 +87,7 @@ async function rooms(chat: Chat): Promise<void> {
 async function device(chat: Chat, name: string): Promise<void> {
   const made = expectAnswer(await chat.ask({ case: 'deviceInvite', value: { name } }), 'deviceInvite');
   chat.note(
-    `works once, until ${timeText(made.expiresAtMs)}; on the other device: clawchat join, and give it`,
+    `works once, until ${timeText(made.expiresAtMs)}; on the other device run clawchat join and paste it`,
   );
   // An invite may be copied with line breaks in it.
   chat.screen.print(({ width }) => {
@@ -162,7 +162,12 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
   topic: {
     words: 'TEXT',
     help: 'say what this room is about',
-    run: (chat, rest) => chat.act({ case: 'topic', value: { topic: rest } }),
+    run: (chat, rest) => {
+      if (rest !== '') return chat.act({ case: 'topic', value: { topic: rest } });
+      const topic = chat.model.rooms.get(chat.room)?.topic ?? '';
+      chat.note(`${topic === '' ? 'there is no topic' : `the topic is: ${topic}`}; /topic TEXT sets it`);
+      return undefined;
+    },
   },
   rename: {
     words: 'NAME',
@@ -183,7 +188,7 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
       const at = rest.lastIndexOf(' ');
       const role = roleOf(rest.slice(at + 1));
       if (at < 0 || role === undefined) {
-        chat.note(`/role PERSON ${roleNames.join('|')}`);
+        chat.note(`use: /role PERSON ${roleNames.join('|')}`);
         return undefined;
       }
       return chat.act({ case: 'grant', value: { personId: personOf(chat, rest.slice(0, at)), role } });
@@ -198,7 +203,7 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     words: 'ROOM',
     help: 'delete a room of yours with all its messages, for everybody',
     run: async (chat, rest) => {
-      if (rest === '') chat.note('/delete-room ROOM');
+      if (rest === '') chat.note('use: /delete-room ROOM');
       else await chat.act({ case: 'remove', value: {} }, rest);
     },
   },

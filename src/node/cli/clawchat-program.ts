@@ -76,7 +76,8 @@ async function reach<T>(
       return work(link, stop.signal).finally(() => waiting?.stop());
     });
   } catch (error) {
-    if (late) throw timeLimit(ms, waiting?.reason ?? '', error);
+    // People have read the reason already.
+    if (late) throw timeLimit(ms, call.on('json') ? (waiting?.reason ?? '') : '', error);
     throw error;
   } finally {
     clearTimeout(timer);

@@ -1,5 +1,6 @@
 /** The commands of `clawchatd`, the host's program. Chapters: spec/08-devices.md, spec/12-control.md. */
 import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ControlDevice,
@@ -83,7 +84,10 @@ async function invite(call: Call): Promise<number> {
   const file = call.text('file');
   if (file !== undefined && (call.on('qr') || call.on('qr-light')))
     throw usage('--qr draws the invite alone: leave --file out');
+  const { directory } = await hostOptions(call);
+  const isNew = !existsSync(directory);
   await reach(call, async link => {
+    if (isNew) process.stderr.write(`There was no host in ${directory}: a new one is made there.\n`);
     const value = { name: call.text('name') ?? '', lifeMs: BigInt(lifeMs), bundle: file !== undefined };
     const made = expectAnswer(await link.call({ case: 'invite', value }), 'invite');
     if (file !== undefined) await writeFileAtomic(file, made.bundle);
@@ -100,7 +104,9 @@ async function invite(call: Call): Promise<number> {
     // Otherwise the invite alone on standard output, so that it can be piped.
     if (file === undefined) line(made.invite);
     else process.stderr.write(`wrote ${file}: it is a secret until it is used\n`);
-    process.stderr.write(`works once, until ${timeText(made.expiresAtMs)}; to use it: clawchat join\n`);
+    process.stderr.write(
+      `works once, until ${timeText(made.expiresAtMs)}; to use it: clawchat join${file === undefined ? '' : ` ${basename(file)}`}\n`,
+    );
     process.stderr.write(
       'Whoever runs this host can read what is written there: tell those whom you invite.\n',
     );

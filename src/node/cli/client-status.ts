@@ -9,7 +9,7 @@ import {
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
 import type { StoreStanding } from '../client-owner.ts';
-import { countText, fromNow, hex, jsonLine, line } from './output.ts';
+import { countText, endsText, hex, jsonLine, line } from './output.ts';
 import { harmlessLine } from './terminal-text.ts';
 
 const LINKS: ReadonlyMap<ControlLinkState, readonly [json: string, text: string]> = new Map([
@@ -67,9 +67,7 @@ export function describeStatus(status: ControlClientStatus, json: boolean): void
   line(`host       ${hex(status.serverId)}`);
   line(`link       ${linkText}${status.endpoint === '' ? '' : ` (${status.endpoint})`}`);
   const hash = hex(status.recordHash.subarray(0, HASH_SHOWN));
-  const now = Date.now();
-  const ends = `${Number(status.validUntilMs) > now ? 'ends' : 'ended'} ${fromNow(status.validUntilMs, now)}`;
-  line(`record     number ${status.sequence}, hash ${hash}, ${ends}`);
+  line(`record     number ${status.sequence}, hash ${hash}, ${endsText(status.validUntilMs, Date.now())}`);
   line(`waiting    ${countText(status.unacknowledged, 'message')} for the host's word`);
   if (error !== null) line(`last error ${error}`);
   // A command that owns the directory only to answer reads no store.

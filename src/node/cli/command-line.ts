@@ -5,6 +5,7 @@ import { ClawChatError, codeName } from '../../protocol/fault.ts';
 import { PROTOCOL_VERSION } from '../../protocol/keys.ts';
 import { UsageError } from '../../wire/usage-error.ts';
 import { readDuration } from '../config/kinds.ts';
+import { nearestOf } from '../config/nearest.ts';
 import { failure } from '../failure.ts';
 import { SCHEMA_VERSION } from '../store.ts';
 import { EXIT_INTERNAL, EXIT_OK, EXIT_TIMEOUT, exitCode } from './exit-code.ts';
@@ -82,7 +83,10 @@ export async function runProgram(program: Program, args: readonly string[]): Pro
       return EXIT_OK;
     }
     if (named === undefined && first !== undefined && !first.startsWith('-')) throw unknown(program, first);
-    if (command === undefined) throw usage(`say what to do, such as: ${program.name} ${firstName(program)}`);
+    if (command === undefined)
+      throw usage(
+        `say what to do, such as: ${program.name} ${firstName(program)} (see ${program.name} --help)`,
+      );
     if (help) {
       process.stdout.write(commandHelp(program, command));
       return EXIT_OK;
@@ -143,8 +147,11 @@ function parse(program: Program, command: Command, args: readonly string[]): Cal
     throw usage(`${text} (see ${program.name} ${command.name} --help)`.replaceAll('  ', ' '));
   }
   const [min, max] = command.count;
-  if (parsed.positionals.length < min || parsed.positionals.length > max) {
-    throw usage(`usage: ${usageLine(program, command)}`);
+  const { length } = parsed.positionals;
+  if (length < min || length > max) {
+    const what =
+      length < min ? 'something is missing' : 'too many words: several that belong together go in quotes';
+    throw usage(`${what}; usage: ${usageLine(program, command)}`);
   }
   const { values } = parsed;
   return {
@@ -214,9 +221,11 @@ function firstName(program: Program): string {
 
 function unknown(program: Program, name: string): ClawChatError {
   const names = program.commands.map(command => command.name).filter(other => other !== '');
-  const near = names.filter(other => other.startsWith(name.slice(0, 2)));
+  const close = nearestOf(name, names);
+  const near = names.filter(other => other.startsWith(name.slice(0, 2)) || other === close);
+  const help = `see ${program.name} --help`;
   return usage(
-    `there is no command '${name}'; ${near.length > 0 ? `did you mean ${near.join(' or ')}?` : `there are ${names.join(', ')}`}`,
+    `there is no command '${name}'; ${near.length > 0 ? `did you mean ${near.join(' or ')}? (${help})` : help}`,
   );
 }
 

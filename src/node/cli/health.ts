@@ -16,7 +16,8 @@ export interface Health {
  * not help.
  */
 export function judgeHealth(status: ControlHostStatus, nowMs: number): Health {
-  if (!status.serving) return { well: false, text: 'no host runs on this directory' };
+  if (!status.serving)
+    return { well: false, text: 'no host runs on this directory; to start it: clawchatd --data DIR' };
   const open = status.places.filter(place => place.open);
   if (open.length === 0) return { well: false, text: `port ${status.port} is not open` };
   if (Number(status.validUntilMs) <= nowMs)

@@ -3,7 +3,7 @@ import type { ControlDevice, ControlHostStatus, ControlNote } from '../../gen/cl
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
 import { judgeHealth } from './health.ts';
-import { fromNow, hex, jsonLine, line, seenText, timeText } from './output.ts';
+import { countText, endsText, fromNow, hex, jsonLine, line, seenText, timeText } from './output.ts';
 import { troubleText } from './store-trouble.ts';
 import { harmlessLine } from './terminal-text.ts';
 
@@ -118,16 +118,18 @@ export function describeHost(
   else {
     const next = status.serving
       ? `moves ${fromNow(status.nextRotationAtMs, now)} (${status.phase})`
-      : `${Number(status.validUntilMs) > now ? 'ends' : 'ended'} ${fromNow(status.validUntilMs, now)}`;
+      : endsText(status.validUntilMs, now);
     line(`record     number ${status.sequence}, epoch ${status.epoch}, ${next}`);
   }
   for (const place of status.places) {
-    const until = place.role === 'old' ? `, promised until ${fromNow(place.listedUntilMs, now)}` : '';
+    const until = place.role === 'old' ? `, ${endsText(place.listedUntilMs, now)}` : '';
     line(
-      `port       ${place.port} ${place.role}, epoch ${place.epoch}, ${place.open ? 'open' : 'closed'}, ${place.paths} sessions${until}`,
+      `port       ${place.port} ${place.role}, epoch ${place.epoch}, ${place.open ? 'open' : 'closed'}, ${countText(place.paths, 'session')}${until}`,
     );
   }
-  line(`devices    ${status.devices}, ${status.connected} connected; ${status.invites} invites open`);
+  line(
+    `devices    ${status.devices}, ${status.connected} connected; ${countText(status.invites, 'invite')} open`,
+  );
   for (const [name, state] of people(devices, now)) line(`person     ${harmlessLine(name)}: ${state}`);
   for (const store of status.stores) {
     const unread = status.serving ? 'not read back yet' : 'read while the host runs';

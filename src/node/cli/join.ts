@@ -8,16 +8,21 @@ import { failure } from '../failure.ts';
 import { readFileCapped } from '../files.ts';
 import { clientOptions } from './client-options.ts';
 import { standingJson, standingText } from './client-status.ts';
-import { type Call, duration, usage } from './command-line.ts';
+import { type Call, duration, report, usage } from './command-line.ts';
 import { EXIT_OK } from './exit-code.ts';
 import { hex, jsonLine, line } from './output.ts';
 
 const TIMEOUT_MS = 60_000;
+/** After this long a person is told that it still tries. */
+const PATIENCE_MS = 5000;
 const BUNDLE_BYTES_MAX = FILE_BYTES_MAX + 4096;
 
 /** What to do about a refusal that the situation of the stores does not explain. */
 const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
-  [ErrorCode.INVITE_MALFORMED, 'copy the whole invite again: it begins with clawchat1'],
+  [
+    ErrorCode.INVITE_MALFORMED,
+    'give the whole text of the invite, which begins with clawchat1, or the name of the file that you got',
+  ],
   [ErrorCode.INVITE_CHECKSUM, 'a letter is wrong: copy it again, or have it read out again'],
   [ErrorCode.INVITE_EXPIRED, 'ask for a new invite, or set this machine’s clock'],
   [ErrorCode.INVITE_USED, 'somebody else used it: tell the operator, and ask for a new one'],
@@ -34,7 +39,7 @@ const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
     'the host was found and does not answer: does it run, and does its router let its ports through?',
   ],
   [ErrorCode.TLS_FAILED, 'another machine answers at the host’s address: try again in a minute'],
-  [ErrorCode.ALREADY_JOINED, 'take another directory: --data DIR'],
+  [ErrorCode.ALREADY_JOINED, 'join into another directory: --data DIR'],
 ]);
 const LOCAL_ADVICE =
   'the invite names only files on a machine: on another one, ask for an invite with its file (clawchatd invite --file), or for a store on the web';
@@ -44,15 +49,22 @@ export async function join(call: Call): Promise<number> {
   const [given = '-'] = call.words;
   const timeout = call.text('timeout');
   const isJson = call.on('json');
+  const timeoutMs = timeout === undefined ? TIMEOUT_MS : duration(timeout, '--timeout');
   let looked: Looked | undefined;
+  let patience: NodeJS.Timeout | undefined;
+  const wait = (): void => {
+    process.stderr.write(`  nothing yet; this tries for ${timeoutMs / 1000} s (--timeout) ...\n`);
+  };
   try {
     const { deviceId, serverId, name, words } = await joinHost({
       ...(await clientOptions(call)),
       invite: await readInvite(given),
       name: call.text('name') ?? '',
-      timeoutMs: timeout === undefined ? TIMEOUT_MS : duration(timeout, '--timeout'),
+      timeoutMs,
       progress: text => {
-        if (!isJson) process.stderr.write(`${text}\n`);
+        if (isJson) return;
+        process.stderr.write(`${text}\n`);
+        patience ??= setTimeout(wait, PATIENCE_MS);
       },
       looked: found => {
         looked = found;
@@ -69,13 +81,17 @@ export async function join(call: Call): Promise<number> {
     line('The operator of the host can read what is written there.');
     return EXIT_OK;
   } catch (error) {
-    const advice = error instanceof ClawChatError ? adviceFor(error.code, looked) : '';
+    if (!(error instanceof ClawChatError)) throw error;
+    const advice = adviceFor(error.code, looked);
     if (isJson) jsonLine({ joined: false, ...lookedJson(looked), advice });
-    else {
-      if (looked !== undefined) process.stderr.write(lookedText(looked));
-      if (advice !== '') process.stderr.write(`What to do: ${advice}\n`);
-    }
-    throw error;
+    else if (looked !== undefined && error.code !== ErrorCode.ALREADY_JOINED)
+      process.stderr.write(lookedText({ ...looked, situation: '' }));
+    const exit = report({ name: 'clawchat' }, error, isJson);
+    // Last, where it is seen; what the stores mean is in it.
+    if (!isJson && advice !== '') process.stderr.write(`What to do: ${advice}\n`);
+    return exit;
+  } finally {
+    clearTimeout(patience);
   }
 }
 
@@ -109,7 +125,11 @@ function lookedText({ stores, sequence, endpoint, situation }: Looked): string {
 
 /** An invite is a text, or a file with a text or a bundle in it, or comes on standard input. */
 async function readInvite(given: string): Promise<Uint8Array> {
-  if (given === '-') return readInput(BUNDLE_BYTES_MAX);
+  if (given === '-') {
+    const input = await readInput(BUNDLE_BYTES_MAX);
+    if (input.length === 0) throw failure(ErrorCode.INVITE_MALFORMED, 'nothing came on standard input');
+    return input;
+  }
   if (looksLikeInvite(given)) return new TextEncoder().encode(given);
   const bytes = await readFileCapped(given, BUNDLE_BYTES_MAX);
   if (bytes !== undefined) return bytes;

@@ -27,6 +27,11 @@ export function timeText(ms: number | bigint): string {
   return value === 0 ? 'never' : new Date(value).toLocaleString('sv-SE');
 }
 
+/** When a promise ends or ended, as people read it. */
+export function endsText(untilMs: number | bigint, now: number): string {
+  return `${Number(untilMs) > now ? 'ends' : 'ended'} ${fromNow(untilMs, now)}`;
+}
+
 /** How long until (or since) an instant, for people: `in 12 min`, `3 s ago`. */
 export function fromNow(ms: number | bigint, now: number): string {
   const value = Number(ms);

@@ -36,6 +36,7 @@ export async function sendMessages(call: Call, reach: Reach): Promise<void> {
   const given = call.text('id');
   const about = { replyTo: cursorOption(call, 'reply-to'), edits: cursorOption(call, 'edits') };
   const id = given === undefined ? undefined : parseId(given, '--id');
+  if (text === '') throw usage('there is no text to send');
   if (multiline && text !== '-')
     throw usage('--multiline is for standard input: clawchat send - --multiline');
   if (id !== undefined && text === '-' && !multiline) {

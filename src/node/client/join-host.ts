@@ -100,6 +100,8 @@ export async function joinHost(options: JoinOptions): Promise<Joined> {
  * @throws ClawChatError as `joinHost` does; `ALREADY_JOINED`; `CANCELLED`.
  */
 export async function joinWith(owner: ClientOwner, joining: Joining, signal: AbortSignal): Promise<Joined> {
+  if (owner.driver.client.member?.stage === 'device')
+    throw failure(ErrorCode.ALREADY_JOINED, 'this data directory has already joined a host');
   const { invite, connectionFile } = parseInput(joining.invite);
   const bundled = connectionFile === undefined ? undefined : openBundle(connectionFile, invite.secret);
   const { length } = invite.stores;
@@ -114,12 +116,12 @@ export async function joinWith(owner: ClientOwner, joining: Joining, signal: Abo
   }
 }
 
-/** Whoever joins from another machine finds nothing at a path of the host's: say so, and what to do. */
+/** Whoever joins from another machine finds nothing at a path of the host's: say so. */
 function withStores(error: unknown, { stores }: Invite): unknown {
   const isLost = error instanceof ClawChatError && error.code === ErrorCode.STORE_UNAVAILABLE;
   const paths = stores.flatMap(store => (store.kind === 'local' ? [store.path] : []));
   if (!isLost || paths.length < stores.length) return error;
-  const text = `this invite says to look for the host's connection file in ${paths.join(', ')} on this machine, and it is not there; on another machine than the host's join with an invite file: clawchatd invite --file OUT`;
+  const text = `this invite says to look for the host's connection file in ${paths.join(', ')} on this machine, and it is not there`;
   return new ClawChatError(fault(error.by, error.code, text), { cause: error });
 }
 
@@ -151,13 +153,6 @@ async function runJoin(
   owner.onWords = shown => {
     text = shown;
   };
-  const before = driver.client.member;
-  if (before?.stage === 'device') {
-    throw failure(
-      ErrorCode.ALREADY_JOINED,
-      'this data directory has already joined a host; take another with --data',
-    );
-  }
   const attached = new Promise<void>((resolve, reject) => {
     owner.onAttached = resolve;
     owner.onDeclined = why => reject(new ClawChatError(why));

@@ -75,6 +75,10 @@ const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
   [ErrorCode.CLOCK_SUSPECT, 'set this machine’s clock'],
 ]);
 
+function adviceOn(code: ErrorCode): string {
+  return ADVICE.get(code) ?? `${codeName(code)} in spec/09-errors.md says what to do`;
+}
+
 async function reach(ping: ClientQuestions['ping']): Promise<Finding> {
   try {
     const { endpoint, roundTripUs } = await ping();
@@ -82,8 +86,8 @@ async function reach(ping: ClientQuestions['ping']): Promise<Finding> {
   } catch (error) {
     if (!(error instanceof ClawChatError)) throw error;
     if (error.code === ErrorCode.CANCELLED)
-      return finding('host', 'fail', 'does not answer', 'see below what the stores say');
-    return finding('host', 'fail', error.message, ADVICE.get(error.code) ?? 'see spec/09-errors.md');
+      return finding('host', 'fail', 'does not answer', 'what the stores say comes below');
+    return finding('host', 'fail', error.message, adviceOn(error.code));
   }
 }
 
@@ -139,7 +143,7 @@ function judgeStores({ stores, situation }: ControlClientStatus): readonly Findi
 function judgeLink(status: ControlClientStatus): readonly Finding[] {
   const found: Finding[] = [];
   if (status.lastError !== ErrorCode.UNSPECIFIED && status.link !== ControlLinkState.CONNECTED) {
-    found.push(finding('last failure', 'warn', codeName(status.lastError), 'see spec/09-errors.md'));
+    found.push(finding('last failure', 'warn', codeName(status.lastError), adviceOn(status.lastError)));
   }
   if (status.unacknowledged > 0) {
     found.push(

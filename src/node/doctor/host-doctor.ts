@@ -54,7 +54,7 @@ function judge(status: ControlHostStatus): readonly Finding[] {
   const found = [
     status.serving
       ? finding('host', 'ok', `serves on port ${status.port} (${status.phase})`)
-      : finding('host', 'warn', 'does not run', 'clawchatd --data DIR'),
+      : finding('host', 'warn', 'does not run', 'start it: clawchatd --data DIR'),
   ];
   if (status.sequence > 0n) {
     const isOver = Number(status.validUntilMs) < now;

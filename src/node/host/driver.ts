@@ -410,7 +410,11 @@ export class HostDriver implements Doorkeeper {
     const isLate = code === ErrorCode.TIMEOUT;
     if (stranger !== undefined && (isLate || code === ErrorCode.HANDSHAKE_FAILED)) {
       stranger.refused(isLate ? 'late' : 'handshake_failed');
-    } else this.#log.info('path-closed', { path, code: codeName(code), why: detail });
+    } else {
+      // Whoever takes leave is nothing to look into.
+      const level = code === ErrorCode.UNSPECIFIED ? 'debug' : 'info';
+      this.#log[level]('path-closed', { path, code: codeName(code), why: detail });
+    }
     if (socket === undefined) return;
     if (cut) {
       socket.terminate();

@@ -235,8 +235,15 @@ function emptyOutbox(id: Uint8Array): Outbox {
 
 function resultOf({ code, cursor }: PostOutcome): SendResult {
   if (code === ErrorCode.UNSPECIFIED) return { kind: 'stored', cursor };
-  return fault('peer', code, 'the host refused the message for good');
+  return fault('peer', code, REFUSED.get(code) ?? 'the host refused the message for good');
 }
+
+const REFUSED: ReadonlyMap<ErrorCode, string> = new Map([
+  [ErrorCode.ROOM_UNKNOWN, 'there is no such room, or it is closed to you'],
+  [ErrorCode.ROOM_EXISTS, 'a room of this name exists'],
+  [ErrorCode.ROOM_FORBIDDEN, 'your part in this room does not let you do that'],
+  [ErrorCode.MESSAGE_UNKNOWN, 'there is no such message that you can change'],
+]);
 
 function full(): Fault {
   return fault('self', ErrorCode.OUTBOX_FULL, 'too many messages wait for the host');

@@ -1,0 +1,96 @@
+/** What a person reads who mistypes or comes too late: what is wrong, once, and what to do. Chapter: spec/09-errors.md. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { serve } from '../api/serve.ts';
+import { CLAWCHAT } from './clawchat-program.ts';
+import { CLAWCHATD } from './clawchatd-program.ts';
+import { runProgram } from './command-line.ts';
+
+let place = '';
+let [out, err] = ['', ''];
+
+beforeEach(async () => {
+  place = await mkdtemp(join(tmpdir(), 'clawchat-'));
+  vi.spyOn(process.stdout, 'write').mockImplementation(text => {
+    out += String(text);
+    return true;
+  });
+  vi.spyOn(process.stderr, 'write').mockImplementation(text => {
+    err += String(text);
+    return true;
+  });
+});
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(place, { recursive: true, force: true });
+});
+
+async function run(program: typeof CLAWCHAT, data: string, ...args: readonly string[]): Promise<number> {
+  [out, err] = ['', ''];
+  return runProgram(program, [...args, '--data', join(place, data)]);
+}
+
+const lines = (): readonly string[] => err.trimEnd().split('\n');
+
+test('a join that fails ends with one advice, behind the error', async () => {
+  expect(await run(CLAWCHATD, 'host', 'invite')).toBe(0);
+  expect(err).toContain(`There was no host in ${join(place, 'host')}: a new one is made there.\n`);
+  await writeFile(join(place, 'invite'), out);
+  expect(await run(CLAWCHATD, 'host', 'invite')).toBe(0);
+  expect(err).not.toContain('There was no host');
+  expect(await run(CLAWCHAT, 'ann', 'join', join(place, 'invite'))).toBe(4);
+  expect(lines().at(-2)).toMatch(/^clawchat: \[STORE_UNAVAILABLE\] /);
+  expect(lines().at(-1)).toMatch(/^What to do: .*--file/);
+  expect(err.match(/--file/g)).toHaveLength(1);
+  expect(await run(CLAWCHAT, 'ann', 'join', join(place, 'no-such-file'))).toBe(3);
+  expect(lines().at(-1)).toMatch(/^What to do: .*the name of the file/);
+});
+
+test('an invite of a host that is off says so; a second one does not go into the same directory', async () => {
+  const host = await serve({ directory: join(place, 'host'), listen: '127.0.0.1' });
+  try {
+    const { file } = await host.invite({ name: 'Ann' });
+    await writeFile(join(place, 'ann.invite'), file);
+    expect(await run(CLAWCHAT, 'ann', 'join', join(place, 'ann.invite'))).toBe(0);
+    expect(await run(CLAWCHAT, 'ann', 'join', join(place, 'ann.invite'))).toBe(2);
+    expect(lines()).toEqual([
+      'clawchat: [ALREADY_JOINED] this data directory has already joined a host',
+      'What to do: join into another directory: --data DIR',
+    ]);
+    expect(await run(CLAWCHAT, 'ann', 'delete', '99')).toBe(2);
+    expect(err).toContain('[MESSAGE_UNKNOWN] there is no such message that you can change');
+    expect(await run(CLAWCHATD, 'host', 'invite', '--file', join(place, 'bob.invite'))).toBe(0);
+    expect(err).not.toContain('No host runs here now');
+    expect(err).toContain('to use it: clawchat join bob.invite\n');
+    expect(await readFile(join(place, 'bob.invite'))).not.toHaveLength(0);
+    // Attached to the owner: the directory is refused in words that name it.
+    expect(await run(CLAWCHAT, 'host', 'send', 'hi')).toBe(2);
+    expect(err).toContain('this is the data directory of a host, not of a client');
+  } finally {
+    await host.close();
+  }
+  expect(await run(CLAWCHATD, 'host', 'invite')).toBe(0);
+  expect(err).toContain('No host runs here now: nobody can join before it is started.\n');
+  expect(await run(CLAWCHATD, 'host', 'status')).toBe(0);
+  expect(out).toMatch(/^state +not well: no host runs on this directory; to start it: clawchatd/);
+  expect(out).toMatch(/^record +number 1, epoch 1, ends in \d+ min$/m);
+  expect(out).toMatch(/^store .*: read while the host runs$/m);
+  expect(out).toMatch(/ 2 invites open$/m);
+});
+
+test.each([
+  [['sned', 'hi'], "there is no command 'sned'; did you mean send? (see clawchat --help)"],
+  [['xyzzy'], "there is no command 'xyzzy'; see clawchat --help"],
+  [
+    ['send', 'hello', 'there'],
+    'too many words: several that belong together go in quotes; usage: clawchat send',
+  ],
+  [['delete'], 'something is missing; usage: clawchat delete CURSOR'],
+  [['send', ''], 'there is no text to send'],
+])('%j is answered with what was meant', async (args, expected) => {
+  expect(await run(CLAWCHAT, 'ann', ...args)).toBe(2);
+  expect(err).toContain(expected);
+});
