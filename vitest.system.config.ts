@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 import { reporting } from './vitest.report.ts';
 
-/** What measures, sweeps ports or compares instants: nothing else runs beside it. */
-const ALONE = ['attack', 'rotation-outside', 'rotation', 'demo', 'nginx', 'strangers'].map(
+/** What measures, sweeps ports, compares instants or has faster clocks: nothing else runs beside it. */
+const ALONE = ['attack', 'faked-hour', 'rotation-outside', 'rotation', 'demo', 'nginx', 'strangers'].map(
   name => `conformance/system/${name}.test.ts`,
 );
 

@@ -65,7 +65,8 @@ function shell(directory: string): Shell {
       let said = '';
       let stdout = '';
       const end = (): void => {
-        if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGTERM');
+        const isOver = child.exitCode !== null || child.signalCode !== null;
+        if (child.pid !== undefined && !isOver) process.kill(-child.pid, 'SIGTERM');
       };
       const timer = setTimeout(() => {
         end();
