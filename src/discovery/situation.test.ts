@@ -17,7 +17,9 @@ test('each row of the table has its words (DI-038~1)', () => {
   expect(situation(reports('current', 'current'), OFF)).toMatch(/off, or cannot publish/);
   expect(situation(reports('foreign', 'foreign'), OFF)).toMatch(/revoked/);
   expect(situation(reports('absent'), { ...OFF, hasRecord: false })).toMatch(/never started/);
-  expect(situation(reports('absent', 'absent'), OFF)).toMatch(/another machine.*new invite file/);
+  expect(situation(reports('absent', 'absent'), OFF)).toMatch(
+    /where this machine cannot read.*new invite file/,
+  );
   expect(situation(reports('unusable'), OFF)).toMatch(/update/);
   expect(situation(reports('lying', 'current'), ON)).toMatch(/lies: tell the operator/);
   expect(situation(reports('stale', 'current'), ON)).toMatch(/frozen/);

@@ -36,7 +36,7 @@ export function situation(reports: readonly StandingReport[], link: LinkView): s
   if (is('absent') && !link.hasRecord)
     return `nothing lies in the stores yet: the host was never started, or cannot publish; ask the operator; ${rest}`;
   if (is('absent'))
-    return `nothing lies in the stores, and the host is not where it was: it is off, or has moved and its stores are on another machine; if that stays, join with a new invite file, into a new data directory; ${rest}`;
+    return `nothing lies in the stores, and the host is not where it was: it is off, or has moved and publishes where this machine cannot read, such as a file of its own; if that stays, ask the operator for a new invite file and join into a new data directory; ${rest}`;
   if (is('unusable')) return 'the stores have files of a newer version: update this program';
   const newest = `the stores know nothing newer and the host does not answer: it is off, or cannot publish; ask the operator; ${rest}`;
   return [...warnings, newest].join('; ');
