@@ -2,9 +2,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 
 /**
- * CPU time of a process so far, in microseconds, and the part of it in the kernel. `residentBytes` is its resident memory
- * without the free room in its heap, which V8 keeps for a while after garbage; `liveBytes` is what lives in the heap and
- * what that holds outside. Both are behind a collection where the process was started with --expose-gc.
+ * CPU time of a process so far, in microseconds, and the part of it in the kernel; its resident memory; and what lives in
+ * its heap with what that holds outside. Both are behind a collection where it was started with --expose-gc.
  */
 export interface Usage {
   readonly cpuUs: number;
@@ -113,11 +112,11 @@ function usage(): Usage {
   gc?.();
   gc?.();
   const { user, system } = process.cpuUsage();
-  const { rss, heapTotal, heapUsed, external } = process.memoryUsage();
+  const { rss, heapUsed, external } = process.memoryUsage();
   return {
     cpuUs: user + system,
     systemUs: system,
-    residentBytes: rss - (heapTotal - heapUsed),
+    residentBytes: rss,
     liveBytes: heapUsed + external,
   };
 }
