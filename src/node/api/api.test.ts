@@ -276,7 +276,7 @@ describe('what is refused', () => {
     await expect(ann.send('x', { id: 'short' })).rejects.toEqual(refused(ErrorCode.USAGE));
     await expect(ann.history({ limit: 257 })).rejects.toEqual(refused(ErrorCode.USAGE));
     await expect(ann.open('no such name')).rejects.toEqual(refused(ErrorCode.USAGE));
-    await expect(ann.join('x')).rejects.toEqual(refused(ErrorCode.INVITE_MALFORMED));
+    await expect(ann.join('x')).rejects.toEqual(refused(ErrorCode.ALREADY_JOINED));
     await ann.send('x');
   });
 });
