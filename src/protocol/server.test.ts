@@ -648,7 +648,7 @@ describe('the life of a path', () => {
     expect(sent(bench.flush())).toBeGreaterThan(100_000);
   });
 
-  it('ends the paths of a listener, resumable, and no other', () => {
+  it('ends the paths of a listener, resumable, and no other (RT-118~1)', () => {
     const [one, other] = [path().open(), path(bob).open()];
     one.attach(1);
     other.attach(1);
