@@ -71,7 +71,7 @@ const texts = (history: unknown): string[] =>
 describe('a client in Go, written from the spec alone', () => {
   it('passes the vectors', () => {
     const out = execFileSync(binary, ['vectors', 'test-vectors'], { encoding: 'utf8' });
-    console.log(out.trim().split('\n').at(-1));
+    console.log(`vectors in Go: ${out.trim().split('\n').at(-1)}`);
     expect(out).toMatch(/[1-9]\d+ passed, 0 failed/);
     expect(out).toMatch(/^chat: ([1-9]\d+) of \1$/m);
   });
