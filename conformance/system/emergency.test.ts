@@ -49,7 +49,8 @@ class Scene {
   async start(): Promise<Running> {
     mkdirSync(this.path('store'), { recursive: true });
     const host = await place.host(this.path('A'), ['--store', this.store, '--interval', INTERVAL, '--bench']);
-    for (const name of ['inside', 'away', 'thief']) await place.join(this.path('A'), this.path(name), name);
+    for (const name of ['inside', 'away', 'asleep', 'thief'])
+      await place.join(this.path('A'), this.path(name), name);
     return host;
   }
 
@@ -192,11 +193,12 @@ describe('an emergency', () => {
     await place.ok('clawchatd', ['emergency', '--hard', '--data', scene.path('A')]);
     await until('an old port that refuses', async () => !(await knock('127.0.0.1', loot.port)).isTaken);
     expect(bulk.child.exitCode, 'the bulk stream goes on').toBeNull();
-    const nobody = await place.run('clawchat', ['ping', '--timeout', '3s', '--data', scene.path('away')]);
+    // Whoever was let in meanwhile may have heard of the new port; this one has not.
+    const nobody = await place.run('clawchat', ['ping', '--timeout', '3s', '--data', scene.path('asleep')]);
     expect(nobody.code, nobody.stderr).toBe(124);
     renameSync(`${folder}-away`, folder);
     // As soon as the store answers: the host writes to it again by itself.
-    await place.ok('clawchat', ['ping', '--data', scene.path('away')]);
+    await place.ok('clawchat', ['ping', '--data', scene.path('asleep')]);
     const port = (await scene.inspect(readFileSync(scene.store))).endpoints[0]?.port ?? 0;
     expect(await isAdmitted(port, loot)).toBe(false);
 

@@ -341,8 +341,12 @@ export class ClientDriver {
     this.#finder.input({ kind: 'dialFailed', entropy: drawUnit() });
   }
 
-  /** Nobody answers where the host was, and every store has a file for others: the device waits for nothing. */
+  /**
+   * Nobody answers where the host was, and every store has a file for others: the device waits for nothing. One that was
+   * just let in waits for the file that says so, which a host publishes behind its answer.
+   */
   #hopeless(why: Fault): Fault | undefined {
+    if (this.client.member?.stage === 'granted') return undefined;
     if (why.code !== ErrorCode.HOST_UNREACHABLE && why.code !== ErrorCode.TIMEOUT) return undefined;
     const { standings: stores, situation: text } = this;
     const isForeign = stores.length > 0 && stores.every(({ standing }) => standing === 'foreign');
