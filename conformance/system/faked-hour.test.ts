@@ -63,7 +63,7 @@ describe('the standard hour', () => {
       expect(sessionsLost).toBe(0);
       expect((await watch.status())?.port).not.toBe(before?.port);
       // The table of the protocol, not the one for tests.
-      const [published] = logged(host, 'record-published').slice(-1);
+      const [published] = logged(host, 'record-publishing').slice(-1);
       const [rotated] = logged(host, 'rotated').slice(-1);
       const leadMs = (rotated?.at ?? 0) - (published?.at ?? 0);
       expect(leadMs).toBeGreaterThan(STANDARD.PUBLISH_LEAD_MS - STANDARD.VERIFY_LEAD_MS);

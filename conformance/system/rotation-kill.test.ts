@@ -90,7 +90,7 @@ describe('a moving host that is killed', () => {
       expect(wrong).toEqual([]);
       // Whatever it died of, it goes on where it was: no number comes twice for something else, and no store knows more.
       const sequences = hosts.flatMap(each =>
-        logged(each, 'record-published').map(({ sequence }) => sequence ?? 0),
+        logged(each, 'record-publishing').map(({ sequence }) => sequence ?? 0),
       );
       expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
       expect(hosts.flatMap(each => logged(each, 'alarm'))).toEqual([]);

@@ -37,7 +37,7 @@ interface Stretch {
 /** From each publishing of a next port to the end of the one before. */
 function moves(host: Running): readonly Stretch[] {
   const ends = logged(host, 'retired');
-  const [, ...published] = logged(host, 'record-published');
+  const [, ...published] = logged(host, 'record-publishing');
   return published.flatMap(({ at: from }, index) => {
     const to = ends[index]?.at;
     return to === undefined ? [] : [{ from, to }];

@@ -84,6 +84,8 @@ export class HostCore {
   #break: (reason: unknown) => void = () => {};
   /** The last file that was sealed, to know it again without opening it. */
   #sealed: { readonly bytes: Uint8Array; readonly record: RecordName } | undefined;
+  /** Of the record that was last read back from a store. */
+  #publishedSequence = 0;
   /** Called when the record was read back from a store. */
   onVerified: (record: RecordName) => void = () => {};
   /** What somebody who attaches has to hear of a move. */
@@ -389,6 +391,9 @@ export class HostCore {
   }
 
   #verified(record: RecordName): void {
+    const { sequence } = record;
+    if (sequence > this.#publishedSequence) this.options.log.info('record-published', { sequence });
+    this.#publishedSequence = sequence;
     this.driver.step({ kind: 'witness', witness: record });
     this.onVerified(record);
   }

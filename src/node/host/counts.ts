@@ -1,4 +1,11 @@
 /** What a host counts while it runs. Names and sums, never who. Chapter: spec/10-limits.md; docs/operations.md. */
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { codeName } from '../../protocol/fault.ts';
+
+/** Name what a path or a session ended with: its error code, or `DONE` where nothing was wrong. */
+export function endName(code: ErrorCode): string {
+  return code === ErrorCode.UNSPECIFIED ? 'DONE' : codeName(code);
+}
 
 /** Why somebody was turned away before they had proved anything, with what it means. */
 export const REFUSALS = {

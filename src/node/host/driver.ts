@@ -28,7 +28,7 @@ import { native, recycle } from '../native.ts';
 import { Alarm, readNow } from '../now.ts';
 import { serverMessage } from '../server-message.ts';
 import { WaitingRoom } from '../waiting-room.ts';
-import { HostCounts, type Refusal } from './counts.ts';
+import { endName, HostCounts, type Refusal } from './counts.ts';
 import { Refusals } from './refusals.ts';
 
 /** The epoch that a token names. It was admitted, so it is one. */
@@ -405,7 +405,7 @@ export class HostDriver implements Doorkeeper {
     const connection = this.#connections.get(path);
     if (connection === undefined) return;
     this.#connections.delete(path);
-    this.counts.pathsEnded.add(codeName(code));
+    this.counts.pathsEnded.add(endName(code));
     const { socket, stranger } = connection;
     const isLate = code === ErrorCode.TIMEOUT;
     if (stranger !== undefined && (isLate || code === ErrorCode.HANDSHAKE_FAILED)) {
@@ -413,7 +413,7 @@ export class HostDriver implements Doorkeeper {
     } else {
       // Whoever takes leave is nothing to look into.
       const level = code === ErrorCode.UNSPECIFIED ? 'debug' : 'info';
-      this.#log[level]('path-closed', { path, code: codeName(code), why: detail });
+      this.#log[level]('path-closed', { path, code: endName(code), why: detail });
     }
     if (socket === undefined) return;
     if (cut) {
@@ -456,7 +456,7 @@ export class HostDriver implements Doorkeeper {
   }
 
   #lost(session: number, code: ErrorCode): void {
-    this.counts.sessionsLost.add(codeName(code));
+    this.counts.sessionsLost.add(endName(code));
     this.#connected.delete(session);
     this.#devices.delete(session);
     const streams = this.#streams.get(session);

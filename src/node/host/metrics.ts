@@ -123,7 +123,7 @@ export const METRICS: readonly Metric[] = [
   metric(
     'counter',
     'clawchat_paths_ended_total',
-    'Connections behind the gate that ended, by error code; GONE when the other side or the network ended them.',
+    'Connections behind the gate that ended, by error code; DONE in order, GONE when the other side or the network cut them.',
     ({ core }) => tallied('code', core.driver.counts.pathsEnded),
     ['code'],
   ),
@@ -177,7 +177,7 @@ export const METRICS: readonly Metric[] = [
   metric(
     'counter',
     'clawchat_sessions_lost_total',
-    'Sessions that are over, by error code.',
+    'Sessions that are over, by error code; DONE when the device ended it in order.',
     ({ core }) => tallied('code', core.driver.counts.sessionsLost),
     ['code'],
   ),

@@ -232,7 +232,7 @@ export class Moving {
         // `isMapped` is false: the machine does not ask.
         break;
       case 'publish':
-        this.#core.options.log.info('record-published', { sequence: output.record.sequence });
+        this.#core.options.log.info('record-publishing', { sequence: output.record.sequence });
         void this.#core.publish();
         this.#published = true;
         break;
