@@ -32,7 +32,7 @@ describe.each([CLAWCHATD, CLAWCHAT])('$name', ({ name, commands }) => {
   });
 
   test('has no other there', () => {
-    const known = new Set(commands.flatMap(command => [command.name, ...command.words.split(/[^a-z]+/)]));
+    const known = new Set(commands.flatMap(({ name: own, words = '' }) => [own, ...words.split(/[^a-z]+/)]));
     expect([...named].filter(command => !known.has(command) && !command.startsWith('-'))).toEqual([]);
   });
 });

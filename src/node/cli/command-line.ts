@@ -38,14 +38,15 @@ export interface Call {
 export interface Command {
   /** '' for what the program does when no command is named. */
   readonly name: string;
-  /** What follows the name, such as `DEVICE` or `[TEXT|-]`. */
-  readonly words: string;
-  /** How many positional arguments, at least and at most. */
-  readonly count: readonly [min: number, max: number];
+  /** What follows the name, such as `DEVICE` or `[TEXT|-]`; absent for nothing. */
+  readonly words?: string;
+  /** How many positional arguments, at least and at most; absent for none. */
+  readonly count?: readonly [min: number, max: number];
   readonly summary: string;
   /** Further paragraphs for `--help`. */
   readonly details?: readonly string[];
-  readonly options: Readonly<Record<string, Option>>;
+  /** Those it does not share with every command. */
+  readonly options?: Readonly<Record<string, Option>>;
   /** Do it; the number is the exit code. */
   readonly run: (call: Call) => Promise<number>;
 }
@@ -146,7 +147,7 @@ function parse(program: Program, command: Command, args: readonly string[]): Cal
     const text = error instanceof Error ? error.message.split('. ')[0] : String(error);
     throw usage(`${text} (see ${program.name} ${command.name} --help)`.replaceAll('  ', ' '));
   }
-  const [min, max] = command.count;
+  const [min, max] = command.count ?? [0, 0];
   const { length } = parsed.positionals;
   if (length < min || length > max) {
     const what =
@@ -168,8 +169,12 @@ function parse(program: Program, command: Command, args: readonly string[]): Cal
   };
 }
 
+function synopsis(program: Program, { name, words = '' }: Command): string {
+  return [program.name, name, words].filter(part => part !== '').join(' ');
+}
+
 function usageLine(program: Program, command: Command): string {
-  return [program.name, command.name, command.words, '[options]'].filter(part => part !== '').join(' ');
+  return `${synopsis(program, command)} [options]`;
 }
 
 function optionLines(options: Readonly<Record<string, Option>>): string[] {
@@ -195,10 +200,7 @@ function commandHelp(program: Program, command: Command): string {
 }
 
 function programHelp(program: Program): string {
-  const rows = program.commands.map(command => [
-    [program.name, command.name, command.words].filter(part => part !== '').join(' '),
-    command.summary,
-  ]);
+  const rows = program.commands.map(command => [synopsis(program, command), command.summary]);
   const width = Math.max(...rows.map(([left = '']) => left.length));
   return [
     `${program.name} ${program.version} - ${program.summary}`,

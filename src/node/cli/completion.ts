@@ -16,7 +16,6 @@ export function completionCommand(program: () => Program): Command {
       'bash: source <(PROGRAM completion bash), in ~/.bashrc. zsh: PROGRAM completion zsh > a file _PROGRAM in $fpath.',
       'fish: PROGRAM completion fish > ~/.config/fish/completions/PROGRAM.fish.',
     ],
-    options: {},
     run: async (call: Call) => {
       const shell = SHELLS.find(known => known === call.words[0]);
       if (shell === undefined) throw usage(`say for which shell: ${SHELLS.join(', ')}`);
@@ -55,7 +54,7 @@ function isPath({ value = '' }: Option): boolean {
 }
 
 /** Words that can follow a command's name, when they are listed, such as `check|show`. */
-function wordsOf({ words }: Command): readonly string[] {
+function wordsOf({ words = '' }: Command): readonly string[] {
   return words
     .replace(/[[\]]/g, '')
     .split('|')

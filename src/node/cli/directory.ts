@@ -15,10 +15,9 @@ export function directoryOptions(
   directory: string,
   log: Log,
   open: () => Promise<Owner>,
-  resident = false,
 ): DirectoryOptions {
   const identity = { program, version: VERSION, schema: SCHEMA_VERSION };
-  return { directory, identity, suite: native, open, resident, log };
+  return { directory, identity, suite: native, open, resident: false, log };
 }
 
 /** Work with the owner of a directory, and let go of it whatever happens. */

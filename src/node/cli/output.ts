@@ -5,6 +5,12 @@ export function line(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Whether standard output is a terminal that may be given colours (NO_COLOR and TERM=dumb say no). */
+export function takesColour(): boolean {
+  const { NO_COLOR = '', TERM } = process.env;
+  return process.stdout.isTTY === true && TERM !== 'dumb' && NO_COLOR === '';
+}
+
 /** Write one JSON value as a line to standard output. Bytes are hexadecimal, 64-bit numbers are numbers. */
 export function jsonLine(value: unknown): void {
   line(JSON.stringify(value, (_key, item: unknown) => plain(item)));

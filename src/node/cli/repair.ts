@@ -58,13 +58,10 @@ function describe({ kept, lost, rebuilt, copy }: Repaired): void {
 export function repairCommand(program: StoreProgram): Command {
   return {
     name: 'repair',
-    words: '',
-    count: [0, 0],
     summary: 'save what can be saved of a damaged data directory (while nothing runs on it)',
     details: [
       'Every value is looked at. What is damaged is deleted, behind a copy of the database as it was.',
     ],
-    options: {},
     run: async (call: Call) => {
       const directory = dataDirectory(call, program === 'host' ? 'clawchatd' : 'clawchat');
       const repaired = await repairStore({ directory, program, suite: native, passphrase: askedPassphrase });

@@ -5,15 +5,10 @@ import { type ActInit, findPerson, keepMs, keepText, roleName, roleNames, roleOf
 import { type Call, type Command, type Option, usage, wholeNumber } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
 import { EXIT_OK } from './exit-code.ts';
-import { hex, jsonLine, line, timeText } from './output.ts';
+import { hex, jsonLine, line, takesColour, timeText } from './output.ts';
 import { drawQr } from './qr.ts';
+import { reachClient, TIMEOUT } from './reach-client.ts';
 import { harmlessLine } from './terminal-text.ts';
-
-/** Works with the owner of the call's directory. */
-export type Reach = (
-  call: Call,
-  work: (link: OwnerLink, signal: AbortSignal) => Promise<void>,
-) => Promise<void>;
 
 async function rooms(call: Call, link: OwnerLink, signal: AbortSignal): Promise<void> {
   const found = expectAnswer(await link.call({ case: 'rooms', value: {} }, signal), 'rooms').rooms;
@@ -114,101 +109,94 @@ async function inviteDevice(call: Call, link: OwnerLink, signal: AbortSignal): P
     jsonLine({ invite: made.invite, expires_at_ms: made.expiresAtMs });
     return;
   }
-  if (call.on('qr')) {
-    const colour = process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '';
-    for (const row of drawQr(harmlessLine(made.invite), { colour, isLight: false })) line(row);
-  }
+  if (call.on('qr'))
+    for (const row of drawQr(harmlessLine(made.invite), { colour: takesColour(), isLight: false })) line(row);
   line(harmlessLine(made.invite));
   process.stderr.write(
     `works once, until ${timeText(made.expiresAtMs)}; on the other device: clawchat join\n`,
   );
 }
 
-/** These commands; `timeout` is the option that bounds them. */
-export function roomCommands(reach: Reach, timeout: Option): readonly Command[] {
-  type Work = (call: Call, link: OwnerLink, signal: AbortSignal) => Promise<void>;
-  const run =
-    (work: Work): Command['run'] =>
-    async call => {
-      await reach(call, (link, signal) => work(call, link, signal));
-      return EXIT_OK;
-    };
-  const room = { value: 'ROOM', help: 'which room (default: lobby)' };
-  return [
-    {
-      name: 'rooms',
-      words: '',
-      count: [0, 0],
-      summary: 'list the rooms that this person sees',
-      options: { timeout },
-      run: run(rooms),
-    },
-    {
-      name: 'people',
-      words: '',
-      count: [0, 0],
-      summary: 'list the people of a room',
-      options: { room, timeout },
-      run: run(people),
-    },
-    {
-      name: 'room',
-      words: 'create|join|leave|topic|keep|invite|role|delete ROOM ...',
-      count: [2, 4],
-      summary:
-        'make a room, join or leave it, say what it is about, who is in it, how long messages are kept; delete it',
-      details: [
-        'room create ROOM [--topic TEXT] [--closed]   room join ROOM   room leave ROOM   room topic ROOM TEXT',
-        `room keep ROOM 30d|forever   room invite ROOM PERSON   room role ROOM PERSON ${roleNames.join('|')}`,
-        'room delete ROOM   deletes the room with all its messages, for everybody',
-        'A person is named by name, or by the beginning of the id that "people" shows.',
-      ],
-      options: {
-        topic: { value: 'TEXT', help: 'with create: what the room is about' },
-        closed: { help: 'with create: only its people see it' },
-        timeout,
-      },
-      run: run(async (call, link, signal) => {
-        const act = await roomAct(call, link, signal);
-        await done(call, link, act, call.words[1] ?? '', signal);
-      }),
-    },
-    {
-      name: 'rename',
-      words: 'NAME',
-      count: [1, 1],
-      summary: 'take another name, on all devices of this person',
-      options: { timeout },
-      run: run((call, link, signal) =>
-        done(call, link, { case: 'rename', value: { name: call.words[0] ?? '' } }, 'lobby', signal),
-      ),
-    },
-    {
-      name: 'delete',
-      words: 'CURSOR',
-      count: [1, 1],
-      summary: 'take back a message: its text is gone for everybody',
-      options: { room, timeout },
-      run: run((call, link, signal) => {
-        const cursor = wholeNumber(call.words[0] ?? '', 'CURSOR', 1, Number.MAX_SAFE_INTEGER);
-        const act: ActInit = { case: 'delete', value: { cursor: BigInt(cursor) } };
-        return done(call, link, act, call.text('room') ?? 'lobby', signal);
-      }),
-    },
-    {
-      name: 'invite-device',
-      words: '',
-      count: [0, 0],
-      summary: 'make an invite for another device of yours, and print it alone on standard output',
-      details: [
-        'The device that joins with it is the same person: one name, and what one has read all have read.',
-      ],
-      options: {
-        name: { value: 'NAME', help: 'name of the device' },
-        qr: { help: 'draw it as a QR code too, for the camera of the other device' },
-        timeout,
-      },
-      run: run(inviteDevice),
-    },
-  ];
+type Work = (call: Call, link: OwnerLink, signal: AbortSignal) => Promise<void>;
+
+function run(work: Work): Command['run'] {
+  return async call => {
+    await reachClient(call, (link, signal) => work(call, link, signal));
+    return EXIT_OK;
+  };
 }
+
+const ROOM: Option = { value: 'ROOM', help: 'which room (default: lobby)' };
+
+/** About rooms, people, and what was sent. */
+export const ROOM_COMMANDS: readonly Command[] = [
+  {
+    name: 'rooms',
+    summary: 'list the rooms that this person sees',
+    options: { timeout: TIMEOUT },
+    run: run(rooms),
+  },
+  {
+    name: 'people',
+    summary: 'list the people of a room',
+    options: { room: ROOM, timeout: TIMEOUT },
+    run: run(people),
+  },
+  {
+    name: 'room',
+    words: 'create|join|leave|topic|keep|invite|role|delete ROOM ...',
+    count: [2, 4],
+    summary:
+      'make a room, join or leave it, say what it is about, who is in it, how long messages are kept; delete it',
+    details: [
+      'room create ROOM [--topic TEXT] [--closed]   room join ROOM   room leave ROOM   room topic ROOM TEXT',
+      `room keep ROOM 30d|forever   room invite ROOM PERSON   room role ROOM PERSON ${roleNames.join('|')}`,
+      'room delete ROOM   deletes the room with all its messages, for everybody',
+      'A person is named by name, or by the beginning of the id that "people" shows.',
+    ],
+    options: {
+      topic: { value: 'TEXT', help: 'with create: what the room is about' },
+      closed: { help: 'with create: only its people see it' },
+      timeout: TIMEOUT,
+    },
+    run: run(async (call, link, signal) => {
+      const act = await roomAct(call, link, signal);
+      await done(call, link, act, call.words[1] ?? '', signal);
+    }),
+  },
+  {
+    name: 'rename',
+    words: 'NAME',
+    count: [1, 1],
+    summary: 'take another name, on all devices of this person',
+    options: { timeout: TIMEOUT },
+    run: run((call, link, signal) =>
+      done(call, link, { case: 'rename', value: { name: call.words[0] ?? '' } }, 'lobby', signal),
+    ),
+  },
+  {
+    name: 'delete',
+    words: 'CURSOR',
+    count: [1, 1],
+    summary: 'take back a message: its text is gone for everybody',
+    options: { room: ROOM, timeout: TIMEOUT },
+    run: run((call, link, signal) => {
+      const cursor = wholeNumber(call.words[0] ?? '', 'CURSOR', 1, Number.MAX_SAFE_INTEGER);
+      const act: ActInit = { case: 'delete', value: { cursor: BigInt(cursor) } };
+      return done(call, link, act, call.text('room') ?? 'lobby', signal);
+    }),
+  },
+  {
+    name: 'invite-device',
+    summary: 'make an invite for another device of yours, and print it alone on standard output',
+    details: [
+      'The device that joins with it is the same person: one name, and what one has read all have read.',
+    ],
+    options: {
+      name: { value: 'NAME', help: 'name of the device' },
+      qr: { help: 'draw it as a QR code too, for the camera of the other device' },
+      timeout: TIMEOUT,
+    },
+    run: run(inviteDevice),
+  },
+];

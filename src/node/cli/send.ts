@@ -2,10 +2,11 @@
 import { createInterface } from 'node:readline';
 import { TEXT_BYTES_MAX } from '../../gen/constants.ts';
 import { native } from '../native.ts';
-import type { OwnerLink } from '../owner.ts';
 import { type Call, usage, wholeNumber } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
+import { EXIT_OK } from './exit-code.ts';
 import { jsonLine } from './output.ts';
+import { reachClient } from './reach-client.ts';
 
 /** Lines of `send -` that are on their way at once. */
 const SENDS_MAX = 256;
@@ -26,10 +27,8 @@ export interface Draft {
 type About = Pick<Draft, 'replyTo' | 'edits'>;
 const ABOUT_NOTHING: About = { replyTo: 0, edits: 0 };
 
-type Reach = (work: (link: OwnerLink, signal: AbortSignal) => Promise<void>) => Promise<void>;
-
 /** Send what the call says; resolves when the host has stored all of it. @throws ClawChatError `USAGE` */
-export async function sendMessages(call: Call, reach: Reach): Promise<void> {
+export async function send(call: Call): Promise<number> {
   const [text = '-'] = call.words;
   const [json, multiline] = [call.on('json'), call.on('multiline')];
   const room = call.text('room') ?? '';
@@ -45,7 +44,7 @@ export async function sendMessages(call: Call, reach: Reach): Promise<void> {
   if (about.replyTo + about.edits > 0 && text === '-' && !multiline) {
     throw usage('--reply-to and --edits are for one message; lines of --json have "reply_to" and "edits"');
   }
-  await reach(async (link, signal) => {
+  await reachClient(call, async (link, signal) => {
     const sendOne = async (draft: Draft): Promise<void> => {
       const { id: messageId, replyTo, edits } = draft;
       const extra = { replyTo: BigInt(replyTo), edits: BigInt(edits) };
@@ -60,6 +59,7 @@ export async function sendMessages(call: Call, reach: Reach): Promise<void> {
     const whole = text === '-' ? await readWhole() : text;
     await sendOne({ ...draftOf(whole, room, id), ...about });
   });
+  return EXIT_OK;
 }
 
 /** Send each line of standard input; some are on their way at once, in order. */

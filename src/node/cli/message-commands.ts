@@ -1,0 +1,132 @@
+/** The commands of `clawchat` that send and show messages, for scripts. Chapter: spec/11-chat.md. */
+import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
+import { following } from '../client/following.ts';
+import type { OwnerLink } from '../owner.ts';
+import { clientOptions } from './client-options.ts';
+import { type Call, type Command, duration, wholeNumber } from './command-line.ts';
+import { expectAnswer } from './directory.ts';
+import { EXIT_OK } from './exit-code.ts';
+import { messageJson, messageText } from './messages.ts';
+import { jsonLine, line } from './output.ts';
+import { reachClient, stoppable, TIMEOUT, withClientOwner } from './reach-client.ts';
+import { send } from './send.ts';
+import { Waiting } from './waiting.ts';
+
+async function listen(call: Call): Promise<number> {
+  const count = call.text('count');
+  const from = call.text('from');
+  const time = call.text('for');
+  const limit = count === undefined ? Number.POSITIVE_INFINITY : wholeNumber(count, '--count', 1, 1e9);
+  const start = from === undefined ? undefined : wholeNumber(from, '--from', 0, Number.MAX_SAFE_INTEGER);
+  const forMs = time === undefined ? Number.POSITIVE_INFINITY : duration(time, '--for');
+  const client = await clientOptions(call);
+  await stoppable(forMs, signal =>
+    withClientOwner(client, async link => {
+      const waiting = new Waiting(link, call.on('json'));
+      await follow(link, call, { start, limit, signal }).finally(() => waiting.stop());
+    }),
+  );
+  return EXIT_OK;
+}
+
+interface Following {
+  readonly start: number | undefined;
+  readonly limit: number;
+  readonly signal: AbortSignal;
+}
+
+/** Print messages from a cursor on. */
+async function follow(link: OwnerLink, call: Call, { start, limit, signal }: Following): Promise<void> {
+  let printed = 0;
+  const room = call.text('room') ?? '';
+  const gap = (first: number): void => {
+    process.stderr.write(`clawchat: messages before ${first} are no longer kept\n`);
+  };
+  try {
+    for await (const item of following(link, { after: start, room, signal, gap })) {
+      show(call, item);
+      printed += 1;
+      if (printed >= limit) return;
+    }
+  } catch (error) {
+    // The end of --for, or Ctrl-C, is how listening ends.
+    if (!signal.aborted) throw error;
+  }
+}
+
+function show(call: Call, item: ControlItem): void {
+  if (call.on('json')) jsonLine(messageJson(item));
+  else line(messageText(item));
+}
+
+async function history(call: Call): Promise<number> {
+  const from = wholeNumber(call.text('from') ?? '0', '--from', 0, Number.MAX_SAFE_INTEGER);
+  const limit = wholeNumber(call.text('limit') ?? '1000000000', '--limit', 1, 1e9);
+  const room = call.text('room') ?? '';
+  await reachClient(call, async (link, signal) => {
+    let after = from;
+    for (let left = limit; left > 0; ) {
+      const value = { afterCursor: BigInt(after), limit: Math.min(left, 256), room };
+      const page = expectAnswer(await link.call({ case: 'history', value }, signal), 'history');
+      for (const item of page.items) {
+        after = Number(item.cursor);
+        show(call, item);
+      }
+      left -= page.items.length;
+      if (!page.more || page.items.length === 0) return;
+    }
+  });
+  return EXIT_OK;
+}
+
+/** To send, to listen, to read again. */
+export const MESSAGE_COMMANDS: readonly Command[] = [
+  {
+    name: 'send',
+    words: '[TEXT|-]',
+    count: [0, 1],
+    summary: 'send a message, or each line of standard input; ends when the host has stored it',
+    details: [
+      'With -, each line of standard input is a message; with --multiline all of it is one. With --json each line is',
+      '{"text": "...", "room": "...", "id": "...", "reply_to": 123, "edits": 123}, of which only text has to be there,',
+      'and each answer is a line too. A number names a message by its cursor.',
+    ],
+    options: {
+      room: { value: 'ROOM', help: 'which room (default: lobby)' },
+      'reply-to': { value: 'CURSOR', help: 'the message that this one replies to' },
+      edits: { value: 'CURSOR', help: 'the message of yours whose text this one replaces' },
+      multiline: { help: 'standard input is one message, line breaks and all' },
+      id: {
+        value: 'HEX',
+        help: 'the id of the message, 32 hexadecimal digits: sent again with the same id and text, it is stored once',
+      },
+      timeout: TIMEOUT,
+    },
+    run: send,
+  },
+  {
+    name: 'listen',
+    summary: 'print messages as they come',
+    options: {
+      count: { value: 'N', help: 'end after N messages' },
+      for: { value: 'TIME', help: 'end after this, such as 10s' },
+      from: {
+        value: 'CURSOR',
+        help: 'begin behind this cursor; 0 for everything (default: what comes from now on)',
+      },
+      room: { value: 'ROOM', help: 'only this room' },
+    },
+    run: listen,
+  },
+  {
+    name: 'history',
+    summary: 'print what the host has stored, oldest first',
+    options: {
+      from: { value: 'CURSOR', help: 'begin behind this cursor (default: 0)' },
+      limit: { value: 'N', help: 'at most N messages' },
+      room: { value: 'ROOM', help: 'only this room' },
+      timeout: TIMEOUT,
+    },
+    run: history,
+  },
+];

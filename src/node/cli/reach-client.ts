@@ -1,0 +1,79 @@
+/** How a command of `clawchat` reaches the owner of its data directory, and what ends it. Chapter: spec/12-control.md. */
+import { setMaxListeners } from 'node:events';
+import { ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { fault } from '../../protocol/fault.ts';
+import { type ClientOptions, openClientOwner } from '../client-owner.ts';
+import type { OwnerLink } from '../owner.ts';
+import { clientOptions } from './client-options.ts';
+import { type Call, duration, type Option, TimeLimitError } from './command-line.ts';
+import { directoryOptions, withOwner } from './directory.ts';
+import { Waiting } from './waiting.ts';
+
+/** Bounds a command that waits for the host. */
+export const TIMEOUT: Option = { value: 'TIME', help: 'give up after this, such as 30s (default: 60s)' };
+const TIMEOUT_MS = 60_000;
+/** Why a signal is aborted when the time is up, and nobody interrupted. */
+const TIME_IS_UP = Symbol('time is up');
+
+/** Work with the owner of a client's directory, or become it. */
+export async function withClientOwner<T>(
+  client: ClientOptions,
+  work: (link: OwnerLink) => Promise<T>,
+): Promise<T> {
+  const open = (): ReturnType<typeof openClientOwner> => openClientOwner(client);
+  return withOwner(directoryOptions(ControlProgram.CLIENT, client.directory, client.log, open), work);
+}
+
+/** Work with a signal that SIGINT, SIGTERM or the end of `ms` milliseconds aborts. */
+export async function stoppable<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  // Every line of `send -` that is on its way listens to it.
+  setMaxListeners(0, stop.signal);
+  const timer = Number.isFinite(ms) ? setTimeout(() => stop.abort(TIME_IS_UP), ms) : undefined;
+  const interrupted = (): void => stop.abort();
+  process.once('SIGINT', interrupted);
+  process.once('SIGTERM', interrupted);
+  try {
+    return await work(stop.signal);
+  } finally {
+    clearTimeout(timer);
+    process.off('SIGINT', interrupted);
+    process.off('SIGTERM', interrupted);
+  }
+}
+
+/**
+ * Work with the owner of the call's directory. `--timeout`, where it is given, bounds it, else `standardMs`.
+ *
+ * @throws TimeLimitError when the time is up; ClawChatError as the work does, and `CANCELLED` when interrupted.
+ */
+export async function reachClient<T>(
+  call: Call,
+  work: (link: OwnerLink, signal: AbortSignal) => Promise<T>,
+  standardMs: number = TIMEOUT_MS,
+): Promise<T> {
+  const client = await clientOptions(call);
+  const timeout = call.text('timeout');
+  const ms = timeout === undefined ? standardMs : duration(timeout, '--timeout');
+  return stoppable(ms, async signal => {
+    let waiting: Waiting | undefined;
+    try {
+      return await withClientOwner(client, async link => {
+        waiting = new Waiting(link, call.on('json'));
+        return work(link, signal).finally(() => waiting?.stop());
+      });
+    } catch (error) {
+      if (signal.reason !== TIME_IS_UP) throw error;
+      // People have read the reason already.
+      throw timeLimit(ms, call.on('json') ? (waiting?.reason ?? '') : '', error);
+    }
+  });
+}
+
+/** What `--timeout` ended was not refused: say how long it was tried, and what becomes of it. */
+function timeLimit(ms: number, reason: string, cause: unknown): TimeLimitError {
+  const why = reason === '' ? '' : ` (${reason})`;
+  const detail = `no answer within ${ms / 1000} s${why}; what was taken to be sent is kept and goes out with the next command`;
+  return new TimeLimitError(fault('time', ErrorCode.TIMEOUT, detail), { cause });
+}
