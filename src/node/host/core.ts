@@ -1,17 +1,16 @@
 /** Everything that a host is, with or without a network: database, members, chat, publishing. Chapter: spec/01-architecture.md. */
-import { judge, type Opened, type OpenedFile, opener } from '../../discovery/verdict.ts';
+import { judge } from '../../discovery/verdict.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
 import { STORE_ATTEMPT_MS_MAX } from '../../gen/constants.ts';
 import { responderKeys } from '../../protocol/channel-keys.ts';
-import { sealFile } from '../../protocol/connection-file.ts';
 import type { Store as StorePlace } from '../../protocol/connection-record.ts';
 import { ClawChatError, codeName, type Fault, fault, isFault } from '../../protocol/fault.ts';
 import type { RecordName } from '../../protocol/freshness.ts';
 import { type HostIdentity, type HostRecord, isDatabaseOld } from '../../protocol/host-record.ts';
 import { inviteText, parseInvite } from '../../protocol/invite.ts';
-import { hostFileKey, inviteKeys } from '../../protocol/keys.ts';
-import { fileRecipients, memberId, type RegistryChange } from '../../protocol/registry.ts';
+import { inviteKeys } from '../../protocol/keys.ts';
+import { memberId, type RegistryChange } from '../../protocol/registry.ts';
 import { encodeRotation, ROTATION_KEY, type RotationState } from '../../protocol/rotation-storage.ts';
 import type { ServerOutput } from '../../protocol/server-io.ts';
 import {
@@ -20,7 +19,6 @@ import {
   registryOperations,
   type StoredOperation,
 } from '../../protocol/storage.ts';
-import { parseStatement, type Trust } from '../../protocol/succession.ts';
 import { words } from '../../protocol/words.ts';
 import type { Operation } from '../../runtime/database.ts';
 import type { StreamAcceptor } from '../../runtime/streams.ts';
@@ -36,8 +34,9 @@ import { HostDriver } from './driver.ts';
 import type { History } from './history.ts';
 import { type Loaded, load } from './load.ts';
 import type { HostOptions } from './options.ts';
+import { OwnFile } from './own-file.ts';
 import { Publisher } from './publisher.ts';
-import type { Known, SurveyedStore } from './survey.ts';
+import { databaseOld, type Known, type SurveyedStore } from './survey.ts';
 
 const EMPTY = new Uint8Array(0);
 /** How long stores have to answer when a host starts. */
@@ -76,14 +75,13 @@ export class HostCore {
   readonly #isNew: boolean;
   readonly #database: Store;
   readonly #chat: ChatHost;
+  readonly #file: OwnFile;
   readonly #pending = new Map<number, Pending>();
   readonly #pruning: NodeJS.Timeout;
   #refs = 0;
   #persisting: Promise<void> = Promise.resolve();
   #publishing: Promise<boolean> = Promise.resolve(false);
   #break: (reason: unknown) => void = () => {};
-  /** The last file that was sealed, to know it again without opening it. */
-  #sealed: { readonly bytes: Uint8Array; readonly record: RecordName } | undefined;
   /** Of the record that was last read back from a store. */
   #publishedSequence = 0;
   /** Called when the record was read back from a store. */
@@ -102,6 +100,7 @@ export class HostCore {
     this.#isNew = loaded.isNew;
     this.#database = database;
     this.#chat = chat.host;
+    this.#file = new OwnFile(identity, () => server.registry);
     this.broken = new Promise(settle => {
       this.#break = settle;
     });
@@ -130,7 +129,7 @@ export class HostCore {
     this.publisher = new Publisher({
       stores: loaded.stores,
       readAgainMs: options.constants.STORE_READ_AGAIN_MS,
-      open: bytes => this.#open(bytes),
+      open: bytes => this.#file.open(bytes),
       verified: record => this.#verified(record),
       ended: (store, result) => this.driver.counts.published(store, result),
       older: found => this.#old(`a store holds record ${found.sequence} of this host`),
@@ -185,11 +184,11 @@ export class HostCore {
   async survey(): Promise<readonly SurveyedStore[]> {
     const answers = await this.publisher.survey(SURVEY_MS);
     return answers.map((answer, index) => {
-      const verdict = judge(answer, bytes => this.#openFile(bytes));
+      const verdict = judge(answer, bytes => this.#file.openFile(bytes));
       const isOver = verdict.kind === 'record' && isDatabaseOld(native, this.known, verdict.record);
       if (verdict.kind === 'absent' || (verdict.kind === 'record' && !isOver)) this.publisher.surveyed(index);
-      const superseded = judge(answer, bytes => this.#openSuperseded(bytes)).kind === 'record';
-      const isSuperseded = verdict.kind === 'invalid' && superseded;
+      const files = answer.kind === 'file' ? [answer.bytes, ...answer.others] : [];
+      const isSuperseded = verdict.kind === 'invalid' && files.some(bytes => this.#file.isSuperseded(bytes));
       return { name: this.stores[index]?.reader.name ?? '', verdict, isSuperseded };
     });
   }
@@ -198,8 +197,7 @@ export class HostCore {
   seal(): Uint8Array | Fault {
     const { record } = this;
     if (record === undefined) return fault('self', ErrorCode.USAGE, 'the host has to run once first');
-    const recipients = this.#recipients();
-    return sealFile(native, { envelope: record.envelope, recipients });
+    return this.#file.seal(record);
   }
 
   /** Make an invite; it is durable, and `published` says whether the file with its stanza was read back. */
@@ -381,12 +379,12 @@ export class HostCore {
   async #sealAndPublish(): Promise<boolean> {
     const { record } = this;
     if (record === undefined) return false;
-    const bytes = this.seal();
+    const bytes = this.#file.seal(record);
     if (isFault(bytes)) {
       this.#alarm(bytes.detail);
       return false;
     }
-    this.#sealed = { bytes, record: record.name };
+    this.#file.publishes(record.name, bytes);
     return this.publisher.publish({ record: record.name, bytes }, STORE_ATTEMPT_MS_MAX);
   }
 
@@ -397,52 +395,4 @@ export class HostCore {
     this.driver.step({ kind: 'witness', witness: record });
     this.onVerified(record);
   }
-
-  /** Open a file as any of its recipients would. What was sealed here is known by its bytes. */
-  #open(bytes: Uint8Array): Opened | Fault {
-    if (this.#sealed !== undefined && native.equal(bytes, this.#sealed.bytes)) return this.#sealed.record;
-    return this.#openFile(bytes);
-  }
-
-  #openFile(bytes: Uint8Array): OpenedFile | Fault {
-    const { serverId, publicKey: identity, nextIdentityHash } = this.identity;
-    return this.#openAs(bytes, { serverId, identity, nextIdentityHash });
-  }
-
-  /** What an identity signed that this host has replaced tells nothing of how old its database is. */
-  #openSuperseded(bytes: Uint8Array): OpenedFile | Fault {
-    const { serverId, successions } = this.identity;
-    let last: OpenedFile | Fault = notOurs();
-    for (const succession of successions) {
-      const identity = parseStatement(succession)?.oldIdentity;
-      if (identity === undefined) continue;
-      last = this.#openAs(bytes, { serverId, identity, nextIdentityHash: undefined });
-      if (!isFault(last)) return last;
-    }
-    return last;
-  }
-
-  #openAs(bytes: Uint8Array, trust: Trust): OpenedFile | Fault {
-    for (const fileKey of this.#recipients()) {
-      const opened = opener(native, fileKey, trust)(bytes);
-      if (!isFault(opened) || opened.code !== ErrorCode.NOT_A_RECIPIENT) return opened;
-    }
-    return notOurs();
-  }
-
-  /** File keys of everybody who may read the file; the host's own first, because it reads back most. */
-  #recipients(): readonly Uint8Array[] {
-    const own = hostFileKey(native, this.identity.seed);
-    return [own, ...fileRecipients(this.driver.server.registry)];
-  }
-}
-
-/** Say that a database is older than what was published of it. */
-export function databaseOld(why: string): ClawChatError {
-  const text = `${why}: this data directory was restored from a backup, or two hosts share one identity. Bring back the newest directory, or: clawchatd recover`;
-  return failure(ErrorCode.DATABASE_OLD, text);
-}
-
-function notOurs(): Fault {
-  return fault('self', ErrorCode.NOT_A_RECIPIENT, 'it is for nobody that this database knows');
 }

@@ -1,7 +1,9 @@
 /** What a host sees in its stores before it serves, and whether it may. Chapter: spec/07-discovery.md 7.3, 7.5. */
 import type { OpenedFile, Verdict } from '../../discovery/verdict.ts';
-import type { KnownRecord } from '../../protocol/host-record.ts';
-import { isDatabaseOld } from '../../protocol/host-record.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import type { ClawChatError } from '../../protocol/fault.ts';
+import { isDatabaseOld, type KnownRecord } from '../../protocol/host-record.ts';
+import { failure } from '../failure.ts';
 import { native } from '../native.ts';
 
 /** What one store gave. `name` is its address without credentials. */
@@ -58,4 +60,10 @@ export function describeSurveyed({ name, verdict, isSuperseded }: SurveyedStore)
       // A failure names its store; once is enough.
       return `${name}: no use now (${verdict.detail.replace(`${name}: `, '')})`;
   }
+}
+
+/** Make the error of a database that is older than what was published of it. */
+export function databaseOld(why: string): ClawChatError {
+  const text = `${why}: this data directory was restored from a backup, or two hosts share one identity. Bring back the newest directory, or: clawchatd recover`;
+  return failure(ErrorCode.DATABASE_OLD, text);
 }
