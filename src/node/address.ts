@@ -130,6 +130,17 @@ function netsh(): Promise<string> {
   });
 }
 
+/** @throws ClawChatError `USAGE` where the system does not tell. */
+function systemInterfaces(): Interfaces {
+  try {
+    return networkInterfaces();
+  } catch (cause) {
+    const text =
+      'the addresses of this machine cannot be listed: say with --advertise what clients shall dial';
+    throw failure(ErrorCode.USAGE, text, cause);
+  }
+}
+
 type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
 /**
@@ -138,17 +149,17 @@ type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | unde
  * `listen` is an address, or undefined, `0.0.0.0` or `::` for all of them. Link-local addresses are left out: they
  * need the reader's own interface name. Loopback is listed when it is asked for or when there is nothing else.
  *
- * @throws ClawChatError `USAGE` when `listen` is no address.
+ * @throws ClawChatError `USAGE` when `listen` is no address, or the system lists none.
  */
 export function advertisedAddresses(
   listen: string | undefined,
-  interfaces: Interfaces = networkInterfaces(),
+  interfaces: () => Interfaces = systemInterfaces,
 ): readonly string[] {
   if (listen !== undefined && isIP(listen) === 0) {
     throw failure(ErrorCode.USAGE, `not an address to listen on: ${JSON.stringify(listen)}`);
   }
   if (listen !== undefined && listen !== '0.0.0.0' && listen !== '::') return [listen];
-  const found = Object.values(interfaces).flatMap(list => list ?? []);
+  const found = Object.values(interfaces()).flatMap(list => list ?? []);
   const reachable = found.filter(info => !info.internal && !isLinkLocal(info));
   const families = listen === '0.0.0.0' ? ['IPv4'] : ['IPv4', 'IPv6'];
   const addresses = families.flatMap(family =>

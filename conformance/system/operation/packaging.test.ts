@@ -1,7 +1,7 @@
 /**
- * The unit and the container file of packaging/. Neither a service manager nor a container engine runs here: the unit is
- * judged by systemd's own analysis, the container file is parsed, and the commands of both are run as they are written -
- * without privileges, and in a root directory of their own that has what the image would have.
+ * The unit and the container file of packaging/ without a service manager (systemd.test.ts has one) and without a
+ * container engine: the unit is judged by systemd's own analysis, the container file is parsed, and the commands of both
+ * are run as they are written - without privileges, and in a root directory of their own that has what the image would have.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,6 +11,7 @@ import { DockerfileParser, type From, type Instruction } from 'dockerfile-ast';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Place } from '../programs.ts';
 import { until } from '../until.ts';
+import { productionPackages } from './production-packages.ts';
 
 const place = new Place();
 const ROOT = place.path('root');
@@ -20,16 +21,6 @@ const CONTAINER = readFileSync('packaging/Containerfile', 'utf8');
 const USER = 61_234;
 /** Of the system, read-only, in the place of the image's. */
 const MOUNTS = ['usr', 'bin', 'lib', 'lib64'].filter(name => existsSync(`/${name}`));
-
-/** What `npm ci --omit=dev` installs, by the lock file. */
-function productionPackages(): readonly string[] {
-  const { packages }: { packages: Record<string, { dev?: boolean; devOptional?: boolean }> } = JSON.parse(
-    readFileSync('package-lock.json', 'utf8'),
-  );
-  return Object.entries(packages)
-    .filter(([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional && existsSync(path))
-    .map(([path]) => path);
-}
 
 /** Make what the first stage of the container file leaves. */
 function build(target: string): void {

@@ -1,5 +1,5 @@
 /** What a configuration is refused for, by the command that checks it. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -31,6 +31,14 @@ async function check(text: string, ...args: readonly string[]): Promise<number> 
 test('one that is right is said to be so', async () => {
   expect(await check('port: 8443\nadvertise-port: 443\nfront: { hops: [127.0.0.1] }')).toBe(0);
   expect(printed).toBe(`${directory}/config.yaml is right.\n`);
+});
+
+test('the example is right as it is, alone and beside stores', async () => {
+  const example = readFileSync('config.example.yaml', 'utf8');
+  expect(await check(example), printed).toBe(0);
+  expect(await check(example.replace('\nstores: []', '\nstores: [{ kind: local, path: /x }]')), printed).toBe(
+    0,
+  );
 });
 
 test.each([

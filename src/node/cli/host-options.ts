@@ -48,13 +48,13 @@ export function hostOptionsOf(configured: HostConfigured, log: Log): HostOptions
     const text = `names no loopback address: no password protects metrics, so say --${known.metricsRemote.flag} if others may read them`;
     throw settings.refuse(known.metrics, text);
   }
-  if (stores !== undefined && settings.origin(known.store).kind !== 'default')
+  if (stores !== undefined && settings.isSet(known.store))
     throw settings.refuse(known.store, 'and a list of stores exclude each other');
   const port = settings.get(known.port);
   const tls = tlsFiles(configured);
   const hops = settings.get(known.frontHops);
   for (const setting of [known.tlsCertificate, known.frontHops, known.advertisePort]) {
-    if (port !== undefined || settings.origin(setting).kind === 'default') continue;
+    if (port !== undefined || !settings.isSet(setting)) continue;
     throw settings.refuse(setting, `needs a fixed port: --${known.port.flag}`);
   }
   return {

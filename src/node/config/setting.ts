@@ -106,6 +106,12 @@ export class Settings {
     return setting.from(this.origin(setting).texts) as T;
   }
 
+  /** Whether it is other than by default, wherever that was written. */
+  isSet(setting: Setting<unknown>): boolean {
+    const { texts } = this.origin(setting);
+    return setting.isList ? texts.length > 0 : texts[0] !== setting.standard;
+  }
+
   /** Where its value comes from. */
   origin(setting: Setting<unknown>): Origin {
     const origin = this.#origins.get(setting.key);
