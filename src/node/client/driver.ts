@@ -1,36 +1,31 @@
 /** Performs what the client's machine decides. Chapter: spec/05-session.md. */
-import type { WebSocket } from 'ws';
 import { situation } from '../../discovery/situation.ts';
 import type { StandingReport } from '../../discovery/standing.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { RotationKind, type RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
-import { AUTH_MS_MAX, type Constants } from '../../gen/constants.ts';
+import type { Constants } from '../../gen/constants.ts';
 import { Client } from '../../protocol/client.ts';
 import type { ClientInput, ClientOutput } from '../../protocol/client-io.ts';
 import type { Envelope } from '../../protocol/envelope.ts';
-import { codeName, type Fault, fault, isFault } from '../../protocol/fault.ts';
+import { codeName, type Fault, fault } from '../../protocol/fault.ts';
 import type { Member } from '../../protocol/join.ts';
 import { type Migration, type MigrationInput, stepMigration } from '../../protocol/migration.ts';
-import { type StreamPort, Streams } from '../../runtime/streams.ts';
 import type { ServiceStream, StreamHandler } from '../../services/ports.ts';
-import { dial } from '../dial.ts';
 import type { Log } from '../log.ts';
 import { native } from '../native.ts';
 import { Alarm, drawUnit, readNow } from '../now.ts';
 import type { ProxyEnvironment } from '../proxy.ts';
 import { VERSION } from '../version.ts';
+import { Connections } from './connections.ts';
 import { Finder } from './finder.ts';
+import { SessionStreams } from './session-streams.ts';
 
 const NOTICES: ReadonlyMap<RotationKind, 'move' | 'hold' | 'emergency'> = new Map([
   [RotationKind.MOVE, 'move'],
   [RotationKind.HOLD, 'hold'],
   [RotationKind.EMERGENCY, 'emergency'],
 ]);
-/** How long the other side has to answer a WebSocket close. */
-const CLOSE_MS = 2000;
 const DIAL_ENTROPY_BYTES = 64;
-/** One dial, over all endpoints of the record. */
-const DIAL_MS = 2 * AUTH_MS_MAX;
 
 /** How the client's connection stands. */
 export type LinkState = 'idle' | 'connecting' | 'connected' | 'waiting';
@@ -57,34 +52,20 @@ export interface ClientPort {
   stopped(why: Fault): void;
 }
 
-interface Connection {
-  readonly abort: AbortController;
-  /** Of the access key it was dialled with. */
-  readonly epoch: number;
-  port: number;
-  socket: WebSocket | undefined;
-  endpoint: string;
-}
-
 /** Drives one client's machine. */
 export class ClientDriver {
   readonly client: Client;
   readonly #port: ClientPort;
   readonly #log: Log;
-  readonly #service: string;
-  readonly #connections = new Map<number, Connection>();
+  readonly #connections: Connections;
+  readonly #streams: SessionStreams;
   readonly #finder: Finder;
   readonly #machineAlarm = new Alarm(() => this.step({ kind: 'tick' }));
   readonly #moveAlarm = new Alarm(() => this.#move());
   readonly #constants: Constants;
-  readonly #environment: ProxyEnvironment;
   /** The path that the session is on. */
   #current: number | undefined;
   #migration: Migration | undefined;
-  #streams: Streams | undefined;
-  #session: number | undefined;
-  #chatTimer: NodeJS.Timeout | undefined;
-  #chatAborts = 0;
   #persisted: Promise<void> = Promise.resolve();
   #flushing = false;
   #closed = false;
@@ -102,12 +83,16 @@ export class ClientDriver {
     log: Log,
     environment: ProxyEnvironment,
   ) {
-    this.#environment = environment;
     this.client = new Client({ suite: native, member, software: `clawchat ${VERSION}` });
-    this.#service = service;
     this.#constants = constants;
     this.#port = port;
     this.#log = log;
+    this.#connections = new Connections(input => this.step(input), environment);
+    const streamsPort = {
+      chat: (stream: ServiceStream) => port.chat(stream),
+      flush: () => this.#schedule(),
+    };
+    this.#streams = new SessionStreams(this.client, service, streamsPort, log);
     const found = {
       member: () => this.client.member,
       accept: (envelope: Envelope) => {
@@ -153,12 +138,7 @@ export class ClientDriver {
 
   /** Open a stream of the session that is there; false while there is none. */
   open(service: string, handler: (stream: ServiceStream) => StreamHandler): boolean {
-    const session = this.#session;
-    const id = session === undefined ? undefined : this.client.open(session, service);
-    if (id === undefined) return false;
-    this.#streams?.bind(id, handler);
-    this.#schedule();
-    return true;
+    return this.#streams.open(service, handler);
   }
 
   /** Resolve when every member that was decided is durable. */
@@ -170,10 +150,10 @@ export class ClientDriver {
   async close(): Promise<void> {
     this.step({ kind: 'stop' });
     this.#closed = true;
-    clearTimeout(this.#chatTimer);
+    this.#streams.close();
     this.#machineAlarm.set(undefined);
     this.#moveAlarm.set(undefined);
-    for (const { abort } of this.#connections.values()) abort.abort();
+    this.#connections.cancelAll();
     await this.#finder.close();
     await this.#persisted.catch(() => undefined);
   }
@@ -183,23 +163,23 @@ export class ClientDriver {
   #perform(output: ClientOutput): void {
     switch (output.kind) {
       case 'deliver':
-        this.#streams?.take(output.event, Date.now());
+        this.#streams.deliver(output.event);
         break;
       case 'send':
-        this.#send(output.path, output.bytes);
+        this.#connections.send(output.path, output.bytes);
         break;
       case 'close':
-        this.#close(output.path, output.cut);
+        this.#connections.close(output.path, output.cut);
         break;
       case 'need':
         this.#finder.start();
         break;
       case 'dial':
-        this.#dial(output);
+        this.#connections.dial(output, this.client.member?.held.newest?.record.accessKeys[0].epoch ?? 0);
+        if (this.link !== 'connected') this.link = 'connecting';
         break;
       case 'cancel':
-        this.#connections.get(output.path)?.abort.abort();
-        this.#connections.delete(output.path);
+        this.#connections.cancel(output.path);
         break;
       case 'failed':
         this.#failed(output.fault);
@@ -224,7 +204,7 @@ export class ClientDriver {
         this.#noticed(output.notice);
         break;
       case 'opened':
-        this.#opened(output.session);
+        this.#streams.opened(output.session);
         break;
       case 'attached': {
         this.link = 'connected';
@@ -249,73 +229,6 @@ export class ClientDriver {
         this.#finder.input({ kind: 'stop' });
         this.#port.stopped(output.fault);
     }
-  }
-
-  #send(path: number, bytes: Uint8Array): void {
-    this.#connections.get(path)?.socket?.send(bytes, error => {
-      if (error === undefined || error === null) this.step({ kind: 'written', path, bytes: bytes.length });
-    });
-  }
-
-  #close(path: number, cut: boolean): void {
-    const connection = this.#connections.get(path);
-    this.#connections.delete(path);
-    const socket = connection?.socket;
-    if (socket === undefined) {
-      connection?.abort.abort();
-      return;
-    }
-    if (cut) {
-      socket.terminate();
-      return;
-    }
-    socket.close(1000);
-    const timer = setTimeout(() => socket.terminate(), CLOSE_MS);
-    socket.once('close', () => clearTimeout(timer));
-  }
-
-  #dial(output: ClientOutput & { kind: 'dial' }): void {
-    const { path, token, tlsPins } = output;
-    const connection: Connection = {
-      abort: new AbortController(),
-      epoch: this.client.member?.held.newest?.record.accessKeys[0].epoch ?? 0,
-      port: 0,
-      socket: undefined,
-      endpoint: '',
-    };
-    this.#connections.set(path, connection);
-    if (this.link !== 'connected') this.link = 'connecting';
-    const { endpoints } = output;
-    const { signal } = connection.abort;
-    const environment = this.#environment;
-    void dial({ endpoints, tlsPins, token, timeoutMs: DIAL_MS, signal, environment }).then(result => {
-      if (this.#connections.get(path) !== connection) {
-        if (result.kind === 'dialled') result.socket.terminate();
-        return;
-      }
-      if (isFault(result)) {
-        this.#connections.delete(path);
-        this.step({ kind: 'dialFailed', path, fault: result });
-        return;
-      }
-      connection.endpoint = result.endpoint;
-      connection.port = result.port;
-      this.#adopt(path, connection, result.socket);
-    });
-  }
-
-  #adopt(path: number, connection: Connection, socket: WebSocket): void {
-    connection.socket = socket;
-    socket.on('message', (data: Buffer, isBinary: boolean) => {
-      if (!this.#connections.has(path)) return;
-      if (isBinary) this.step({ kind: 'message', path, bytes: data });
-      else socket.terminate();
-    });
-    socket.on('error', () => {});
-    socket.on('close', () => {
-      if (this.#connections.delete(path)) this.step({ kind: 'closed', path });
-    });
-    this.step({ kind: 'open', path });
   }
 
   #persist(id: number, member: Member): void {
@@ -381,72 +294,9 @@ export class ClientDriver {
     if (this.#migration !== undefined) this.step({ kind: 'move' });
   }
 
-  // ---- the session's streams ----
-
-  #opened(session: number): void {
-    const { client } = this;
-    const port: StreamPort = {
-      write: (stream, payload) => client.write(session, stream, payload),
-      end: stream => client.end(session, stream),
-      abort: (stream, code) => client.abort(session, stream, code),
-      taken: (stream, cost) => client.taken(session, stream, cost),
-      flush: () => this.#schedule(),
-    };
-    this.#session = session;
-    const failed = (stream: number, reason: unknown): void =>
-      this.#log.error('service-failed', { stream, why: reason instanceof Error ? reason : String(reason) });
-    this.#streams = new Streams(port, () => undefined, failed);
-    this.#chatAborts = 0;
-    this.#openChat(session);
-  }
-
-  #openChat(session: number): void {
-    const id = this.#session === session ? this.client.open(session, this.#service) : undefined;
-    if (id === undefined) return;
-    this.#streams?.bind(id, stream =>
-      this.#watched(session, this.#port.chat(this.#reopening(session, stream))),
-    );
-    this.#schedule();
-  }
-
-  /** When the service gives its stream up, it gets another one. */
-  #reopening(session: number, stream: ServiceStream): ServiceStream {
-    return {
-      send: message => stream.send(message),
-      pause: () => stream.pause(),
-      resume: () => stream.resume(),
-      close: code => {
-        stream.close(code);
-        if (code !== ErrorCode.UNSPECIFIED) this.#chatLater(session);
-      },
-    };
-  }
-
-  #watched(session: number, handler: StreamHandler): StreamHandler {
-    return {
-      message: (message, wallMs) => handler.message(message, wallMs),
-      writable: () => handler.writable(),
-      closed: code => {
-        handler.closed(code);
-        this.#chatLater(session);
-      },
-    };
-  }
-
-  #chatLater(session: number): void {
-    if (this.#closed || this.#session !== session) return;
-    clearTimeout(this.#chatTimer);
-    const waitMs = Math.min(60_000, 100 * 2 ** Math.min(this.#chatAborts, 10)) * drawUnit();
-    this.#chatAborts += 1;
-    this.#chatTimer = setTimeout(() => this.#openChat(session), waitMs);
-  }
-
   #lost(why: Fault): void {
-    const streams = this.#streams;
-    this.#session = undefined;
-    this.#streams = undefined;
     this.#log.info('session-lost', { code: codeName(why.code), why: why.detail });
-    streams?.lost(why.code);
+    this.#streams.lost(why.code);
   }
 
   /** Every store was asked. */
