@@ -72,7 +72,8 @@ function threatRows(requirements: readonly Requirement[]): readonly string[] {
   });
 }
 
-function idsWithRole(citations: readonly Citation[], role: Citation['role']): ReadonlySet<string> {
+/** The ids that are cited so. */
+export function idsWithRole(citations: readonly Citation[], role: Citation['role']): ReadonlySet<string> {
   return new Set(citations.filter(citation => citation.role === role).map(({ id }) => id));
 }
 

@@ -8,6 +8,8 @@ export type FindingKind =
   | 'revision'
   | 'retired'
   | 'citation'
+  | 'uncited'
+  | 'untested'
   | 'threat'
   | 'error-code'
   | 'constant'

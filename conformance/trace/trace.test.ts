@@ -243,6 +243,16 @@ describe('each fault shows', () => {
       () => ({ 'src/a.ts': '/** @impl CF-1 */' }),
       /^citation src\/a.ts:1 @impl CF-1 names no/,
     ],
+    [
+      'nobody implements it',
+      () => ({ 'src/protocol/file.ts': '// CF-001~1' }),
+      /^uncited .*:3 .*@impl CF-001~1/,
+    ],
+    [
+      'nothing tests it',
+      () => ({ 'src/protocol/file.test.ts': '', 'test-vectors/file.json': '{"tests":[]}' }),
+      /^untested .*:3 .*CF-001~1/,
+    ],
     ['removed, still cited', () => ({ [CHAPTER]: '' }), /^citation .*CF-001 was removed/],
   ];
 
@@ -270,8 +280,8 @@ describe('what the snapshot remembers', () => {
   const uncited = { 'spec/00-terms.md': undefined, 'proto/clawchat/v1/error.proto': undefined };
   const quiet = {
     ...uncited,
-    'src/protocol/file.ts': '',
-    'src/protocol/file.test.ts': '',
+    'src/protocol/file.ts': '/** @impl CF-001 */',
+    'src/protocol/file.test.ts': '// CF-001',
     'test-vectors/file.json': '{}',
   };
 

@@ -1,7 +1,7 @@
 /** Puts the trace together: what is specified, who cites it, what is wrong (conformance/trace/README.md). */
 import { type Citation, findCitations } from './citations.ts';
 import { parseConstants } from './constants.ts';
-import { COVERAGE_PATH, renderCoverage } from './coverage.ts';
+import { COVERAGE_PATH, idsWithRole, renderCoverage } from './coverage.ts';
 import type { Files, Finding, FindingKind } from './finding.ts';
 import { compareSnapshot, parseSnapshot, renderSnapshot, SNAPSHOT_PATH } from './snapshot.ts';
 import { parseSpec, type Requirement, type Spec } from './spec.ts';
@@ -44,6 +44,7 @@ export function trace(files: Files, editorial: ReadonlySet<string> = new Set()):
     ...citationFindings,
     ...snapshotFindings,
     ...checkCitations(spec, citations, retired, notes),
+    ...checkCovered(spec, citations),
     ...checkThreats(spec, files, notes),
     ...checkErrorCodes(spec, files, notes),
     ...checkConstants(spec, files, notes),
@@ -73,6 +74,19 @@ function checkCitations(
     if (revision < now) return fail(`${id}~${revision} is stale, the text is now ~${now}: read it again`);
     return revision > now ? fail(`${id}~${revision} does not exist yet, the text is ~${now}`) : [];
   });
+}
+
+/** Each requirement is implemented somewhere, and named by something that goes red without it. */
+function checkCovered(spec: Spec, citations: readonly Citation[]): readonly Finding[] {
+  const [cited, tested] = [idsWithRole(citations, 'impl'), idsWithRole(citations, 'test')];
+  return spec.requirements.flatMap(({ id, revision, where }): Finding[] => [
+    ...(cited.has(id)
+      ? []
+      : [{ kind: 'uncited', where, message: `no code says @impl ${id}~${revision}` } as const]),
+    ...(tested.has(id)
+      ? []
+      : [{ kind: 'untested', where, message: `no test and no vector names ${id}~${revision}` } as const]),
+  ]);
 }
 
 function checkThreats(spec: Spec, files: Files, notes: string[]): readonly Finding[] {

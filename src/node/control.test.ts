@@ -75,7 +75,7 @@ describe('framing', () => {
     );
   });
 
-  test('never throws on what is no message', () => {
+  test('never throws on what is no message (ER-001~1)', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), bytes => {
         decodeRequest(bytes);
@@ -116,6 +116,14 @@ describe('errors', () => {
       code: ErrorCode.INTERNAL,
       text: expect.not.stringContaining('0123'),
     });
+  });
+
+  // ER-002~1
+  test('with a code of a later version count as INTERNAL', () => {
+    for (const code of [9_999 as ErrorCode, ErrorCode.UNSPECIFIED]) {
+      const body = responseBody({ case: 'error', value: { code, text: 'later' } });
+      expect(body.case === 'error' && errorOf(body)).toMatchObject({ code: ErrorCode.INTERNAL });
+    }
   });
 
   test('are cut where a letter ends', () => {

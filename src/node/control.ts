@@ -9,6 +9,7 @@ import {
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { CONTROL_MESSAGE_BYTES_MAX } from '../gen/constants.ts';
 import { ClawChatError, codeName } from '../protocol/fault.ts';
+import { knownCode } from '../wire/frame.ts';
 import { failure } from './failure.ts';
 
 /** The version of the control protocol. */
@@ -90,7 +91,7 @@ export function decodeResponse(message: Uint8Array): ControlResponse | undefined
 
 const ERROR_TEXT_CHARS_MAX = 1024;
 
-/** Turn whatever an owner threw into the response that says so. */
+/** Turn whatever an owner threw into the response that says so. @impl CT-027~1 */
 export function errorBody(error: unknown): ResponseInit & { case: 'error' } {
   const known = error instanceof ClawChatError;
   const code = known ? error.code : ErrorCode.INTERNAL;
@@ -100,10 +101,10 @@ export function errorBody(error: unknown): ResponseInit & { case: 'error' } {
   return { case: 'error', value: { code, text: [...text].slice(0, ERROR_TEXT_CHARS_MAX).join('') } };
 }
 
-/** Turn such a response back into the error. */
+/** Turn such a response back into the error. A code of a later version counts as INTERNAL. */
 export function errorOf(body: ResponseBody & { case: 'error' }): ClawChatError {
-  const { code, text } = body.value;
-  return failure(code === ErrorCode.UNSPECIFIED ? ErrorCode.INTERNAL : code, text);
+  const code = knownCode(body.value.code);
+  return failure(code === ErrorCode.UNSPECIFIED ? ErrorCode.INTERNAL : code, body.value.text);
 }
 
 function frame(message: Uint8Array): Uint8Array {

@@ -173,6 +173,10 @@ async function through(answer: string): Promise<string> {
   const proxy = await tcp(socket => {
     socket.once('data', () => void (answer === '' || socket.end(answer)));
   });
+  return throughPort(proxy);
+}
+
+async function throughPort(proxy: number): Promise<string> {
   const result = await dial({
     endpoints: [{ host: '127.0.0.1', port: 1 }],
     tlsPins: [certificate.spkiSha256],
@@ -191,8 +195,10 @@ test('of a proxy that does not let it through it says why (HS-041~1)', async () 
   expect(await through('HTTP/1.1 403 Forbidden\r\n\r\n')).toBe('PROXY_REFUSED');
   expect(await through('HTTP/1.1 502 Bad Gateway\r\n\r\n')).toBe('HOST_UNREACHABLE');
   expect(await through('HTTP/1.1 302 Found\r\n\r\n')).toBe('PROXY_UNREACHABLE');
+  expect(await through('HTTP/1.1 600 What\r\n\r\n')).toBe('PROXY_UNREACHABLE');
   expect(await through('SSH-2.0-x\r\n')).toBe('PROXY_UNREACHABLE');
   expect(await through('')).toBe('PROXY_UNREACHABLE');
+  expect(await throughPort(1)).toBe('PROXY_UNREACHABLE');
   // What comes behind a yes is no TLS.
   expect(await through('HTTP/1.1 200 OK\r\n\r\nnothing of use')).toBe('TLS_FAILED');
 });

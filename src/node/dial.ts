@@ -245,7 +245,7 @@ class Race {
   }
 }
 
-/** What a proxy's trouble means for whoever wanted to get through it. */
+/** What a proxy's trouble means for whoever wanted to get through it. @impl HS-041~1 */
 function proxyFault(error: unknown): Fault {
   const detail = error instanceof Error ? error.message : String(error);
   const trouble = error instanceof ProxyError ? error.trouble : 'unreachable';

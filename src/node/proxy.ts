@@ -83,8 +83,8 @@ export async function connectThrough(
 
 function answered(status: number): [ProxyTrouble, string] {
   if (status === 407) return ['credentials', 'wants a user and a password, or others (407)'];
-  if (status >= 500) return ['target', `did not get there (${status})`];
-  return status >= 400
+  if (status >= 500 && status < 600) return ['target', `did not get there (${status})`];
+  return status >= 400 && status < 500
     ? ['refused', `does not let us go there (${status})`]
     : ['malformed', `answers ${status} to CONNECT`];
 }

@@ -148,7 +148,7 @@ describe('what cannot be read (CF-030~1)', () => {
     expect(code(openFile(native, concat(file, Uint8Array.of(0)), fileKey(0)))).toBe('FILE_MALFORMED');
   });
 
-  it('never throws on anything', () => {
+  it('never throws on anything (ER-001~1)', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), bytes => isFault(openFile(native, bytes, fileKey(0)))),
     );

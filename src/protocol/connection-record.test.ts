@@ -157,7 +157,7 @@ describe('a record (CF-020~1)', () => {
     expect(JSON.stringify(record)).toBeTypeOf('string'); // which a bigint would prevent
   });
 
-  it('never throws, whatever the payload is', () => {
+  it('never throws, whatever the payload is (ER-001~1)', () => {
     const payload = encodeRecord(good);
     let parsed = 0;
     fc.assert(

@@ -74,7 +74,7 @@ describe('an invite (IN-004~2, IN-005~1)', () => {
     );
   });
 
-  it('never throws, nor does a bundle', () => {
+  it('never throws, nor does a bundle (ER-001~1)', () => {
     fc.assert(fc.property(fc.string(), of => code(`clawchat1${of}`) !== 'read'));
     fc.assert(fc.property(fc.uint8Array(), of => isFault(parseInviteInput(native, of))));
     const start = asciiBytes('ClawChat bundle 1\n');

@@ -229,7 +229,7 @@ describe('unknown things', () => {
     expect(decodeFrame(new Uint8Array(0))).toEqual({ kind: 'unknown' });
   });
 
-  it('counts an error code that it does not know as INTERNAL', () => {
+  it('counts an error code that it does not know as INTERNAL (ER-002~1)', () => {
     const bytes = encodeFrame({ kind: 'close', code: 9_999 as ErrorCode, resumable: false });
     expect(decodeFrame(bytes)).toMatchObject({ code: ErrorCode.INTERNAL });
     expect(fromBinary(FrameSchema, bytes).body.case).toBe('close');

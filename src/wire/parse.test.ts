@@ -52,7 +52,7 @@ describe('what parses (CF-021~1)', () => {
     expect(tryParse(ConnectionRecordSchema, bytes(0x08, 1, 0x08, 2))?.protocolVersion).toBe(2);
   });
 
-  it('takes whatever protobuf-es writes, and never throws', () => {
+  it('takes whatever protobuf-es writes, and never throws (ER-001~1)', () => {
     const body = fc.oneof(
       fc.record({
         case: fc.constant('ping' as const),

@@ -114,7 +114,7 @@ describe('RC-010, RC-011: a row of frames', () => {
     expect(out.at(-1)).toMatchObject({ kind: 'fault', by: 'peer', code: ErrorCode.FRAME_MALFORMED });
   });
 
-  it('never throws and always ends', () => {
+  it('never throws and always ends (ER-001~1)', () => {
     fc.assert(fc.property(fc.uint8Array({ minLength: 112, maxLength: 112 }), bytes => void readAll(bytes)));
   });
 });

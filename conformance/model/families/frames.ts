@@ -27,7 +27,7 @@ function raw(
   const common = {
     id: `records/frame/${id}`,
     note,
-    req: [req],
+    req: flags.includes('unknown-code') ? [req, 'ER-002~1'] : [req],
     flags,
     phase: 'parse',
     input: { what: 'frame', frame: shown },

@@ -168,7 +168,10 @@ function streams(): Vector[] {
     ),
     host(
       'stream/abort-unknown',
-      head('An abort with a code of a later version.', 'SE-043~1', 'unknown-code'),
+      {
+        ...head('An abort with a code of a later version.', 'SE-043~1', 'unknown-code'),
+        req: ['SE-043~1', 'ER-002~1'],
+      },
       [begin, hears('A', data(1, 'one', echo)), hears('A', data(2, '', { ends: 9999 }))],
     ),
     host('stream/not-opened', head('A stream that was not opened.', req), [

@@ -63,7 +63,9 @@ const SCENES: readonly (() => Scene)[] = [
   },
 ];
 
-const STATES = SCENES.map(make => [make().path.state, make] as const);
+export const STATES: readonly (readonly [string, () => Scene])[] = SCENES.map(
+  make => [make().path.state, make] as const,
+);
 
 type Input = (scene: Scene) => void;
 

@@ -113,7 +113,7 @@ proxy: http://ann:${PASSWORD}@${nobody}
   return shown + status + (await host.stop()).stderr;
 }
 
-it('is in no line of theirs', async () => {
+it('is in no line of theirs (LI-007, CT-027, DI-004)', async () => {
   mkdirSync(A, { mode: 0o700 });
   writeFileSync(place.path('A', 'config.yaml'), `log: { level: debug, file: ${place.path('host.log')} }\n`);
   const host = place.start('clawchatd', ['--data', A, '--listen', '127.0.0.1']);

@@ -38,6 +38,8 @@ const lines = (): readonly string[] => err.trimEnd().split('\n');
 test('a join that fails ends with one advice, behind the error', async () => {
   expect(await run(CLAWCHATD, 'host', 'invite')).toBe(0);
   expect(err).toContain(`There was no host in ${join(place, 'host')}: a new one is made there.\n`);
+  // CF-025~1
+  expect(err).toContain('The invite works once the host has been started.\n');
   await writeFile(join(place, 'invite'), out);
   expect(await run(CLAWCHATD, 'host', 'invite')).toBe(0);
   expect(err).not.toContain('There was no host');

@@ -34,7 +34,7 @@ export function standingText({ name, standing, sequence, detail }: StoreStanding
   return harmlessLine(describeStanding(name, { standing, sequence: Number(sequence), detail }));
 }
 
-/** Print it for people, or as one JSON value whose names are part of the interface. */
+/** Print it for people, or as one JSON value whose names are part of the interface. @impl DI-064~1 */
 export function describeStatus(status: ControlClientStatus, json: boolean): void {
   const [link, linkText] = LINKS.get(status.link) ?? ['unknown', 'unknown'];
   const error = status.lastError === ErrorCode.UNSPECIFIED ? null : codeName(status.lastError);

@@ -13,6 +13,11 @@ import { encodeRequest } from './request.ts';
 
 const REQUEST_ID_MAX = 2 ** 32 - 1;
 
+/** The id behind another one: 1 to 2^32 - 1, and again from 1. */
+export function nextRequestId(id: number): number {
+  return (id % REQUEST_ID_MAX) + 1;
+}
+
 /** The parts of a client that replies are for. */
 export interface ClientParts {
   readonly outbox: ClientOutbox;
@@ -46,7 +51,7 @@ export class ClientStream implements StreamHandler, ClientLink {
 
   /** Send a request under an id of its own. @impl CH-006~2 */
   request(body: Parameters<ClientLink['request']>[0]): number {
-    this.#lastId = (this.#lastId % REQUEST_ID_MAX) + 1;
+    this.#lastId = nextRequestId(this.#lastId);
     if (!this.#closed && !this.#stream.send(encodeRequest(this.#lastId, body))) this.#full = true;
     return this.#lastId;
   }

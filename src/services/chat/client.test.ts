@@ -13,6 +13,7 @@ import { ChatClient } from './client.ts';
 import type { Enqueued, SendResult } from './client-outbox.ts';
 import type { OutboxNotice } from './client-posting.ts';
 import { putSent } from './client-storage.ts';
+import { nextRequestId } from './client-stream.ts';
 import { type Content, encodeContent } from './content.ts';
 import type { ListenSink } from './feed.ts';
 import { encodeMessage, encodePage, encodePush, encodeReply } from './reply-writing.ts';
@@ -219,13 +220,15 @@ describe('the outbox', () => {
     expect(await host.kinds()).toEqual(['post 3', 'post 4', 'post 5']);
   });
 
-  test('forgets the oldest answered ids, not the newest', async () => {
+  // CT-043~1
+  test('forgets the oldest answered ids, not the newest and none without an answer', async () => {
     const extra = 300;
+    await enqueued(await openClient(), content(1));
     for (let serial = 1; serial <= CONTROL_IDS_MAX + extra; serial += 1) {
       const id = numberKey(serial).padStart(32, '0');
       await database.commit(putSent(serial, id, { hash: NONE, code: ErrorCode.UNSPECIFIED, cursor: serial }));
     }
-    await openClient();
+    expect((await openClient()).unacknowledged).toBe(1);
     const kept = [...database.values.keys()].filter(key => key.startsWith('chat/sent/'));
     expect(kept).toHaveLength(CONTROL_IDS_MAX);
     expect(kept.some(key => key.endsWith(numberKey(extra)))).toBe(false);
@@ -360,6 +363,45 @@ describe('a stream', () => {
     expect(client.unacknowledged).toBe(2);
     const next = new Host(client);
     expect(await next.kinds()).toEqual(['outboxOpen']);
+  });
+
+  // CH-006~2
+  test('has an id for every question that no other one has', async () => {
+    const client = await openClient();
+    const host = new Host(client);
+    await host.agree();
+    for (let n = 1; n <= 3; n += 1) {
+      await enqueued(client, content(n));
+      void client.rooms().answer;
+      void client.history({ afterCursor: 0, limit: 1, room: '' }).answer;
+    }
+    const asked = await host.asked();
+    const ids = asked.map(({ requestId }) => requestId);
+    // Of the questions so many are asked at once.
+    expect(asked.length).toBeGreaterThan(5);
+    expect(new Set(ids).size).toBe(asked.length);
+    // The first one asked for the outbox.
+    expect(Math.min(...ids)).toBe(2);
+    expect([nextRequestId(0), nextRequestId(2 ** 32 - 2), nextRequestId(2 ** 32 - 1)]).toEqual([
+      1,
+      2 ** 32 - 1,
+      1,
+    ]);
+  });
+
+  // ER-002~1
+  test('takes a code of a later version for INTERNAL', async () => {
+    const client = await openClient();
+    const host = new Host(client);
+    await host.agree();
+    const { result } = await enqueued(client, content(1));
+    const [post] = await host.asked();
+    host.result(post?.requestId ?? 0, 1, 0, 9_999 as ErrorCode);
+    expect(said(await result)).toBe('INTERNAL');
+    const asked = client.rooms();
+    const [rooms] = await host.asked();
+    host.reply(rooms?.requestId ?? 0, { case: 'refusal', value: { code: 9_999 as ErrorCode } });
+    expect(await asked.answer).toMatchObject({ code: ErrorCode.INTERNAL });
   });
 
   test('may hold replies of a later version', async () => {

@@ -167,6 +167,42 @@ describe('posting', () => {
     }
   });
 
+  // CH-005~1
+  test('is taken and answered in the order of the requests, however long one of them reads', async () => {
+    let host = await openHost();
+    let alice = new Peer(host);
+    await alice.open();
+    alice.post(1);
+    await alice.answers();
+    host = await openHost();
+    const get = database.get.bind(database);
+    let read = (): void => {};
+    const reading = new Promise<void>(resolve => {
+      read = resolve;
+    });
+    database.get = async key => {
+      await reading;
+      return get(key);
+    };
+    // All at once: the outbox, one that was answered by an earlier process, a new one, a question and another one.
+    alice = new Peer(host);
+    alice.ask({ kind: 'outboxOpen', outboxId: X });
+    alice.post(1);
+    alice.post(2);
+    alice.ask({ kind: 'history', afterCursor: 0, limit: 9, room: '' });
+    alice.post(3);
+    expect(await alice.answers()).toEqual([]);
+    read();
+    await settle();
+    expect(brief(await alice.answers()).map(text => text.replace(/^page .*/, 'page'))).toEqual([
+      'state 1 1 32',
+      'result 1 1000',
+      'result 2 1001',
+      'page',
+      'result 3 1002',
+    ]);
+  });
+
   // CH-009~1, CH-012~1, CH-003~2
   test('what can never be stored uses its number up; what is out of turn does not', async () => {
     const host = await openHost();
