@@ -213,6 +213,9 @@ export interface Serving {
   readonly ended: Promise<unknown>;
   /** Its side of the network, once there is one. */
   readonly moving: () => Moving | undefined;
+  /** Let what is under way come to its end, for `ms` at most and until `cut`: what SIGTERM does before `close`. */
+  drain(ms: number, cut?: AbortSignal): Promise<void>;
+  /** End every connection and let go of the directory. */
   close(): Promise<void>;
 }
 
@@ -268,7 +271,9 @@ export async function openServing(
     await server.close();
     await owner.close();
   };
-  return { ready, owner, ended, close, moving: () => host?.moving };
+  const moving = (): Moving | undefined => host?.moving;
+  const drain = (ms: number, cut?: AbortSignal): Promise<void> => drained(moving(), ms, cut, log);
+  return { ready, owner, ended, drain, close, moving };
 }
 
 /** What a host says while it serves. */
@@ -303,8 +308,7 @@ export async function serveHost(options: HostOptions, hooks: ServeHooks): Promis
   process.once('SIGTERM', now);
   process.once('SIGINT', now);
   log.info('stopping', { drain: drainMs });
-  const moving = serving.moving();
-  if (why === undefined && moving !== undefined) await drained(moving, drainMs, log);
+  if (why === undefined) await serving.drain(drainMs);
   await serving.close();
   log.info('stopped');
   process.off('SIGTERM', now);
@@ -316,13 +320,25 @@ export async function serveHost(options: HostOptions, hooks: ServeHooks): Promis
 /** The exit code of a host that was told to stop twice: as after SIGINT. */
 const EXIT_NOW = 130;
 
-/** Let what is under way come to its end, for as long as the operator grants. */
-async function drained(moving: Moving, drainMs: number, log: Log): Promise<void> {
-  const late = new AbortController();
-  const timer = sleep(drainMs, 'late' as const, { signal: late.signal }).catch(() => 'late' as const);
-  const how = await Promise.race([moving.drain().then(() => 'done' as const), timer]);
-  late.abort();
-  if (how === 'late') log.warn('drain-cut', { after: drainMs });
+async function drained(
+  moving: Moving | undefined,
+  ms: number,
+  cut: AbortSignal | undefined,
+  log: Log,
+): Promise<void> {
+  if (moving === undefined) return;
+  const enough = new AbortController();
+  const stop = (): void => enough.abort();
+  cut?.addEventListener('abort', stop, { once: true });
+  if (cut?.aborted || ms === 0) stop();
+  const late = sleep(ms, undefined, { signal: enough.signal }).then(
+    () => 'late' as const,
+    () => 'cut' as const,
+  );
+  const how = await Promise.race([moving.drain().then(() => 'done' as const), late]);
+  cut?.removeEventListener('abort', stop);
+  stop();
+  if (how === 'late') log.warn('drain-cut', { after: ms });
 }
 
 /** Answer Prometheus until the host is closed, if the operator wants that. @throws ClawChatError `NO_PORT` */

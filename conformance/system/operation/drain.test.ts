@@ -1,8 +1,9 @@
 /** A host that is told to stop: nothing is lost, everybody comes back, and it never takes for ever (ER-005). */
 import { once } from 'node:events';
-import { afterAll, expect, it } from 'vitest';
+import { writeFileSync } from 'node:fs';
+import { afterAll, describe, expect, it } from 'vitest';
 import { logged } from '../host-log.ts';
-import { Place } from '../programs.ts';
+import { Place, type Running } from '../programs.ts';
 import { until } from '../until.ts';
 
 const place = new Place();
@@ -69,4 +70,66 @@ it('does not wait for a client that does not answer longer than it was told, and
   if (twice.child.exitCode === null) await once(twice.child, 'exit');
   expect(twice.child.exitCode).toBe(130);
   expect(logged(twice, 'stopped')).toEqual([]);
+});
+
+describe('a host of the library', () => {
+  const script = place.path('host.mjs');
+  const program = `
+import { serve } from ${JSON.stringify(`${process.cwd()}/dist/index.js`)};
+const [directory, drainMs] = process.argv.slice(2);
+const log = line => console.log(line);
+const host = await serve({ directory, listen: '127.0.0.1', drainMs: Number(drainMs), log });
+console.log('ready');
+process.on('SIGTERM', () => {
+  host.close().then(() => console.log('closed'));
+  console.log('closing');
+});
+process.on('SIGUSR2', () => host.close({ now: true }));
+`;
+  writeFileSync(script, program);
+  const C = place.path('C');
+  const serve = async (drainMs: number): Promise<Running> => {
+    const host = place.start({ file: script }, [C, String(drainMs)]);
+    await host.line(line => line === 'ready');
+    return host;
+  };
+  const listener = async (): Promise<Running> => {
+    const listen = place.start('clawchat', ['listen', '--log-level', 'debug', '--data', place.path('dora')]);
+    await until('somebody is there', async () =>
+      (await place.ok('clawchatd', ['status', '--json', '--data', C])).includes('"connected":1'),
+    );
+    return listen;
+  };
+
+  it('tells its clients to come back later when it is closed', async () => {
+    const host = await serve(10_000);
+    await place.join(C, place.path('dora'), 'Dora');
+    const listen = await listener();
+    expect((await host.stop()).code).toBe(0);
+    expect(host.lines).toEqual(['ready', 'closing', 'closed']);
+    await until('it was told', () => logged(listen, 'path-closed').some(({ code }) => code === 'SHUTDOWN'));
+    const again = await serve(10_000);
+    await place.ok('clawchat', ['send', 'hello', '--data', place.path('dora')]);
+    await listen.line(line => line.includes('Dora: hello'));
+    await again.stop();
+    await listen.stop();
+  });
+
+  it('waits for a client that does not answer as long as it was told, or not at all', async () => {
+    const bounded = await serve(100);
+    const frozen = await listener();
+    frozen.child.kill('SIGSTOP');
+    await bounded.stop();
+    expect(bounded.lines.join('\n')).toContain('"event":"drain-cut"');
+    frozen.child.kill('SIGKILL');
+    const now = await serve(300_000);
+    const other = await listener();
+    other.child.kill('SIGSTOP');
+    now.child.kill('SIGTERM');
+    await now.line(line => line === 'closing');
+    now.child.kill('SIGUSR2');
+    expect((await now.ended).code).toBe(0);
+    expect(now.lines.slice(-2)).toEqual(['closing', 'closed']);
+    other.child.kill('SIGKILL');
+  });
 });

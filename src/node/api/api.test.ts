@@ -233,6 +233,24 @@ describe('services of the program', () => {
     expect(taken).toEqual(Array.from({ length: COUNT }, (_, index) => index % 256));
   });
 
+  test("a service's channel ends with its host", async () => {
+    const ended: unknown[] = [];
+    const home = await host({
+      services: {
+        wait: async channel => {
+          await channel.send(new Uint8Array(1));
+          await read(channel).catch(why => ended.push(why));
+        },
+      },
+    });
+    const ann = await client(home, 'Ann', false);
+    const channel = await ann.open('wait');
+    await read(channel, 1);
+    await home.close();
+    await expect.poll(() => ended).toEqual([refused(ErrorCode.SESSION_LOST)]);
+    await expect(home.closed).resolves.toBeUndefined();
+  });
+
   test('a channel ends with its device', async () => {
     const home = await host({ services: { wait: channel => read(channel).then(() => undefined) } });
     const ann = await client(home, 'Ann', false);
@@ -250,6 +268,7 @@ describe('what is refused', () => {
     const usage = refused(ErrorCode.USAGE);
     await expect(serve({ directory, listen: 'localhost' })).rejects.toEqual(usage);
     await expect(serve({ directory, port: 0 })).rejects.toEqual(usage);
+    await expect(serve({ directory, drainMs: 300_001 })).rejects.toEqual(usage);
     await expect(serve({ directory, intervalMs: 1000 })).rejects.toEqual(usage);
     await expect(serve({ directory, services: { 'chat.v1': () => {} } })).rejects.toEqual(usage);
     await expect(serve({ directory, services: { 'two words': () => {} } })).rejects.toEqual(usage);

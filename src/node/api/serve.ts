@@ -45,9 +45,11 @@ export interface ServeOptions extends CommonOptions {
   readonly intervalMs?: number;
   /** Who is asked for the time, hourly: `host`, `host:port` (SNTP) or an https URL. Default: nobody. */
   readonly timeServer?: string;
+  /** How long closing may take for what is under way, up to 300,000 ms (5 min). Default: 10,000; 0 closes at once. */
+  readonly drainMs?: number;
   /** Services beside the chat, by the name that `Client.open` takes: 1 to 32 visible ASCII characters. */
   readonly services?: Readonly<Record<string, Service>>;
-  /** Closes the host when it aborts. */
+  /** Closes the host when it aborts, as `close` does. */
   readonly signal?: AbortSignal;
 }
 
@@ -97,10 +99,16 @@ export interface Host {
    * @throws ClawChatError `USAGE` for what is no id; `STORAGE_FULL`. Source: spec/08-devices.md 8.4.
    */
   revoke(device: string): Promise<boolean>;
-  /** Finish what is being written, end every connection, let go of the directory. Clients find it again at its next start. */
-  close(): Promise<void>;
+  /**
+   * Accept nobody any more, make durable what was taken, answer it, tell every client to come back later, and let go of
+   * the directory: what SIGTERM does to `clawchatd`. It waits `drainMs` at most for what is under way, and not at all
+   * with `now`, which also ends the waiting of an earlier call. What was acknowledged is durable either way.
+   */
+  close(options?: { readonly now?: boolean }): Promise<void>;
 }
 
+const DRAIN_MS = 10_000;
+const DRAIN_MS_MAX = 300_000;
 const SERVICE_NAME = new RegExp(`^[\\x21-\\x7e]{1,${SERVICE_BYTES_MAX}}$`);
 
 /**
@@ -113,11 +121,12 @@ const SERVICE_NAME = new RegExp(`^[\\x21-\\x7e]{1,${SERVICE_BYTES_MAX}}$`);
 export async function serve(options: ServeOptions): Promise<Host> {
   const { signal } = options;
   if (signal?.aborted) throw failure(ErrorCode.CANCELLED, 'given up');
-  const serving = await openServing(hostOptions(options));
+  const channels = new Set<StreamChannel>();
+  const serving = await openServing(hostOptions(options, channels));
   const given = (): void => void serving.close();
   signal?.addEventListener('abort', given, { once: true });
   const about = await serving.ready.finally(() => signal?.removeEventListener('abort', given));
-  const host = new ServingHost(serving, about);
+  const host = new ServingHost(serving, about, channels, options.drainMs);
   const abort = (): void => void host.close();
   signal?.addEventListener('abort', abort, { once: true });
   host.closed.catch(() => undefined).finally(() => signal?.removeEventListener('abort', abort));
@@ -128,14 +137,17 @@ export async function serve(options: ServeOptions): Promise<Host> {
   return host;
 }
 
-function hostOptions(options: ServeOptions): HostOptions {
+function hostOptions(options: ServeOptions, channels: Set<StreamChannel>): HostOptions {
   const constants = presetConstants(options.preset);
-  const { listen, port, services = {} } = options;
+  const { listen, port, drainMs = 0, services = {} } = options;
   if (listen !== undefined && isIP(listen) === 0) {
     throw failure(ErrorCode.USAGE, `listen takes an IP address, not ${JSON.stringify(listen)}`);
   }
   if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
     throw failure(ErrorCode.USAGE, `port is 1 to 65535, not ${port}`);
+  }
+  if (!(Number.isInteger(drainMs) && drainMs >= 0 && drainMs <= DRAIN_MS_MAX)) {
+    throw failure(ErrorCode.USAGE, `drainMs is 0 to ${DRAIN_MS_MAX}, not ${drainMs}`);
   }
   const intervalMs = parseInterval(options.intervalMs ?? constants.ROTATION_INTERVAL_MS, constants);
   if (typeof intervalMs !== 'number') throw failure(ErrorCode.USAGE, intervalMs.detail);
@@ -153,7 +165,10 @@ function hostOptions(options: ServeOptions): HostOptions {
     bench: false,
     passphrase: async () => options.passphrase,
     services: new Map(
-      Object.entries(services).map(([name, service]) => [checkName(name), memberService(name, service, log)]),
+      Object.entries(services).map(([name, service]) => [
+        checkName(name),
+        memberService(name, service, channels, log),
+      ]),
     ),
   };
 }
@@ -164,9 +179,15 @@ function checkName(name: string): string {
 }
 
 /** Run a program's service over a stream; nothing that it throws reaches the host. */
-function memberService(name: string, service: Service, log: Log): MemberService {
+function memberService(
+  name: string,
+  service: Service,
+  channels: Set<StreamChannel>,
+  log: Log,
+): MemberService {
   return (stream, member) => {
     const channel = new StreamChannel(stream);
+    channels.add(channel);
     const peer = { device: toHex(member.deviceId), name: member.name };
     Promise.resolve()
       .then(() => service(channel, peer))
@@ -181,7 +202,8 @@ function memberService(name: string, service: Service, log: Log): MemberService 
           });
           channel.abort(ErrorCode.INTERNAL);
         },
-      );
+      )
+      .finally(() => channels.delete(channel));
     return channel;
   };
 }
@@ -193,11 +215,22 @@ class ServingHost implements Host {
   readonly closed: Promise<void>;
   readonly #call: ReturnType<typeof askWithin>['call'];
   readonly #serving: Serving;
+  /** Those that services have open. */
+  readonly #channels: ReadonlySet<StreamChannel>;
+  readonly #drainMs: number;
+  readonly #cut = new AbortController();
   #closing: Promise<void> | undefined;
   #settle: (why: unknown) => void = () => {};
 
-  constructor(serving: Serving, about: Ready) {
+  constructor(
+    serving: Serving,
+    about: Ready,
+    channels: ReadonlySet<StreamChannel>,
+    drainMs: number = DRAIN_MS,
+  ) {
     this.#serving = serving;
+    this.#channels = channels;
+    this.#drainMs = drainMs;
     this.server = toHex(about.serverId);
     this.port = about.port;
     this.addresses = about.addresses;
@@ -247,12 +280,19 @@ class ServingHost implements Host {
     return expectAnswer(await this.#call({ case: 'revoke', value }), 'revoked').existed;
   }
 
-  close(): Promise<void> {
+  close({ now = false }: { readonly now?: boolean } = {}): Promise<void> {
+    if (now) this.#cut.abort();
     return this.#end(undefined);
   }
 
   #end(why: unknown): Promise<void> {
-    this.#closing ??= this.#serving.close().finally(() => this.#settle(why));
+    this.#closing ??= this.#finish(why).finally(() => this.#settle(why));
     return this.#closing;
+  }
+
+  async #finish(why: unknown): Promise<void> {
+    if (why === undefined) await this.#serving.drain(this.#drainMs, this.#cut.signal);
+    await this.#serving.close();
+    for (const channel of this.#channels) channel.closed(ErrorCode.SESSION_LOST);
   }
 }

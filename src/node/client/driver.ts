@@ -169,6 +169,7 @@ export class ClientDriver {
         this.#connections.send(output.path, output.bytes);
         break;
       case 'close':
+        this.#log.debug('path-closed', { code: codeName(output.code), why: output.detail });
         this.#connections.close(output.path, output.cut);
         break;
       case 'need':
