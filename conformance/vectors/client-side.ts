@@ -68,9 +68,10 @@ export class ClientSide implements Side {
   }
 
   get state(): SessionState {
-    const session = this.client['session'];
+    const link = this.client['link'];
+    const { current } = link;
+    const session = link['session'];
     if (session === undefined) return null;
-    const current = this.client['current'];
     return {
       taken: session.session.receivedThrough,
       acknowledged: session.session['retention'].acked,
@@ -90,7 +91,7 @@ export class ClientSide implements Side {
 
   open(path: string, hello: boolean): void {
     const { suite } = this;
-    if (this.client['current'] !== undefined) this.step({ kind: 'move' });
+    if (this.client['link'].current !== undefined) this.step({ kind: 'move' });
     const entropy = Uint8Array.from([
       ...named(suite, `client ${path}`),
       ...(this.sessionIds[0] ?? named(suite, 'session').slice(0, 16)),

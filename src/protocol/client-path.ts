@@ -7,7 +7,7 @@ import type { ConnectionRecord } from './connection-record.ts';
 import { channelKeyFor } from './freshness.ts';
 import { InitiatorHandshake } from './handshake.ts';
 import { dialKeys, dialsAs, type Member } from './join.ts';
-import type { Path } from './path.ts';
+import type { Path, PathEnd } from './path.ts';
 
 /** What a path waits for: the connection, message 2, Enrolled, Attached, or frames of the session. */
 export type ClientPhase = 'dialing' | 'message2' | 'enrolling' | 'attaching' | 'attached';
@@ -36,25 +36,17 @@ export interface ClientPath {
 }
 
 /** What ends a path and leaves the session to be resumed. */
-export const RESUMABLE: ReadonlySet<ErrorCode> = new Set([
+const RESUMABLE: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.TRANSPORT_FAILED,
   ErrorCode.TRANSPORT_EXHAUSTED,
   ErrorCode.PATH_DEAD,
   ErrorCode.TIMEOUT,
 ]);
 /** What ends a path without a word. */
-export const CUT: ReadonlySet<ErrorCode> = new Set([
+const CUT: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.TRANSPORT_FAILED,
   ErrorCode.PATH_DEAD,
   ErrorCode.HANDSHAKE_FAILED,
-]);
-/** What ends an attached path and says nothing against the host: the client comes back without its back-off (SE-082). */
-export const BLAMELESS: ReadonlySet<ErrorCode> = new Set([
-  ErrorCode.HOST_UNREACHABLE,
-  ErrorCode.PATH_DEAD,
-  ErrorCode.PATH_SUPERSEDED,
-  ErrorCode.TRANSPORT_EXHAUSTED,
-  ErrorCode.TRANSPORT_FAILED,
 ]);
 /** What ends the session whichever path it comes on; ACK_INVALID only answers an Attach or an Attached there. */
 export const OVER: ReadonlySet<ErrorCode> = new Set([
@@ -143,4 +135,15 @@ export function connectionLost({ path }: ClientPath): Fault {
   return path?.greeted === true
     ? fault('network', ErrorCode.HOST_UNREACHABLE, 'the connection ended')
     : fault('network', ErrorCode.HANDSHAKE_FAILED, 'the connection ended without an answer');
+}
+
+/** How a path ends that is at fault. */
+export function endFor({ code, detail }: Fault): PathEnd {
+  return { code, resumable: RESUMABLE.has(code), cut: CUT.has(code), detail };
+}
+
+/** Forget the secrets of a handshake that comes to nothing. */
+export function destroyKeys({ handshake, staticKey }: ClientPath): void {
+  handshake.destroy();
+  staticKey.destroy();
 }

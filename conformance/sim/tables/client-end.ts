@@ -227,7 +227,7 @@ export class ClientEnd {
   /** What the client's machine waits for on it. */
   get state(): string {
     const { client } = this.world;
-    const path: ClientPath | undefined = client['both'].find(({ id }) => id === this.id);
+    const path: ClientPath | undefined = client['link'].paths.find(({ id }) => id === this.id);
     switch (path?.phase) {
       case undefined:
         return 'ended';
@@ -242,6 +242,6 @@ export class ClientEnd {
       case 'attached':
         break;
     }
-    return client['pending'] === undefined ? 'attached' : 'attached, a newer path awaits Attached';
+    return client['link'].pending === undefined ? 'attached' : 'attached, a newer path awaits Attached';
   }
 }
