@@ -1,6 +1,6 @@
 /**
  * The standard hour, with clocks that go ten or twenty times as fast: no preset, the tables of the protocol. Without
- * CLAWCHAT_FAKED_HOURS one move on demand; with it so many hours, each with its own move.
+ * CONFORMANCE_FAKED_HOURS one move on demand; with it so many hours, each with its own move.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { HostWatch } from './moving-relay.ts';
 import { Place } from './programs.ts';
 import { Talkers } from './talkers.ts';
 
-const HOURS = Number(process.env['CLAWCHAT_FAKED_HOURS'] ?? 0);
+const HOURS = Number(process.env['CONFORMANCE_FAKED_HOURS'] ?? 0);
 /** A handshake has 5 s: half a second is left of them, or a quarter on a machine that does nothing else. */
 const SPEED = HOURS === 0 ? 10 : 20;
 const WRITE_EVERY_MS = 250;

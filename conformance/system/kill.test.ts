@@ -1,6 +1,6 @@
 /**
  * Nothing is lost, doubled or reordered by processes that die: host and writer are killed while they write, commit and
- * answer. CLAWCHAT_KILLS says how often (30), CLAWCHAT_SEED repeats a run.
+ * answer. CONFORMANCE_KILLS says how often (30), CONFORMANCE_SEED repeats a run.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,8 +10,8 @@ import { compare, KillRun, type Ledgers, seeded } from './kill-run.ts';
 import { buildProgram, type Edit } from './mutant.ts';
 import type { ProgramFile, ProgramName } from './programs.ts';
 
-const KILLS = Number(process.env['CLAWCHAT_KILLS'] ?? 30);
-const SEED = Number(process.env['CLAWCHAT_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+const KILLS = Number(process.env['CONFORMANCE_KILLS'] ?? 30);
+const SEED = Number(process.env['CONFORMANCE_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 const LIMIT_MS = Math.max(300_000, KILLS * 15_000);
 
 const programs = mkdtempSync(join(tmpdir(), 'clawchat-programs-'));
@@ -44,7 +44,7 @@ describe('host and writer, killed at random', () => {
   it(
     `have the same ledger after ${KILLS} kills, each number once and in order (CH-012~1, CH-013~1, CH-015~2, CT-042~1, CT-044~1)`,
     async () => {
-      console.log(`CLAWCHAT_KILLS=${KILLS} CLAWCHAT_SEED=${SEED}`);
+      console.log(`CONFORMANCE_KILLS=${KILLS} CONFORMANCE_SEED=${SEED}`);
       const { run, ledgers } = await campaign('clawchatd', SEED, (_, kills) => kills >= KILLS);
       console.log(`${ledgers.written} messages`, run.tally);
       expect(compare(ledgers)).toEqual([]);

@@ -1,5 +1,5 @@
 /**
- * The flows of the README, and its example, on other versions of Node: CLAWCHAT_NODES lists them, 20 and 26 unless
+ * The flows of the README, and its example, on other versions of Node: CONFORMANCE_NODES lists them, 20 and 26 unless
  * told. npm's package `node` supplies those that do not run this test.
  */
 import { execFileSync } from 'node:child_process';
@@ -11,7 +11,7 @@ import { codeBlock } from './markdown.ts';
 import { Network } from './network.ts';
 import { Place } from './programs.ts';
 
-const VERSIONS = (process.env['CLAWCHAT_NODES'] ?? '20 26').split(' ');
+const VERSIONS = (process.env['CONFORMANCE_NODES'] ?? '20 26').split(' ');
 const network = new Network();
 network.add('home');
 network.add('away');

@@ -1,6 +1,6 @@
 /**
  * Two `listen` and several `send` on one data directory, while the process that owns the directory is killed over and
- * over: whoever is left takes over, and every line arrives once. CLAWCHAT_SEED repeats a run.
+ * over: whoever is left takes over, and every line arrives once. CONFORMANCE_SEED repeats a run.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -9,8 +9,8 @@ import { askOwner, ownerOf } from './directory-owner.ts';
 import { type Printed, printed, seeded } from './kill-run.ts';
 import { type Ended, PATIENCE_MS, Place, type Running } from './programs.ts';
 
-const KILLS = Number(process.env['CLAWCHAT_OWNER_KILLS'] ?? 40);
-const SEED = Number(process.env['CLAWCHAT_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+const KILLS = Number(process.env['CONFORMANCE_OWNER_KILLS'] ?? 40);
+const SEED = Number(process.env['CONFORMANCE_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 /** Lines of each `send -`. */
 const LINES = 200;
 const LIMIT_MS = Math.max(300_000, KILLS * 20_000);
@@ -132,7 +132,7 @@ it(
 
     const stored = sent.filter(({ isStored }) => isStored);
     console.log(
-      `CLAWCHAT_SEED=${SEED}: owners killed`,
+      `CONFORMANCE_SEED=${SEED}: owners killed`,
       kills,
       `${history.length} messages, ${stored.length} of ${sent.length} sends ended well`,
     );

@@ -18,8 +18,8 @@ export interface ProgramFile {
   readonly before?: readonly string[];
 }
 
-/** The Node that runs the programs: CLAWCHAT_NODE, or the one that runs the tests. */
-export const NODE: string = process.env['CLAWCHAT_NODE'] ?? process.execPath;
+/** The Node that runs the programs: CONFORMANCE_NODE, or the one that runs the tests. */
+export const NODE: string = process.env['CONFORMANCE_NODE'] ?? process.execPath;
 
 /** How a finished program ended. */
 export interface Ended {

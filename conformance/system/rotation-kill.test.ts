@@ -1,6 +1,6 @@
 /**
  * A moving host that is killed at any instant of its cycle and started again: everybody comes back without being told, and has
- * the same. CLAWCHAT_ROTATION_KILLS says how often (20), CLAWCHAT_SEED repeats a run.
+ * the same. CONFORMANCE_ROTATION_KILLS says how often (20), CONFORMANCE_SEED repeats a run.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -13,8 +13,8 @@ import { Talkers } from './talkers.ts';
 
 process.env['CLAWCHAT_PRESET'] = 'minimal';
 
-const KILLS = Number(process.env['CLAWCHAT_ROTATION_KILLS'] ?? 20);
-const SEED = Number(process.env['CLAWCHAT_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+const KILLS = Number(process.env['CONFORMANCE_ROTATION_KILLS'] ?? 20);
+const SEED = Number(process.env['CONFORMANCE_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 const LIMIT_MS = 240_000 + KILLS * 20_000;
 const INTERVAL_MS = MINIMAL.ROTATION_INTERVAL_MS_MIN;
 /** What a kill waits for in turn; `publishing` lasts for a few milliseconds, and is hit by chance. */
@@ -61,7 +61,7 @@ describe('a moving host that is killed', () => {
   it(
     `has lost and doubled nothing after ${KILLS} kills in its cycle (RT-101, RT-119, RT-120, RT-121, RT-123, RT-124, CH-012)`,
     async () => {
-      console.log(`CLAWCHAT_ROTATION_KILLS=${KILLS} CLAWCHAT_SEED=${SEED}`);
+      console.log(`CONFORMANCE_ROTATION_KILLS=${KILLS} CONFORMANCE_SEED=${SEED}`);
       let host = startHost();
       const hosts = [host];
       await host.line(line => line.includes(' is ready'));

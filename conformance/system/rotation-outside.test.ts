@@ -1,4 +1,4 @@
-/** A moving host as somebody sees it who has nothing but TCP connects and the connection file. CLAWCHAT_SEED repeats the address. */
+/** A moving host as somebody sees it who has nothing but TCP connects and the connection file. CONFORMANCE_SEED repeats the address. */
 import { mkdirSync, renameSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { PATIENCE_MS, Place } from './programs.ts';
 
 process.env['CLAWCHAT_PRESET'] = 'minimal';
 
-const SEED = Number(process.env['CLAWCHAT_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+const SEED = Number(process.env['CONFORMANCE_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 const { PREPARE_LEAD_MS, RETIRE_MS, GRACE_MS } = MINIMAL;
 /** Moves without trouble before the store goes away, and after it is back. */
 const MOVES = 2;
@@ -52,7 +52,7 @@ async function until<T>(what: string, look: () => T | undefined | false): Promis
 describe('from outside', () => {
   it('every promised port answers, the next one before any store lists it, and the old one refuses behind its time (RT-101, RT-102, RT-106, RT-117)', async () => {
     const [address, others] = ownAddresses();
-    console.log(`CLAWCHAT_SEED=${SEED} ${address}`);
+    console.log(`CONFORMANCE_SEED=${SEED} ${address}`);
     const [A, B, folder] = [place.path('A'), place.path('B'), place.path('store')];
     const path = place.path('store', 'connection.clawchat');
     mkdirSync(folder);

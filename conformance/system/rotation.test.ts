@@ -1,6 +1,6 @@
 /**
  * Nobody inside notices a move: three people write and listen and one sends a bulk stream, while the host moves from port to
- * port and connections break. CLAWCHAT_ROTATIONS says how often it moves (5), CLAWCHAT_SEED repeats what breaks.
+ * port and connections break. CONFORMANCE_ROTATIONS says how often it moves (5), CONFORMANCE_SEED repeats what breaks.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -13,8 +13,8 @@ import { type Delivery, summary, Talkers } from './talkers.ts';
 
 process.env['CLAWCHAT_PRESET'] = 'minimal';
 
-const ROTATIONS = Math.max(3, Number(process.env['CLAWCHAT_ROTATIONS'] ?? 5));
-const SEED = Number(process.env['CLAWCHAT_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+const ROTATIONS = Math.max(3, Number(process.env['CONFORMANCE_ROTATIONS'] ?? 5));
+const SEED = Number(process.env['CONFORMANCE_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 /** In these nothing breaks, so that a move is measured alone. */
 const CALM_ROTATIONS = 2;
 const INTERVAL_MS = MINIMAL.ROTATION_INTERVAL_MS;
@@ -64,7 +64,7 @@ describe('a host that moves', () => {
   it(
     `takes everybody along through ${ROTATIONS} moves and broken connections: each message once, in order (RT-105, RT-106, RT-150, RT-151, CH-012)`,
     async () => {
-      console.log(`CLAWCHAT_ROTATIONS=${ROTATIONS} CLAWCHAT_SEED=${SEED}`);
+      console.log(`CONFORMANCE_ROTATIONS=${ROTATIONS} CONFORMANCE_SEED=${SEED}`);
       const A = place.path('A');
       const host = await place.host(A, ['--advertise', RELAY, '--bench']);
       const relay = new MovingRelay(A, RELAY);

@@ -1,6 +1,6 @@
 /**
  * A host that moves behind real stores while each of them in turn is down, frozen, lying or slow; a client that knows only
- * its own directory finds it after each move (spec/07-discovery.md). CLAWCHAT_STORE_ROTATIONS says how often it moves (3).
+ * its own directory finds it after each move (spec/07-discovery.md). CONFORMANCE_STORE_ROTATIONS says how often it moves (3).
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,7 +15,7 @@ import { openNginx } from './web.ts';
 
 process.env['CLAWCHAT_PRESET'] = 'minimal';
 
-const ROTATIONS = Math.max(3, Number(process.env['CLAWCHAT_STORE_ROTATIONS'] ?? 3));
+const ROTATIONS = Math.max(3, Number(process.env['CONFORMANCE_STORE_ROTATIONS'] ?? 3));
 const PATIENCE_MS = 90_000;
 /** How often a store that is frozen or lies puts its file back. */
 const PUT_BACK_MS = 3;
