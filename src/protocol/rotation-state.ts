@@ -56,11 +56,8 @@ export interface Emergency {
   readonly again: 'soft' | 'hard' | undefined;
 }
 
-/** All that outlives the process: one value, committed before any effect that it speaks of. */
-export interface Journal {
-  readonly phase: Exclude<Phase, 'starting'>;
-  /** `listedUntilMs` is wall time, 0 for never. */
-  readonly places: readonly (Omit<Place, 'listedUntil'> & { readonly listedUntilMs: number })[];
+/** What state and journal have in common. */
+interface Kept {
   /** Ports for which a mapping may exist. */
   readonly mappings: readonly number[];
   /** The newest last, at most RECENT_PORTS_MAX. */
@@ -77,6 +74,13 @@ export interface Journal {
   readonly isHurried: boolean;
   readonly isRotationWanted: boolean;
   readonly emergency: Emergency | undefined;
+}
+
+/** All that outlives the process: one value, committed before any effect that it speaks of. */
+export interface Journal extends Kept {
+  readonly phase: Exclude<Phase, 'starting'>;
+  /** `listedUntilMs` is wall time, 0 for never. */
+  readonly places: readonly (Omit<Place, 'listedUntil'> & { readonly listedUntilMs: number })[];
   /** When this was handed to be committed, wall time. */
   readonly writtenAtMs: number;
 }
@@ -194,19 +198,10 @@ export type Effect =
 export type Standing = Pick<Rotation, 'phase' | 'places' | 'record' | 'rotationAtMs' | 'emergency'>;
 
 /** The state of the machine. */
-export interface Rotation {
+export interface Rotation extends Kept {
   readonly config: RotationConfig;
   readonly phase: Phase;
   readonly places: readonly Place[];
-  readonly mappings: readonly number[];
-  readonly recentPorts: readonly number[];
-  readonly epoch: number;
-  readonly record: RecordPlan | undefined;
-  readonly rotationAtMs: number;
-  readonly turnSequence: number;
-  readonly isHurried: boolean;
-  readonly isRotationWanted: boolean;
-  readonly emergency: Emergency | undefined;
 
   /** Everything below ends with the process. */
   readonly clock: Now;

@@ -4,7 +4,7 @@
  * It names places by their epoch and holds no key: its whole state can be logged. The driver performs outputs in order, gives
  * back what it is asked for, and says `tick` at the deadline.
  */
-import { CLOCK_LOOK_MS, STORE_ATTEMPT_MS_MAX } from '../gen/constants.ts';
+import { CLOCK_LOOK_MS } from '../gen/constants.ts';
 import type { Now } from './now.ts';
 import { isJumped, jumped, publishFresh } from './rotation-clock.ts';
 import {
@@ -14,6 +14,7 @@ import {
   foldEmergency,
   publishEmergency,
 } from './rotation-emergency.ts';
+import { bindFailed, bound, mapAgain, mapFailed, mappingDue } from './rotation-listeners.ts';
 import { noticeNow } from './rotation-notice.ts';
 import {
   atWall,
@@ -42,11 +43,10 @@ import {
   takeDue,
   unready,
 } from './rotation-rows.ts';
-import { portLost, rebind, start } from './rotation-start.ts';
+import { rebind, start } from './rotation-start.ts';
 import type {
   Draft,
   Phase,
-  PortState,
   Rotation,
   RotationConfig,
   RotationInput,
@@ -162,12 +162,10 @@ const RULES: readonly Rule[] = [
   {
     why: 'publish',
     in: ['preparing'],
-    due: d =>
-      !isReady(d)
-        ? NEVER
-        : d.isHurried
-          ? NOW
-          : atWall(d, d.rotationAtMs - d.config.constants.PUBLISH_LEAD_MS),
+    due: d => {
+      if (!isReady(d)) return NEVER;
+      return d.isHurried ? NOW : atWall(d, d.rotationAtMs - d.config.constants.PUBLISH_LEAD_MS);
+    },
     run: publish,
   },
   {
@@ -195,10 +193,8 @@ const RULES: readonly Rule[] = [
   {
     why: 'map again',
     in: undefined,
-    due: d => Math.min(...d.ports.map(mapDue)),
-    run: d => {
-      for (const state of d.ports) if (mapDue(state) <= d.clock.mono) askMapping(d, state.port);
-    },
+    due: mappingDue,
+    run: mapAgain,
   },
   {
     why: 'rebind',
@@ -350,49 +346,6 @@ function commitAgain(d: Draft, failed: NonNullable<Rotation['commit']>): void {
   d.commits += 1;
   d.commit = { ...failed, id: d.commits, standing: standingOf(d), retryAt: undefined };
   d.outputs.push({ kind: 'commit', id: d.commits, journal: journalOf(d) });
-}
-
-function bound(d: Draft, port: number): void {
-  const state = portOf(d, port);
-  if (state === undefined) {
-    // Given up meanwhile.
-    d.outputs.push({ kind: 'unlisten', port });
-    return;
-  }
-  setPort(d, port, { listener: 'open' });
-  const isListed = d.places.some(place => place.port === port && place.listedUntil !== undefined);
-  if (isListed) d.outputs.push({ kind: 'note', note: { what: 'port-back', port } });
-  if (d.config.isMapped && state.mapping === 'none') askMapping(d, port);
-}
-
-/** A router that refused, or does not answer, is asked again. */
-function mapDue({ listener, mapping, retryAt }: PortState): number {
-  return listener === 'open' && (mapping === 'failed' || mapping === 'asked') ? retryAt : NEVER;
-}
-
-function askMapping(d: Draft, port: number): void {
-  setPort(d, port, { mapping: 'asked', retryAt: d.clock.mono + STORE_ATTEMPT_MS_MAX });
-  d.outputs.push({ kind: 'map', port });
-}
-
-function bindFailed(d: Draft, port: number): void {
-  if (portOf(d, port) === undefined) return;
-  const unlisted = d.places.find(place => place.port === port && place.listedUntil === undefined);
-  const isShared = d.places.some(place => place.port === port && place !== unlisted);
-  if (unlisted === undefined || isShared) portLost(d, port);
-  else setPort(d, port, { listener: 'refused' });
-}
-
-function mapFailed(d: Draft, port: number, isTaken: boolean): void {
-  if (portOf(d, port) === undefined) return;
-  const next = placeOf(d, 'next');
-  const isReplaceable = next?.port === port && next.listedUntil === undefined && d.phase !== 'emergency';
-  if (isTaken && isReplaceable) {
-    setPort(d, port, { mapping: 'taken' });
-    return;
-  }
-  setPort(d, port, { mapping: 'failed', retryAt: d.clock.mono + d.config.constants.RETRY_MS });
-  d.outputs.push({ kind: 'note', note: { what: 'mapping-refused', port } });
 }
 
 /** @impl RT-116~1 */
