@@ -11,8 +11,8 @@ import type { Invite } from '../../../src/protocol/invite.ts';
 import { dialKeys, type Member } from '../../../src/protocol/join.ts';
 import type { Frame } from '../../../src/wire/frame.ts';
 import { WireEnd } from '../../vectors/wire-end.ts';
-import { bytesOf, frameWord } from './frames.ts';
 import { host, must, suite } from './grid.ts';
+import { PlayedMachine, PlayedPath } from './played-machine.ts';
 
 export const CHANNEL_KEY: Uint8Array = named(suite, 'channel private');
 const keyOf = (record: ReturnType<typeof testRecord>): number => record.channelKeys[0]?.notAfterMs ?? 0;
@@ -57,34 +57,15 @@ export const MEMBERS: Readonly<Record<'device' | 'invite', () => Member>> = {
 };
 
 /** A client that has been told to be connected. */
-export class ClientWorld {
+export class ClientWorld extends PlayedMachine<ClientInput, ClientOutput, ClientEnd> {
   readonly client: Client;
-  mono = 1000;
-  readonly ends: ClientEnd[] = [];
-  private done: (readonly [number | undefined, string])[] = [];
   private dials = 0;
 
   constructor(as: 'device' | 'invite') {
-    this.client = new Client({ suite, member: MEMBERS[as](), software: 'table' });
+    const client = new Client({ suite, member: MEMBERS[as](), software: 'table' });
+    super(client, { words: WORDS, otherPath: 'other path' });
+    this.client = client;
     this.step({ kind: 'start' });
-  }
-
-  step(input: ClientInput): void {
-    for (const output of this.client.step(input, { wall: NOW_MS + this.mono, mono: this.mono })) {
-      this.note(output);
-      if (output.kind === 'persist') this.step({ kind: 'committed', id: output.id });
-    }
-  }
-
-  pass(ms: number): void {
-    const until = this.mono + ms;
-    for (;;) {
-      const at = this.client.deadline({ wall: NOW_MS + this.mono, mono: this.mono })?.at;
-      if (at === undefined || at > until) break;
-      this.mono = Math.max(this.mono, at);
-      this.step({ kind: 'tick' });
-    }
-    this.mono = until;
   }
 
   /** Begin a path; the connection is not there yet. */
@@ -92,50 +73,19 @@ export class ClientWorld {
     this.dials += 1;
     const entropy = new Uint8Array([...named(suite, `e${this.dials}`), ...named(suite, `f${this.dials}`)]);
     this.step({ kind: 'dial', entropy });
-    const end = this.ends.at(-1);
+    const end = this.paths.at(-1);
     if (end === undefined) throw new Error('nothing was dialled');
     return end;
   }
 
-  /** Words for what was done since this was last asked, `about` one path. */
-  take(about: ClientEnd): readonly string[] {
-    const { done } = this;
-    this.done = [];
-    return done.map(([id, word]) => (id === undefined || id === about.id ? word : `other path: ${word}`));
+  protected perform(output: ClientOutput): void {
+    if (output.kind === 'dial') this.paths.push(new ClientEnd(this, output, this.client.member));
+    if (output.kind === 'persist') this.step({ kind: 'committed', id: output.id });
   }
 
-  /** Let time pass in which only this path matters. */
-  wait(ms: number, about: ClientEnd): void {
-    this.pass(ms);
-    this.done = this.done.filter(([path]) => path === about.id);
-  }
-
-  private note(output: ClientOutput): void {
-    const path = 'path' in output ? output.path : undefined;
-    const end = this.ends.find(({ id }) => id === path);
-    switch (output.kind) {
-      case 'dial':
-        this.ends.push(new ClientEnd(this, output, this.client.member));
-        break;
-      case 'send':
-        for (const frame of end?.take(output.bytes) ?? []) this.done.push([path, frameWord(frame)]);
-        break;
-      case 'close':
-        if (output.cut) this.done.push([path, 'cuts']);
-        else if (end?.wasClosed !== true) this.done.push([path, 'closes']);
-        break;
-      case 'failed':
-      case 'declined':
-        this.done.push([path, `${output.kind}: \`${codeName(output.fault.code)}\``]);
-        break;
-      case 'stopped':
-        this.done.push([undefined, 'stops for good']);
-        break;
-      default: {
-        const word = WORDS[output.kind];
-        if (word !== undefined) this.done.push([path, word]);
-      }
-    }
+  protected phrase(output: ClientOutput): string | undefined {
+    const isFailure = output.kind === 'failed' || output.kind === 'declined';
+    return isFailure ? `${output.kind}: \`${codeName(output.fault.code)}\`` : undefined;
   }
 }
 
@@ -146,26 +96,23 @@ const WORDS: Readonly<Partial<Record<ClientOutput['kind'], string>>> = {
   detached: 'the session waits',
   lost: 'session over',
   deliver: 'delivers',
+  stopped: 'stops for good',
 };
 
 /** One path, from the host's end. */
-export class ClientEnd {
-  readonly id: number;
+export class ClientEnd extends PlayedPath {
   readonly message1: Uint8Array;
-  /** Whether the client has said Close. */
-  wasClosed = false;
   private readonly world: ClientWorld;
   private readonly handshake: ResponderHandshake;
-  private end: WireEnd | undefined;
   /** Whether the client answers a message 2 that this end did not make. */
   private isForeign = false;
   private frames: Frame[] = [];
 
   constructor(world: ClientWorld, dial: ClientOutput & { kind: 'dial' }, member: Member | undefined) {
+    super(dial.path, world);
     if (member === undefined) throw new Error('nobody dials');
     const { psk, privateKey } = dialKeys(suite, member);
     this.world = world;
-    this.id = dial.path;
     this.message1 = Uint8Array.from(Buffer.from(dial.token, 'base64url').subarray(24, 72));
     this.handshake = must(
       ResponderHandshake.begin({
@@ -194,28 +141,16 @@ export class ClientEnd {
     return this;
   }
 
-  say(...frames: readonly (Frame | Uint8Array)[]): void {
-    this.give(this.end?.seal(...frames.map(bytesOf)) ?? new Uint8Array(0));
+  protected isAgreed(message3: Uint8Array): boolean {
+    if (this.isForeign || this.end !== undefined) return !this.isForeign;
+    const finished = this.handshake.finish(message3, true);
+    this.isForeign = isFault(finished);
+    if (!isFault(finished)) this.end = new WireEnd(finished.split);
+    return false;
   }
 
-  /** One binary WebSocket message, and the end of the turn. */
-  give(bytes: Uint8Array): void {
-    this.world.step({ kind: 'message', path: this.id, bytes });
-    this.world.pass(0);
-  }
-
-  take(bytes: Uint8Array): readonly Frame[] {
-    if (this.isForeign) return [];
-    if (this.end === undefined) {
-      const finished = this.handshake.finish(bytes, true);
-      this.isForeign = isFault(finished);
-      if (!isFault(finished)) this.end = new WireEnd(finished.split);
-      return [];
-    }
-    const frames = this.end.open(bytes);
+  protected override heard(frames: readonly Frame[]): void {
     this.frames.push(...frames);
-    this.wasClosed ||= frames.some(({ kind }) => kind === 'close');
-    return frames.filter(({ kind }) => kind !== 'hello');
   }
 
   /** The generation of the Attach that came on it. */
@@ -224,7 +159,6 @@ export class ClientEnd {
     return frame?.kind === 'attach' ? frame.generation : 1;
   }
 
-  /** What the client's machine waits for on it. */
   get state(): string {
     const { client } = this.world;
     const path: ClientPath | undefined = client['link'].paths.find(({ id }) => id === this.id);

@@ -1,7 +1,6 @@
 /** What a client does on a path behind message 2 (spec/05-session.md, 5.2). */
 import { ErrorCode } from '../../../src/gen/clawchat/v1/error_pb.ts';
 import { PATH_DEAD_MS, PING_IDLE_MS, PROBE_MS_MAX } from '../../../src/gen/constants.ts';
-import type { Frame } from '../../../src/wire/frame.ts';
 import { type ClientEnd, ClientWorld, ENVELOPE } from './client-end.ts';
 import {
   attach,
@@ -16,12 +15,9 @@ import {
   SESSION_ID,
   UNKNOWN,
 } from './frames.ts';
-import { grid, pathCell, same } from './grid.ts';
+import { type PathInput, pathTable, type Scene, says, silence, statesOf } from './path-table.ts';
 
-interface Scene {
-  readonly world: ClientWorld;
-  readonly path: ClientEnd;
-}
+type Input = PathInput<ClientWorld, ClientEnd>;
 
 /** A device that is attached and has sent one frame of its session, and a newer path that awaits Hello. */
 function moving(): { readonly older: ClientEnd; readonly newer: ClientEnd; readonly world: ClientWorld } {
@@ -33,50 +29,33 @@ function moving(): { readonly older: ClientEnd; readonly newer: ClientEnd; reado
   return { world, older, newer: world.dial().open() };
 }
 
-function scene(world: ClientWorld, path: ClientEnd): Scene {
-  world.take(path);
-  return { world, path };
-}
-
-const SCENES: readonly (() => Scene)[] = [
+const SCENES: readonly (() => Scene<ClientWorld, ClientEnd>)[] = [
   () => {
     const { world, newer } = moving();
-    return scene(world, newer);
+    return { world, path: newer };
   },
   () => {
     const { world, newer } = moving();
     newer.say(HELLO);
-    return scene(world, newer);
+    return { world, path: newer };
   },
   () => {
     const { world, newer } = moving();
     newer.say(HELLO, attached(newer.generation));
-    return scene(world, newer);
+    return { world, path: newer };
   },
   () => {
     const { world, older } = moving();
-    return scene(world, older);
+    return { world, path: older };
   },
   () => {
     const world = new ClientWorld('invite');
-    return scene(world, world.dial().open(HELLO));
+    return { world, path: world.dial().open(HELLO) };
   },
 ];
 
-export const STATES: readonly (readonly [string, () => Scene])[] = SCENES.map(
-  make => [make().path.state, make] as const,
-);
+export const STATES: readonly (readonly [string, () => Scene<ClientWorld, ClientEnd>])[] = statesOf(SCENES);
 
-type Input = (scene: Scene) => void;
-
-const says =
-  (...frames: readonly (Frame | Uint8Array)[]): Input =>
-  ({ path }) =>
-    path.say(...frames);
-const silence =
-  (ms: number): Input =>
-  ({ world, path }) =>
-    world.wait(ms, path);
 const closes = (resumable: boolean, ...codes: readonly ErrorCode[]): readonly Input[] =>
   codes.map(code => says(close(code, resumable)));
 
@@ -145,7 +124,7 @@ const INPUTS: readonly (readonly [string, ...Input[]])[] = [
   [
     'a newer path is Attached',
     ({ world, path }) => {
-      const newer = world.ends.at(-1);
+      const newer = world.paths.at(-1);
       if (newer !== undefined && newer !== path) newer.say(HELLO, attached(newer.generation));
       world.wait(0, path);
     },
@@ -159,22 +138,7 @@ const INPUTS: readonly (readonly [string, ...Input[]])[] = [
   ],
 ];
 
-/** What each of the inputs does, which is the same. */
-function cell(make: () => Scene, inputs: readonly Input[]): string {
-  const cells = inputs.map(input => {
-    const { world, path } = make();
-    const before = path.state;
-    input({ world, path });
-    return pathCell(before, path.state, [...new Set(world.take(path))]);
-  });
-  return same(cells);
-}
-
 /** Make the table. */
 export function clientPathTable(): string {
-  return grid(
-    STATES,
-    INPUTS.map(([name, ...inputs]) => [name, inputs] as const),
-    cell,
-  );
+  return pathTable(STATES, INPUTS);
 }

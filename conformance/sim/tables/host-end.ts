@@ -9,8 +9,8 @@ import type { ServerInput, ServerOutput } from '../../../src/protocol/server-io.
 import type { ServerPath } from '../../../src/protocol/server-path.ts';
 import type { Frame } from '../../../src/wire/frame.ts';
 import { WireEnd } from '../../vectors/wire-end.ts';
-import { bytesOf, frameWord } from './frames.ts';
 import { host, must, suite } from './grid.ts';
+import { PlayedMachine, PlayedPath } from './played-machine.ts';
 
 const channelKey = named(suite, 'channel private');
 export const RECORD: ConnectionRecord = testRecord(suite, host, {
@@ -59,16 +59,13 @@ function registry(): Registry {
 }
 
 /** A host with a device, a pending device and an open invite. Its commits wait for `commit` when `isSlow`. */
-export class HostWorld {
+export class HostWorld extends PlayedMachine<ServerInput, ServerOutput, HostPath> {
   readonly server: Server;
-  mono = 1000;
   isSlow = false;
-  private readonly paths: HostPath[] = [];
-  private done: (readonly [HostPath | undefined, string])[] = [];
   private waiting: number[] = [];
 
   constructor() {
-    this.server = new Server({
+    const server = new Server({
       suite,
       serverId: host.serverId,
       registry: registry(),
@@ -78,6 +75,8 @@ export class HostWorld {
       witness: undefined,
       software: 'table',
     });
+    super(server, { words: WORDS, otherPath: 'older path' });
+    this.server = server;
     const terms = { identity: host.identity(0), serverId: host.serverId, stores: [], name: '', lifeMs: 0 };
     this.step({ kind: 'makeInvite', ref: 1, terms: { ...terms, secret: named(suite, 'invite secret') } });
   }
@@ -88,62 +87,19 @@ export class HostWorld {
     return path;
   }
 
-  step(input: ServerInput): void {
-    for (const output of this.server.step(input, { wall: NOW_MS + this.mono, mono: this.mono })) {
-      this.note(output);
-      if (output.kind !== 'persist') continue;
-      if (this.isSlow) this.waiting.push(output.id);
-      else this.step({ kind: 'committed', id: output.id });
-    }
-  }
-
   /** What was decided becomes durable. */
   commit(): void {
     for (const id of this.waiting.splice(0)) this.step({ kind: 'committed', id });
   }
 
-  pass(ms: number): void {
-    const until = this.mono + ms;
-    for (;;) {
-      const at = this.server.deadline({ wall: NOW_MS + this.mono, mono: this.mono })?.at;
-      if (at === undefined || at > until) break;
-      this.mono = Math.max(this.mono, at);
-      this.step({ kind: 'tick' });
-    }
-    this.mono = until;
+  protected perform(output: ServerOutput): void {
+    if (output.kind !== 'persist') return;
+    if (this.isSlow) this.waiting.push(output.id);
+    else this.step({ kind: 'committed', id: output.id });
   }
 
-  /** Words for what was done since this was last asked, `about` one path. */
-  take(about: HostPath): readonly string[] {
-    const { done } = this;
-    this.done = [];
-    return done.map(([path, word]) => (path === undefined || path === about ? word : `older path: ${word}`));
-  }
-
-  /** Let time pass in which only this path matters. */
-  wait(ms: number, about: HostPath): void {
-    this.pass(ms);
-    this.done = this.done.filter(([path]) => path === about);
-  }
-
-  private note(output: ServerOutput): void {
-    const path = 'path' in output ? this.paths.find(({ id }) => id === output.path) : undefined;
-    switch (output.kind) {
-      case 'send':
-        for (const frame of path?.take(output.bytes) ?? []) this.done.push([path, frameWord(frame)]);
-        break;
-      case 'close':
-        if (output.cut) this.done.push([path, 'cuts']);
-        else if (path?.wasClosed !== true) this.done.push([path, 'closes']);
-        break;
-      case 'refuse':
-        this.done.push([path, `404 (${output.reason})`]);
-        break;
-      default: {
-        const word = WORDS[output.kind];
-        if (word !== undefined) this.done.push([path, word]);
-      }
-    }
+  protected phrase(output: ServerOutput): string | undefined {
+    return output.kind === 'refuse' ? `404 (${output.reason})` : undefined;
   }
 }
 
@@ -159,19 +115,15 @@ const WORDS: Readonly<Partial<Record<ServerOutput['kind'], string>>> = {
 };
 
 /** One path, from the client's end. */
-export class HostPath {
-  readonly id: number;
+export class HostPath extends PlayedPath {
   readonly as: Dialler;
   readonly handshake: InitiatorHandshake;
-  /** Whether the host has said Close. */
-  wasClosed = false;
   private readonly world: HostWorld;
   private message2: Uint8Array | undefined;
-  private end: WireEnd | undefined;
 
   constructor(world: HostWorld, id: number, as: Dialler, hostKey: Uint8Array = channelKey) {
+    super(id, world);
     this.world = world;
-    this.id = id;
     this.as = as;
     const { privateKey, keys } = as;
     this.handshake = must(
@@ -209,24 +161,10 @@ export class HostPath {
     return this;
   }
 
-  say(...frames: readonly (Frame | Uint8Array)[]): void {
-    this.give(this.end?.seal(...frames.map(bytesOf)) ?? new Uint8Array(0));
-  }
-
-  /** One binary WebSocket message, and the end of the turn. */
-  give(bytes: Uint8Array): void {
-    this.world.step({ kind: 'message', path: this.id, bytes });
-    this.world.pass(0);
-  }
-
-  take(bytes: Uint8Array): readonly Frame[] {
-    if (this.message2 === undefined) {
-      this.message2 = bytes;
-      return [];
-    }
-    const frames = this.end?.open(bytes) ?? [];
-    this.wasClosed ||= frames.some(({ kind }) => kind === 'close');
-    return frames.filter(({ kind }) => kind !== 'hello');
+  protected isAgreed(message: Uint8Array): boolean {
+    if (this.message2 !== undefined) return true;
+    this.message2 = message;
+    return false;
   }
 
   private get held(): ServerPath | undefined {
@@ -234,11 +172,10 @@ export class HostPath {
   }
 
   /** How many messages wait for a commit. */
-  get keptCount(): number {
+  override get keptCount(): number {
     return this.held?.held?.length ?? 0;
   }
 
-  /** What the host's machine waits for on it. */
   get state(): string {
     const path = this.held;
     if (path === undefined) return 'ended';

@@ -1,7 +1,6 @@
 /** What a host does on a path behind message 3 (spec/05-session.md, 5.2). */
 import { ErrorCode } from '../../../src/gen/clawchat/v1/error_pb.ts';
 import { ATTACH_MS_MAX, PATH_DEAD_MS, PING_IDLE_MS } from '../../../src/gen/constants.ts';
-import type { Frame } from '../../../src/wire/frame.ts';
 import {
   attach,
   attached,
@@ -16,13 +15,10 @@ import {
   SESSION_ID,
   UNKNOWN,
 } from './frames.ts';
-import { grid, pathCell, same } from './grid.ts';
 import { DEVICE, type HostPath, HostWorld, INVITE, PENDING } from './host-end.ts';
+import { type PathInput, pathTable, type Scene, says, silence, statesOf } from './path-table.ts';
 
-interface Scene {
-  readonly world: HostWorld;
-  readonly path: HostPath;
-}
+type Input = PathInput<HostWorld, HostPath>;
 
 /** A device whose session, generation 3, is on an older path. */
 function withOlderPath(): HostWorld {
@@ -31,63 +27,45 @@ function withOlderPath(): HostWorld {
   return world;
 }
 
-function scene(world: HostWorld, path: HostPath): Scene {
-  world.take(path);
-  return { world, path };
-}
-
-const SCENES: readonly (() => Scene)[] = [
+const SCENES: readonly (() => Scene<HostWorld, HostPath>)[] = [
   () => {
     const world = withOlderPath();
-    return scene(world, world.dial(DEVICE).open());
+    return { world, path: world.dial(DEVICE).open() };
   },
   () => {
     const world = new HostWorld();
     world.isSlow = true;
-    return scene(world, world.dial(PENDING).open());
+    return { world, path: world.dial(PENDING).open() };
   },
   () => {
     const world = withOlderPath();
-    return scene(world, world.dial(DEVICE).open(HELLO));
+    return { world, path: world.dial(DEVICE).open(HELLO) };
   },
   () => {
     const world = withOlderPath();
-    return scene(world, world.dial(DEVICE).open(HELLO, attach(SESSION_ID, 4)));
+    return { world, path: world.dial(DEVICE).open(HELLO, attach(SESSION_ID, 4)) };
   },
   () => {
     const world = new HostWorld();
-    return scene(world, world.dial(INVITE).open(HELLO));
+    return { world, path: world.dial(INVITE).open(HELLO) };
   },
   () => {
     const world = new HostWorld();
     const path = world.dial(INVITE).open(HELLO);
     world.isSlow = true;
     path.say(ENROL);
-    return scene(world, path);
+    return { world, path };
   },
 ];
 
-export const STATES: readonly (readonly [string, () => Scene])[] = SCENES.map(
-  make => [make().path.state, make] as const,
-);
+export const STATES: readonly (readonly [string, () => Scene<HostWorld, HostPath>])[] = statesOf(SCENES);
 
-type Input = (scene: Scene) => void;
-
-const says =
-  (...frames: readonly (Frame | Uint8Array)[]): Input =>
-  ({ path }) =>
-    path.say(...frames);
 const steps =
   (make: (path: HostPath) => Parameters<HostWorld['step']>[0]): Input =>
   ({ world, path }) => {
     world.step(make(path));
     world.pass(0);
   };
-const silence =
-  (ms: number): Input =>
-  ({ world, path }) =>
-    world.wait(ms, path);
-
 const INPUTS: readonly (readonly [string, ...Input[]])[] = [
   ['Hello', says(HELLO)],
   ['Attach{its session, a higher generation}', says(attach(SESSION_ID, 5))],
@@ -149,23 +127,7 @@ const INPUTS: readonly (readonly [string, ...Input[]])[] = [
   ['the host stops', steps(() => ({ kind: 'shutdown' }))],
 ];
 
-/** What each of the inputs does, which is the same. */
-function cell(make: () => Scene, inputs: readonly Input[]): string {
-  const cells = inputs.map(input => {
-    const { world, path } = make();
-    const [before, kept] = [path.state, path.keptCount];
-    input({ world, path });
-    const done = world.take(path);
-    return pathCell(before, path.state, path.keptCount > kept ? ['keeps it', ...done] : [...new Set(done)]);
-  });
-  return same(cells);
-}
-
 /** Make the table. */
 export function hostPathTable(): string {
-  return grid(
-    STATES,
-    INPUTS.map(([name, ...inputs]) => [name, inputs] as const),
-    cell,
-  );
+  return pathTable(STATES, INPUTS);
 }
