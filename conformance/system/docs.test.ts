@@ -25,9 +25,9 @@ afterAll(async () => {
 /** Commands of a clone: they start what the build has made. */
 const bin = place.path('bin');
 mkdirSync(bin);
-const start = 'exec "$node" "$dist/clawchatd.js" --data .data/host';
+const start = 'exec "$node" "$PWD/dist/clawchatd.js" --data .data/host';
 for (const [name, text] of Object.entries({
-  npx: 'name=$1; shift; exec "$node" "$dist/$name.js" "$@"',
+  npx: 'name=$1; shift; exec "$node" "$PWD/dist/$name.js" "$@"',
   npm: `case "$1" in ci) ;; start) ${start} ;; *) exit 9 ;; esac`,
   clawchatd: 'exec "$node" "$dist/clawchatd.js" "$@"',
   clawchat: 'exec "$node" "$dist/clawchat.js" "$@"',
@@ -44,8 +44,11 @@ interface Shell {
   start(code: string): Promise<string>;
 }
 
+/** A directory that looks like a clone that was built, for those who look. */
 function shell(directory: string): Shell {
   mkdirSync(directory);
+  symlinkSync(join(ROOT, 'dist'), join(directory, 'dist'));
+  symlinkSync(join(ROOT, 'package.json'), join(directory, 'package.json'));
   const spawned = (code: string): ReturnType<typeof spawn> =>
     spawn('bash', ['-euo', 'pipefail', '-c', code], {
       cwd: directory,

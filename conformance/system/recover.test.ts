@@ -66,7 +66,7 @@ it('a restored host serves nobody until it was recovered; then those come back w
 
   const refused = await place.run('clawchatd', ['--json', '--data', data, '--listen', '127.0.0.1']);
   expect(refused.stderr).toContain('"DATABASE_OLD"');
-  expect(refused.stderr).toContain('clawchatd recover');
+  expect(refused.stderr).toMatch(/clawchatd(\.js)? recover --data/);
   expect(refused.code).toBe(6);
   const invite = await place.run('clawchatd', ['invite', '--json', '--data', data]);
   expect(invite.stderr).toContain('"DATABASE_OLD"');

@@ -181,7 +181,7 @@ export class ClientOwner implements Owner {
   #connect(): void {
     const { member } = this.driver.client;
     if (member === undefined) {
-      throw failure(ErrorCode.NOT_JOINED, 'this data directory has not joined a host: clawchat join');
+      throw failure(ErrorCode.NOT_JOINED, 'this data directory has not joined a host: `clawchat join`');
     }
     this.driver.start();
   }

@@ -133,7 +133,7 @@ class HostOwner implements Owner {
           ...expiring.flatMap(text => (text === undefined ? [] : [text])),
           ...(exported
             ? []
-            : ['the next identity key lies on this machine: clawchatd export-next-identity FILE']),
+            : ['the next identity key lies on this machine: `clawchatd export-next-identity FILE`']),
         ],
       },
     };
@@ -383,7 +383,7 @@ async function serveLater(owner: HostOwner, signal: AbortSignal): Promise<Ready>
 }
 
 function waitingText(why: string): string {
-  return `no store tells whether this data directory is an old backup, so nobody is served yet (${why}). It is asked again and again; to serve all the same, start with --trust-database`;
+  return `no store tells whether this data directory is an old backup, so nobody is served yet (${why}). It is asked again and again; to serve all the same, start with \`clawchatd --trust-database\``;
 }
 
 /** Move the next identity key into a file; works whether a host runs or not, as it only touches that key's file. */

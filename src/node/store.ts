@@ -47,7 +47,7 @@ export const CHECK_KEY = '!check';
 /** What lies below a store: values as they are sealed. */
 export type Level = ClassicLevel<string, Uint8Array>;
 /** What to do about a damaged directory. */
-const WHAT_NOW = 'restore the directory from a backup, or see what the command "repair" can save';
+const WHAT_NOW = 'restore the directory from a backup, or see what can be saved: `clawchatd repair`, for a device `clawchat repair`';
 
 type SealedOperation =
   | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
@@ -234,7 +234,7 @@ export async function openLevel(directory: string): Promise<Level> {
     if (code === 'LEVEL_LOCKED') {
       throw failure(
         ErrorCode.DIRECTORY_LOCKED,
-        `another process owns ${directory}: end it first (a host: clawchatd stop --data ${directory})`,
+        `another process owns ${directory}: end it first (a host: \`clawchatd stop\`)`,
         cause,
       );
     }

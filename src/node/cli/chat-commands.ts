@@ -8,6 +8,7 @@ import { expectAnswer } from './directory.ts';
 import { timeText } from './output.ts';
 import { drawQr } from './qr.ts';
 import { harmlessLine } from './terminal-text.ts';
+import { typedElsewhere } from './typed-command.ts';
 
 interface ChatCommand {
   readonly words: string;
@@ -87,7 +88,7 @@ async function rooms(chat: Chat): Promise<void> {
 async function device(chat: Chat, name: string): Promise<void> {
   const made = expectAnswer(await chat.ask({ case: 'deviceInvite', value: { name } }), 'deviceInvite');
   chat.note(
-    `works once, until ${timeText(made.expiresAtMs)}; on the other device run clawchat join and paste it`,
+    `works once, until ${timeText(made.expiresAtMs)}; on the other device run ${typedElsewhere('clawchat join')} and paste it`,
   );
   // An invite may be copied with line breaks in it.
   chat.screen.print(({ width }) => {

@@ -15,6 +15,7 @@ import { ChatScreen } from './chat-screen.ts';
 import { ChatView } from './chat-view.ts';
 import { expectAnswer } from './directory.ts';
 import { hex } from './output.ts';
+import { withCommands } from './typed-command.ts';
 
 /** How a chat begins. */
 export interface ChatOptions {
@@ -385,5 +386,7 @@ function olderHost(): ClawChatError {
 
 /** An error as a chat shows it. */
 function textOf(error: unknown): string {
-  return error instanceof ClawChatError ? error.message.replace(/^\[\w+\] /, '') : String(error);
+  return error instanceof ClawChatError
+    ? withCommands(error.message.replace(/^\[\w+\] /, ''))
+    : String(error);
 }

@@ -28,6 +28,7 @@ import { reachExistingHost, reachHost } from './reach-host.ts';
 import { recover, succeed } from './recover.ts';
 import { repairCommand } from './repair.ts';
 import { commandLog, hostConfigured, optionsOf, sharedOptions } from './settings.ts';
+import { typedCommand, withCommands } from './typed-command.ts';
 
 const SERVE_OPTIONS = {
   ...optionsOf(Object.values(HOST_SETTINGS)),
@@ -42,7 +43,7 @@ async function serve(call: Call): Promise<number> {
   const options = await servingOptions(call);
   const waiting = (text: string): void => {
     if (call.on('json')) jsonLine({ waiting: true, why: text });
-    else process.stderr.write(`clawchatd: ${text}\n`);
+    else process.stderr.write(`clawchatd: ${withCommands(text)}\n`);
   };
   const ready = (about: Ready): void => {
     if (call.on('json')) {
@@ -50,8 +51,8 @@ async function serve(call: Call): Promise<number> {
       return;
     }
     line(`clawchatd ${VERSION} is ready on port ${about.port} (${about.addresses.join(', ')})`);
-    line(`  to invite somebody:  npx clawchatd invite --data ${options.directory}`);
-    line(`  to see how it is:    npx clawchatd status --data ${options.directory}`);
+    line(`  to invite somebody:  ${typedCommand('clawchatd invite')}`);
+    line(`  to see how it is:    ${typedCommand('clawchatd status')}`);
   };
   await serveHost(options, { ready, waiting });
   return EXIT_OK;
@@ -150,7 +151,7 @@ async function move(call: Call, body: RequestInit): Promise<number> {
     async link => {
       const { phase } = expectAnswer(await link.call(body), 'rotating');
       if (call.on('json')) jsonLine({ rotating: true, phase });
-      else line(`Under way (${phase}); to see how it goes: clawchatd status`);
+      else line(`Under way; to see how it goes: ${typedCommand('clawchatd status')}`);
     },
     'attach',
   );

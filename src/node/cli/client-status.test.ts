@@ -41,7 +41,7 @@ it('a store that no process reads is told from one that is about to be read', ()
     return printed;
   };
   const idle = show(ControlLinkState.IDLE);
-  expect(idle).toContain('https://s/f: not read while nothing is connected; clawchat doctor reads it\n');
+  expect(idle).toContain('https://s/f: not read while nothing is connected; to read it: clawchat doctor\n');
   expect(idle).toMatch(/record {5}number 5, hash .*, ended 10 s ago\n/);
   expect(idle).toContain("waiting    1 message for the host's word\n");
   expect(show(ControlLinkState.CONNECTING)).toContain('https://s/f: not read yet\n');

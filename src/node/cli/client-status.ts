@@ -11,6 +11,7 @@ import { codeName } from '../../protocol/fault.ts';
 import type { StoreStanding } from '../client-owner.ts';
 import { countText, endsText, hex, jsonLine, line } from './output.ts';
 import { harmlessLine } from './terminal-text.ts';
+import { typedCommand, withCommands } from './typed-command.ts';
 
 const LINKS: ReadonlyMap<ControlLinkState, readonly [json: string, text: string]> = new Map([
   [ControlLinkState.IDLE, ['idle', 'idle']],
@@ -59,7 +60,7 @@ export function describeStatus(status: ControlClientStatus, json: boolean): void
     return;
   }
   if (!status.joined) {
-    line('Not joined: clawchat join');
+    line(withCommands('Not joined: `clawchat join`'));
     return;
   }
   line(`name       ${harmlessLine(status.name)}`);
@@ -74,11 +75,11 @@ export function describeStatus(status: ControlClientStatus, json: boolean): void
   const isAsleep = status.link === ControlLinkState.IDLE;
   for (const store of status.stores) {
     const isUnread = isAsleep && store.standing === 'unknown';
-    const text = `${harmlessLine(store.name)}: not read while nothing is connected; clawchat doctor reads it`;
+    const text = `${harmlessLine(store.name)}: not read while nothing is connected; to read it: ${typedCommand('clawchat doctor')}`;
     line(`store      ${isUnread ? text : standingText(store)}`);
   }
   if (status.situation !== '') line(`so         ${status.situation}`);
-  for (const warning of status.warnings) line(`warning    ${warning}`);
+  for (const warning of status.warnings) line(`warning    ${harmlessLine(withCommands(warning))}`);
 }
 
 /** Print how a bulk stream goes, or as one JSON value a line whose names are part of the interface. */

@@ -10,6 +10,7 @@ import { failure } from '../failure.ts';
 import { SCHEMA_VERSION } from '../store.ts';
 import { EXIT_INTERNAL, EXIT_OK, EXIT_TIMEOUT, exitCode } from './exit-code.ts';
 import { harmless } from './terminal-text.ts';
+import { withCommands } from './typed-command.ts';
 
 /** One option: `--name` or `--name VALUE`. */
 export interface Option {
@@ -86,7 +87,7 @@ export async function runProgram(program: Program, args: readonly string[]): Pro
     if (named === undefined && first !== undefined && !first.startsWith('-')) throw unknown(program, first);
     if (command === undefined)
       throw usage(
-        `say what to do, such as: ${program.name} ${firstName(program)} (see ${program.name} --help)`,
+        `say what to do, such as: \`${program.name} ${firstName(program)}\` (see \`${program.name} --help\`)`,
       );
     if (help) {
       process.stdout.write(commandHelp(program, command));
@@ -122,12 +123,12 @@ export function report(program: Pick<Program, 'name'>, error: unknown, json: boo
         ? exitCode(known.code)
         : EXIT_INTERNAL;
   if (json) {
-    const text = known.message.replace(/^\[\w+\] /, '');
+    const text = withCommands(known.message.replace(/^\[\w+\] /, ''));
     process.stderr.write(
       `${JSON.stringify({ error: { code: codeName(known.code), by: known.by, text, exit } })}\n`,
     );
   } else {
-    process.stderr.write(`${program.name}: ${harmless(known.message)}\n`);
+    process.stderr.write(`${program.name}: ${harmless(withCommands(known.message))}\n`);
     if (exit === EXIT_INTERNAL && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   }
   return exit;
@@ -145,7 +146,8 @@ function parse(program: Program, command: Command, args: readonly string[]): Cal
   } catch (error) {
     // Node's text says which option and why; what it suggests about '--' is for its own readers.
     const text = error instanceof Error ? error.message.split('. ')[0] : String(error);
-    throw usage(`${text} (see ${program.name} ${command.name} --help)`.replaceAll('  ', ' '));
+    const asked = [program.name, command.name, '--help'].filter(part => part !== '').join(' ');
+    throw usage(`${text} (see \`${asked}\`)`);
   }
   const [min, max] = command.count ?? [0, 0];
   const { length } = parsed.positionals;
@@ -225,7 +227,7 @@ function unknown(program: Program, name: string): ClawChatError {
   const names = program.commands.map(command => command.name).filter(other => other !== '');
   const close = nearestOf(name, names);
   const near = names.filter(other => other.startsWith(name.slice(0, 2)) || other === close);
-  const help = `see ${program.name} --help`;
+  const help = `see \`${program.name} --help\``;
   return usage(
     `there is no command '${name}'; ${near.length > 0 ? `did you mean ${near.join(' or ')}? (${help})` : help}`,
   );

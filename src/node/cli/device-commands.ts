@@ -15,6 +15,7 @@ import { hex, jsonLine, line, seenText, takesColour, timeText } from './output.t
 import { drawQr } from './qr.ts';
 import { reachExistingHost, reachHost } from './reach-host.ts';
 import { harmlessLine } from './terminal-text.ts';
+import { shellWord, typedCommand, typedElsewhere, withCommands } from './typed-command.ts';
 
 async function invite(call: Call): Promise<number> {
   const expires = call.text('expires');
@@ -41,13 +42,14 @@ async function invite(call: Call): Promise<number> {
     // Otherwise the invite alone on standard output, so that it can be piped.
     if (file === undefined) line(made.invite);
     else process.stderr.write(`wrote ${file}: it is a secret until it is used\n`);
+    const join = `clawchat join${file === undefined ? '' : ` ${shellWord(basename(file))}`}`;
     process.stderr.write(
-      `works once, until ${timeText(made.expiresAtMs)}; to use it: clawchat join${file === undefined ? '' : ` ${basename(file)}`}\n`,
+      `works once, until ${timeText(made.expiresAtMs)}; to use it: ${typedElsewhere(join)}\n`,
     );
     process.stderr.write(
       'Whoever runs this host can read what is written there: tell those whom you invite.\n',
     );
-    for (const warning of made.warnings) process.stderr.write(`${warning}\n`);
+    for (const warning of made.warnings) process.stderr.write(`${withCommands(warning)}\n`);
   });
   return EXIT_OK;
 }
@@ -91,7 +93,7 @@ async function devices(call: Call): Promise<number> {
         );
       }
     }
-    if (found.length === 0 && !call.on('json')) line('No devices yet: clawchatd invite');
+    if (found.length === 0 && !call.on('json')) line(`No devices yet: ${typedCommand('clawchatd invite')}`);
   });
   return EXIT_OK;
 }
@@ -109,7 +111,7 @@ async function revoke(call: Call): Promise<number> {
     const [device] = fits;
     if (device === undefined || fits.length > 1) {
       const what = fits.length > 1 ? `fits ${fits.length} devices; give the id` : 'is no device';
-      throw failure(ErrorCode.DEVICE_UNKNOWN, `'${wanted}' ${what} (see: clawchatd devices)`);
+      throw failure(ErrorCode.DEVICE_UNKNOWN, `'${wanted}' ${what} (see: \`clawchatd devices\`)`);
     }
     const value = { deviceId: device.deviceId };
     expectAnswer(await link.call({ case: 'revoke', value }), 'revoked');

@@ -3,6 +3,7 @@ import type { ControlHostStatus } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { fromNow } from './output.ts';
 import { troubleOf } from './store-trouble.ts';
+import { withCommands } from './typed-command.ts';
 
 /** What is thought of a host. */
 export interface Health {
@@ -17,7 +18,7 @@ export interface Health {
  */
 export function judgeHealth(status: ControlHostStatus, nowMs: number): Health {
   if (!status.serving)
-    return { well: false, text: 'no host runs on this directory; to start it: clawchatd --data DIR' };
+    return { well: false, text: withCommands('no host runs on this directory; to start it: `clawchatd`') };
   const open = status.places.filter(place => place.open);
   if (open.length === 0) return { well: false, text: `port ${status.port} is not open` };
   if (Number(status.validUntilMs) <= nowMs)

@@ -6,6 +6,7 @@ import { judgeHealth } from './health.ts';
 import { countText, endsText, fromNow, hex, jsonLine, line, seenText, timeText } from './output.ts';
 import { troubleText } from './store-trouble.ts';
 import { harmlessLine } from './terminal-text.ts';
+import { withCommands } from './typed-command.ts';
 
 /** How much of the history people see here; `history` and JSON have all of it. */
 const HISTORY_SHOWN = 8;
@@ -107,7 +108,9 @@ export function describeHost(
   const { well, text } = judgeHealth(status, now);
   const failing = status.stores.filter(({ code }) => code !== ErrorCode.UNSPECIFIED).length;
   const but =
-    failing === 0 ? '' : `, but ${failing} of ${status.stores.length} stores fail: clawchatd doctor`;
+    failing === 0
+      ? ''
+      : withCommands(`, but ${failing} of ${status.stores.length} stores fail: \`clawchatd doctor\``);
   line(`state      ${well ? `well${but}` : `not well: ${text}`}`);
   line(`host       ${hex(status.serverId)}`);
   line(
@@ -137,7 +140,7 @@ export function describeHost(
     line(`store      ${store.name}: ${troubleText(store) ?? fine}`);
   }
   for (const text of historyTexts(status.history).slice(-HISTORY_SHOWN)) line(`history    ${text}`);
-  for (const warning of status.warnings) line(`warning    ${harmlessLine(warning)}`);
+  for (const warning of status.warnings) line(`warning    ${harmlessLine(withCommands(warning))}`);
 }
 
 /** Who is here, and who was here last: as many as fit on a screen. Several devices of one name are one line. */
@@ -154,5 +157,7 @@ function people(devices: readonly ControlDevice[], now: number): (readonly [name
     return [name, `${here(all) > 0 ? 'here' : away}${several}`] as const;
   });
   const more = sorted.length - shown.length;
-  return more > 0 ? [...shown, [`${more} more`, 'clawchatd devices lists them'] as const] : shown;
+  return more > 0
+    ? [...shown, [`${more} more`, withCommands('listed by `clawchatd devices`')] as const]
+    : shown;
 }

@@ -13,6 +13,7 @@ import { type Call, usage } from './command-line.ts';
 import { EXIT_HOST, EXIT_OK } from './exit-code.ts';
 import { jsonLine, line } from './output.ts';
 import { askedPassphrase } from './passphrase.ts';
+import { withCommands } from './typed-command.ts';
 
 const FOLDER_NAME = 'clawchat';
 const CHECK_MS = 60_000;
@@ -22,7 +23,7 @@ const LOGIN_MS = 120_000;
 export async function mega(call: Call, options: HostOptions): Promise<number> {
   const { directory } = options;
   const [what] = call.words;
-  if (what !== 'login' && what !== 'check') throw usage('usage: clawchatd mega login|check');
+  if (what !== 'login' && what !== 'check') throw usage('say what to do: mega login, or mega check');
   const database = await openStore({
     directory,
     program: 'host',
@@ -64,7 +65,7 @@ async function logIn(
         `Logged in. Add this to the list in ${storeConfigPath(directory)}, beside a store of another kind:`,
       );
       line(JSON.stringify(store));
-      line('Then: clawchatd mega check, and start the host.');
+      line(withCommands('Then: `clawchatd mega check`, and start the host: `clawchatd`'));
     }
     return EXIT_OK;
   } finally {
@@ -77,7 +78,9 @@ async function check(call: Call, options: HostOptions, database: Store): Promise
   const configs = await readStoreConfigs(options);
   const folders = configs.flatMap(config => (config.kind === 'mega' ? [config.folder] : []));
   if (folders.length === 0)
-    throw usage(`${storeConfigPath(directory)} names no mega store: add what clawchatd mega login printed`);
+    throw usage(
+      `${storeConfigPath(directory)} names no mega store: add what \`clawchatd mega login\` printed`,
+    );
   const within: StoreEnvironment = { environment, megaSessions: megaSessions(database) };
   let isGood = true;
   for (const folder of folders) {

@@ -11,6 +11,7 @@ import { type Call, type Command, usage } from './command-line.ts';
 import { EXIT_OK } from './exit-code.ts';
 import { jsonLine, line } from './output.ts';
 import { dataDirectory } from './settings.ts';
+import { withCommands } from './typed-command.ts';
 
 const VARIABLE = 'CLAWCHAT_PASSPHRASE_FILE';
 const CHARS_MIN = 8;
@@ -77,8 +78,8 @@ async function run(call: Call, program: StoreProgram): Promise<number> {
     line(what === 'set' ? `${directory} is under the passphrase.` : `${directory} is under no passphrase.`);
   if (what === 'set' && program === 'host' && !(await isNextIdentityExported(directory))) {
     const text =
-      'next-identity.key is not under it: move it off this machine (clawchatd export-next-identity FILE)';
-    process.stderr.write(`${text}\n`);
+      'next-identity.key is not under it: move it off this machine (`clawchatd export-next-identity FILE`)';
+    process.stderr.write(`${withCommands(text)}\n`);
   }
   return EXIT_OK;
 }

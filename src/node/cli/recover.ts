@@ -11,6 +11,7 @@ import { type Call, usage, wholeNumber } from './command-line.ts';
 import { EXIT_OK } from './exit-code.ts';
 import { hex, jsonLine, line, seenText } from './output.ts';
 import { harmlessLine } from './terminal-text.ts';
+import { typedCommand } from './typed-command.ts';
 
 /** Replace the identity. */
 export async function succeed(call: Call, options: HostOptions): Promise<number> {
@@ -21,8 +22,10 @@ export async function succeed(call: Call, options: HostOptions): Promise<number>
     return EXIT_OK;
   }
   line(`The identity key was replaced (${index} of ${SUCCESSIONS_MAX} times): ${hex(identity)}`);
-  line(`Start the host: devices follow by themselves. Nothing signed with the old key counts any more.`);
-  line(`The key behind it lies in ${nextKeyPath}: clawchatd export-next-identity FILE`);
+  line(
+    `Start the host (${typedCommand('clawchatd')}): devices follow by themselves. Nothing signed with the old key counts any more.`,
+  );
+  line(`The key behind it lies in ${nextKeyPath}: ${typedCommand('clawchatd export-next-identity FILE')}`);
   line(`${file} is the host's identity now: destroy that copy.`);
   return EXIT_OK;
 }
@@ -47,7 +50,8 @@ export async function recover(call: Call, options: HostOptions): Promise<number>
   }
   line(`Recovered: records go on above ${done.above}, on a new port with new keys.`);
   line(`${done.kept.length} devices kept, ${done.removed.length} removed, ${done.invites} invites voided.`);
-  line('Start the host. Who was removed, or joined after the backup, needs a new invite.');
+  line(`Start the host: ${typedCommand('clawchatd')}`);
+  line('Who was removed, or joined after the backup, needs a new invite.');
   return EXIT_OK;
 }
 

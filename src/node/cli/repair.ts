@@ -7,6 +7,7 @@ import { EXIT_OK } from './exit-code.ts';
 import { jsonLine, line } from './output.ts';
 import { askedPassphrase } from './passphrase.ts';
 import { dataDirectory } from './settings.ts';
+import { withCommands } from './typed-command.ts';
 
 /** What a lost value means, by the beginning of its key; the first that fits. */
 const MEANINGS: readonly (readonly [prefix: string, meaning: string])[] = [
@@ -48,7 +49,9 @@ function describe({ kept, lost, rebuilt, copy }: Repaired): void {
       'The files of the database were made anew from what could be read: what was written last may be missing,',
     );
     line(
-      'and what was deleted last may be back. Look at the devices (clawchatd devices) and at the history.',
+      withCommands(
+        'and what was deleted last may be back. Look at the devices (`clawchatd devices`) and at the history.',
+      ),
     );
   }
   line(`The database as it was lies in ${copy}; delete it when nothing is missed.`);

@@ -9,6 +9,7 @@ import { hex, jsonLine, line, takesColour, timeText } from './output.ts';
 import { drawQr } from './qr.ts';
 import { reachClient, TIMEOUT } from './reach-client.ts';
 import { harmlessLine } from './terminal-text.ts';
+import { typedElsewhere } from './typed-command.ts';
 
 async function rooms(call: Call, link: OwnerLink, signal: AbortSignal): Promise<void> {
   const found = expectAnswer(await link.call({ case: 'rooms', value: {} }, signal), 'rooms').rooms;
@@ -62,7 +63,7 @@ async function roomAct(call: Call, link: OwnerLink, signal: AbortSignal): Promis
   const [verb = '', room = '', ...rest] = call.words;
   const [first, second] = rest;
   const need = (text: string | undefined, what: string): string => {
-    if (text === undefined) throw usage(`clawchat room ${verb} ${room} ${what}`);
+    if (text === undefined) throw usage(`\`clawchat room ${verb} ${room} ${what}\``);
     return text;
   };
   switch (verb) {
@@ -113,7 +114,7 @@ async function inviteDevice(call: Call, link: OwnerLink, signal: AbortSignal): P
     for (const row of drawQr(harmlessLine(made.invite), { colour: takesColour(), isLight: false })) line(row);
   line(harmlessLine(made.invite));
   process.stderr.write(
-    `works once, until ${timeText(made.expiresAtMs)}; on the other device: clawchat join\n`,
+    `works once, until ${timeText(made.expiresAtMs)}; on the other device: ${typedElsewhere('clawchat join')}\n`,
   );
 }
 

@@ -37,7 +37,7 @@ export async function send(call: Call): Promise<number> {
   const id = given === undefined ? undefined : parseId(given, '--id');
   if (text === '') throw usage('there is no text to send');
   if (multiline && text !== '-')
-    throw usage('--multiline is for standard input: clawchat send - --multiline');
+    throw usage('--multiline is for standard input: `clawchat send - --multiline`');
   if (id !== undefined && text === '-' && !multiline) {
     throw usage('--id names one message; in lines of --json each may have its own "id"');
   }

@@ -26,7 +26,7 @@ const ADVICE: Readonly<Record<StoreTrouble, string>> = {
   busy: 'nothing to do: it is tried again by itself',
   refused:
     'correct "headers", "write" or the server’s rights and directory; after a change of the list restart the host',
-  expired: 'renew the signed address in the file of "writeFrom", or log in again: clawchatd mega login',
+  expired: 'renew the signed address in the file of "writeFrom", or log in again: `clawchatd mega login`',
   blocked: 'talk to the provider, and use another store',
   quota: 'make room there',
   oversized: 'raise the server’s limit for uploads above 256 KiB',

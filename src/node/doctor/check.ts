@@ -1,5 +1,6 @@
 /** One thing that `doctor` looks at, and how it prints what it found. */
 import { jsonLine, line } from '../cli/output.ts';
+import { withCommands } from '../cli/typed-command.ts';
 
 /** `ok`; `warn` when it works and could be better; `fail` when it does not work. */
 export type Grade = 'ok' | 'warn' | 'fail';
@@ -39,8 +40,8 @@ export function printFindings(findings: readonly Finding[], json: boolean): bool
   for (const { what, grade, detail, advice } of findings) {
     if (json) jsonLine({ what, grade, detail, advice: advice ?? null });
     else {
-      line(`${MARKS[grade]}  ${what}: ${detail}`);
-      if (advice !== undefined) line(`      ${advice}`);
+      line(`${MARKS[grade]}  ${what}: ${withCommands(detail)}`);
+      if (advice !== undefined) line(`      ${withCommands(advice)}`);
     }
   }
   return findings.every(({ grade }) => grade !== 'fail');

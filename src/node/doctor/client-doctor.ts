@@ -38,7 +38,7 @@ export async function examineClient(options: ClientDoctorOptions): Promise<reado
     () => false,
   );
   if (!exists)
-    return [...machine, finding('data directory', 'fail', `${directory} does not exist`, 'clawchat join')];
+    return [...machine, finding('data directory', 'fail', `${directory} does not exist`, '`clawchat join`')];
   const modes = await check('modes', () => checkModes(directory));
   const member = await check('membership', () => options.reach(ask => examineMember(ask, lookAgainMs)));
   return [...machine, ...modes, ...member];
@@ -56,7 +56,7 @@ async function examineMember(
 
 function judgeMember(status: ControlClientStatus): Finding {
   if (!status.joined)
-    return finding('membership', 'fail', 'this directory has not joined a host', 'clawchat join');
+    return finding('membership', 'fail', 'this directory has not joined a host', '`clawchat join`');
   const isOld = Number(status.validUntilMs) < Date.now();
   const text = `${status.name}, record number ${status.sequence}`;
   if (!isOld) return finding('membership', 'ok', text);

@@ -31,7 +31,7 @@ export async function examineHost(options: HostDoctorOptions): Promise<readonly 
     return [
       ...machine.flat(),
       ...(await check('listen', () => checkBind(listen ?? '::'))),
-      finding('data directory', 'warn', text, 'clawchatd makes it on its first start'),
+      finding('data directory', 'warn', text, 'the first start makes it: `clawchatd`'),
     ];
   }
   let serves = false;
@@ -54,7 +54,7 @@ function judge(status: ControlHostStatus): readonly Finding[] {
   const found = [
     status.serving
       ? finding('host', 'ok', `serves on port ${status.port} (${status.phase})`)
-      : finding('host', 'warn', 'does not run', 'start it: clawchatd --data DIR'),
+      : finding('host', 'warn', 'does not run', 'start it: `clawchatd`'),
   ];
   if (status.sequence > 0n) {
     const isOver = Number(status.validUntilMs) < now;
@@ -62,7 +62,7 @@ function judge(status: ControlHostStatus): readonly Finding[] {
     const isLate = isOver && status.serving;
     found.push(
       isLate
-        ? finding('record', 'fail', text, 'a host that holds for so long says why: clawchatd history')
+        ? finding('record', 'fail', text, 'the host could not move for so long; why: `clawchatd history`')
         : finding('record', 'ok', text),
     );
   }
@@ -90,7 +90,7 @@ function judge(status: ControlHostStatus): readonly Finding[] {
           'next identity key',
           'warn',
           'lies on this machine',
-          'clawchatd export-next-identity FILE, and keep the file offline',
+          '`clawchatd export-next-identity FILE`, and keep the file offline',
         ),
   );
   for (const warning of status.warnings.filter(text => !text.includes('next identity'))) {

@@ -64,6 +64,6 @@ export function describeSurveyed({ name, verdict, isSuperseded }: SurveyedStore)
 
 /** Make the error of a database that is older than what was published of it. */
 export function databaseOld(why: string): ClawChatError {
-  const text = `${why}: this data directory was restored from a backup, or two hosts share one identity. Bring back the newest directory, or: clawchatd recover`;
+  const text = `${why}: this data directory was restored from a backup, or two hosts share one identity. Bring back the newest directory, or: \`clawchatd recover\``;
   return failure(ErrorCode.DATABASE_OLD, text);
 }

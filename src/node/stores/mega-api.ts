@@ -34,7 +34,7 @@ const ERRORS: Readonly<Record<number, readonly [trouble: StoreTrouble, says: str
   [-12]: ['busy', 'Mega is still busy with the same thing'],
   [-13]: ['busy', 'the file is not complete yet'],
   [-14]: ['malformed', 'Mega refuses a key'],
-  [-15]: ['expired', 'the session has ended; run: clawchatd mega login'],
+  [-15]: ['expired', 'the session has ended; run: `clawchatd mega login`'],
   [-16]: [
     'blocked',
     'Mega has blocked the account; its owner has to ask Mega, and another store helps meanwhile',

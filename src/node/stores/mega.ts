@@ -186,7 +186,7 @@ export class MegaWriter implements StoreWriter {
       return storeFailed('oversized', `${this.name}: ${bytes.length} bytes are too long to publish`);
     const session = await this.#sessions.load().catch(() => undefined);
     if (session === undefined)
-      return storeFailed('expired', `${this.name}: there is no session; run: clawchatd mega login`);
+      return storeFailed('expired', `${this.name}: there is no session; run: \`clawchatd mega login\``);
     if (this.#ended !== undefined && Buffer.compare(this.#ended.session, session) === 0)
       return this.#ended.failure;
     let isUploaded = false;
@@ -211,7 +211,7 @@ export class MegaWriter implements StoreWriter {
   async check(stop: StopSignal): Promise<StoreFailure | undefined> {
     const session = await this.#sessions.load().catch(() => undefined);
     if (session === undefined)
-      return storeFailed('expired', `${this.name}: there is no session; run: clawchatd mega login`);
+      return storeFailed('expired', `${this.name}: there is no session; run: \`clawchatd mega login\``);
     const answer = await this.#mega.attempt(stop, async (mega, within) => {
       findFolder(await resume(mega, session, within), this.#link);
       return undefined;
@@ -248,7 +248,7 @@ interface SavedSession {
 async function resume(mega: MegaModule, session: Uint8Array, options: MegaOptions): Promise<MegaStorage> {
   const saved = parseSession(session);
   if (saved === undefined)
-    throw new StoreError('expired', 'the saved session cannot be read; run: clawchatd mega login');
+    throw new StoreError('expired', 'the saved session cannot be read; run: `clawchatd mega login`');
   const { key, sid, user } = saved;
   const storage = mega.Storage.fromJSON({ key, sid, user, name: '', options: { ...options } });
   await storage.reload(true);
