@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createLog, type Log, type LogFields, type LogLevel } from './log.ts';
+import { createLog, type Log, type LogFields, type LogLevel, openingLog } from './log.ts';
 
 const NOW = Date.UTC(2026, 10, 23, 12, 30, 15);
 
@@ -129,5 +129,42 @@ describe('the log', () => {
       event_: 'z',
       at_: 'y',
     });
+  });
+});
+
+describe('the log of a program that begins with words for people', () => {
+  function opened(
+    isTTY: boolean,
+    level: LogLevel = 'info',
+  ): { lines: string[] } & ReturnType<typeof openingLog> {
+    const lines: string[] = [];
+    const write = (text: string | Uint8Array): boolean => lines.push(String(text)) > 0;
+    return { lines, ...openingLog(level, undefined, { isTTY, write }) };
+  }
+
+  test('comes behind them on a terminal, but for what is urgent', () => {
+    const { lines, log, begin } = opened(true);
+    log.info('first');
+    log.warn('urgent');
+    expect(lines.map(line => line.slice(9))).toEqual(['WARN  urgent\n']);
+    begin();
+    log.info('second');
+    expect(lines.map(line => line.slice(9))).toEqual(['WARN  urgent\n', 'INFO  first\n', 'INFO  second\n']);
+  });
+
+  test('comes at once to a supervisor, and to whoever asks for everything', () => {
+    const journal = opened(false);
+    journal.log.info('first');
+    expect(journal.lines).toHaveLength(1);
+    expect(JSON.parse(journal.lines[0] ?? '')).toMatchObject({ event: 'first' });
+    const debug = opened(true, 'debug');
+    debug.log.info('first');
+    expect(debug.lines).toHaveLength(1);
+  });
+
+  test('keeps back a bounded number of lines', () => {
+    const { lines, log } = opened(true);
+    for (let count = 0; count < 1000; count += 1) log.info('again');
+    expect(lines).toHaveLength(1000);
   });
 });

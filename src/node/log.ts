@@ -39,8 +39,8 @@ export interface LogOptions {
   /** The least level that is written. */
   readonly level: LogLevel;
   readonly style: LogStyle;
-  /** Take one finished line with its line feed. */
-  readonly write: (line: string) => void;
+  /** Take one finished line with its line feed, and how much it matters. */
+  readonly write: (line: string, level: LogLevel) => void;
   /** Read the clock, Unix milliseconds. */
   readonly now: () => number;
 }
@@ -65,6 +65,32 @@ export function standardErrorLog(level: LogLevel, named?: LogStyle): Log {
   return createLog({ level, style, write: line => void process.stderr.write(line), now: Date.now });
 }
 
+/** Longest that `openingLog` keeps back. */
+const HELD_LINES_MAX = 256;
+
+/**
+ * Make the log of a program that begins with words for people. On a terminal what is not urgent waits for `begin`, so that
+ * the words come first; anywhere else, such as in a journal, each line is written as it comes.
+ */
+export function openingLog(
+  level: LogLevel,
+  named?: LogStyle,
+  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr,
+): { readonly log: Log; readonly begin: () => void } {
+  const held: string[] = [];
+  let isHeld = stream.isTTY && level !== 'debug';
+  const begin = (): void => {
+    isHeld = false;
+    for (const line of held.splice(0)) stream.write(line);
+  };
+  const write = (line: string, at: LogLevel): void => {
+    if (!isHeld || at === 'warn' || at === 'error') stream.write(line);
+    else if (held.push(line) >= HELD_LINES_MAX) begin();
+  };
+  const style = named ?? (stream.isTTY ? 'human' : 'json');
+  return { log: createLog({ level, style, write, now: Date.now }), begin };
+}
+
 /** Discard everything. */
 export const SILENT_LOG: Log = createLog({ level: 'error', style: 'json', write: () => {}, now: () => 0 });
 
@@ -80,7 +106,7 @@ function logWith(options: LogOptions, base: LogFields): Log {
       const time = new Date(options.now()).toISOString();
       const line =
         options.style === 'json' ? json(time, level, name, entries) : human(time, level, name, entries);
-      options.write(`${line}\n`);
+      options.write(`${line}\n`, level);
     };
   return {
     debug: at('debug'),

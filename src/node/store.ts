@@ -47,7 +47,8 @@ export const CHECK_KEY = '!check';
 /** What lies below a store: values as they are sealed. */
 export type Level = ClassicLevel<string, Uint8Array>;
 /** What to do about a damaged directory. */
-const WHAT_NOW = 'restore the directory from a backup, or see what can be saved: `clawchatd repair`, for a device `clawchat repair`';
+const WHAT_NOW =
+  'restore the directory from a backup, or see what can be saved: `clawchatd repair`, for a device `clawchat repair`';
 
 type SealedOperation =
   | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }

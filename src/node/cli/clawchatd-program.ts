@@ -40,21 +40,24 @@ const SERVE_OPTIONS = {
 const SHARED_OPTIONS = sharedOptions(HOST_PLACE, HOST_SETTINGS);
 
 async function serve(call: Call): Promise<number> {
-  const options = await servingOptions(call);
+  const { options, beginLog } = await servingOptions(call);
   const waiting = (text: string): void => {
     if (call.on('json')) jsonLine({ waiting: true, why: text });
     else process.stderr.write(`clawchatd: ${withCommands(text)}\n`);
+    beginLog();
   };
   const ready = (about: Ready): void => {
     if (call.on('json')) {
       jsonLine({ ready: true, ...about, server: hex(about.serverId), serverId: undefined });
+      beginLog();
       return;
     }
     line(`clawchatd ${VERSION} is ready on port ${about.port} (${about.addresses.join(', ')})`);
     line(`  to invite somebody:  ${typedCommand('clawchatd invite')}`);
     line(`  to see how it is:    ${typedCommand('clawchatd status')}`);
+    beginLog();
   };
-  await serveHost(options, { ready, waiting });
+  await serveHost(options, { ready, waiting }).finally(beginLog);
   return EXIT_OK;
 }
 

@@ -2,7 +2,7 @@
 import { parseInterval } from '../../protocol/rotation-interval.ts';
 import type { HostOptions } from '../host/options.ts';
 import type { TlsFiles } from '../host/tls-identity.ts';
-import { createLog, type Log, standardErrorLog } from '../log.ts';
+import { createLog, type Log, openingLog } from '../log.ts';
 import { LogFile } from '../log-file.ts';
 import { isLoopback } from '../metrics-server.ts';
 import type { Call } from './command-line.ts';
@@ -22,19 +22,24 @@ export async function hostOptions(call: Call): Promise<HostOptions> {
   return { ...hostOptionsOf(configured, commandLog(configured)), trustDatabase: call.on('trust-database') };
 }
 
-/** The same for the host itself, whose log may go to a file. */
-export async function servingOptions(call: Call): Promise<HostOptions> {
+/** The same for the host itself, whose log may go to a file; on a terminal it waits for `beginLog`. */
+export async function servingOptions(
+  call: Call,
+): Promise<{ readonly options: HostOptions; readonly beginLog: () => void }> {
   const configured = await hostConfigured(call);
   const { settings, known } = configured;
   const [level, style] = [settings.get(known.logLevel), styleOf(configured)];
   const trustDatabase = call.on('trust-database');
   const path = settings.get(known.logFile);
-  if (path === undefined)
-    return { ...hostOptionsOf(configured, standardErrorLog(level, style)), trustDatabase };
+  if (path === undefined) {
+    const { log, begin } = openingLog(level, style);
+    return { options: { ...hostOptionsOf(configured, log), trustDatabase }, beginLog: begin };
+  }
   const where = { path, bytesMax: settings.get(known.logSize), filesMax: settings.get(known.logFiles) };
   const file = new LogFile(where);
   const log = createLog({ level, style: style ?? 'json', write: line => file.write(line), now: Date.now });
-  return { ...hostOptionsOf(configured, log), trustDatabase, reopenLog: () => file.reopen() };
+  const options = { ...hostOptionsOf(configured, log), trustDatabase, reopenLog: () => file.reopen() };
+  return { options, beginLog: () => {} };
 }
 
 /** Make a host's options of settings that were read. @throws ClawChatError `USAGE` where two do not go together. */
