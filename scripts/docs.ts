@@ -11,9 +11,11 @@ import { CLIENT_PLACE, CLIENT_SETTINGS } from '../src/node/config/client-setting
 import { exampleFile, settingsTable } from '../src/node/config/documents.ts';
 import { HOST_PLACE, HOST_SETTINGS } from '../src/node/config/host-settings.ts';
 import { metricsTable } from '../src/node/host/metrics.ts';
+import { logTable } from '../src/node/log-events.ts';
 
 /** Marked parts: document, mark, text. A part lies between `<!-- MARK: generated -->` and `<!-- end -->`. */
 const PARTS: readonly (readonly [path: string, mark: string, text: () => string])[] = [
+  ['docs/operations.md', 'log', logTable],
   ['docs/operations.md', 'metrics', metricsTable],
   ['docs/configuration.md', 'clawchatd', () => settingsTable(Object.values(HOST_SETTINGS))],
   ['docs/configuration.md', 'clawchatd places', () => settingsTable(Object.values(HOST_PLACE), false)],

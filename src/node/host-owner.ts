@@ -9,6 +9,7 @@ import { encodeBundle, inviteText } from '../protocol/invite.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
 import { failure, systemCode } from './failure.ts';
 import { HostCore } from './host/core.ts';
+import { toStored } from './host/history.ts';
 import { isNextIdentityExported, moveNextIdentity } from './host/identity.ts';
 import { LOOP_RESOLUTION_MS, metricsText } from './host/metrics.ts';
 import { Moving } from './host/moving.ts';
@@ -126,7 +127,7 @@ class HostOwner implements Owner {
         nextIdentityExported: exported,
         phase: this.#serving?.state.phase ?? '',
         places: places(this.#serving, core.driver.pathsByPort),
-        history: core.history.notes.map(({ atMs, ...note }) => ({ ...note, atMs: BigInt(atMs) })),
+        history: core.history.notes.map(toStored),
         warnings: [
           ...core.alarms,
           ...(this.waitsFor === undefined ? [] : [waitingText(this.waitsFor)]),

@@ -22,7 +22,10 @@ export function judgeHealth(status: ControlHostStatus, nowMs: number): Health {
   const open = status.places.filter(place => place.open);
   if (open.length === 0) return { well: false, text: `port ${status.port} is not open` };
   if (Number(status.validUntilMs) <= nowMs)
-    return { well: false, text: `the record ended ${fromNow(status.validUntilMs, nowMs)}` };
+    return {
+      well: false,
+      text: `what people know of its address ended ${fromNow(status.validUntilMs, nowMs)}`,
+    };
   const failing = status.stores.filter(({ code }) => code !== ErrorCode.UNSPECIFIED);
   const stores =
     failing.length === 0

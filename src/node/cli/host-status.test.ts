@@ -8,8 +8,9 @@ import {
   ControlStoreSchema,
 } from '../../gen/clawchat/v1/control_pb.ts';
 import { judgeHealth } from './health.ts';
-import { describeHost, historyTexts } from './host-status.ts';
+import { describeHistory, describeHost } from './host-status.ts';
 import { seenText } from './output.ts';
+import { happenedText } from './rotation-words.ts';
 import { troubleAdvice, troubleText } from './store-trouble.ts';
 
 const NAME = 'https://store.example/host.claw';
@@ -74,31 +75,43 @@ describe('a store that is of no use', () => {
     printed = '';
     const stopped = show({ serving: false, stores: [{ name: '/a' }] });
     expect(stopped).toContain('store      /a: read while the host runs\n');
-    expect(stopped).toContain('record     number 7, epoch 0, ends in 60 s\n');
+    expect(stopped).toContain('record     number 7, ends in 60 s\n');
     expect(show({ serving: false, sequence: 0n })).toContain('record     none yet\n');
   });
 });
 
-it('what was put off again and again for one reason is one line of the history', () => {
-  const note = (
-    what: string,
-    detail: string,
-    atMs: number,
-  ): ReturnType<typeof create<typeof ControlNoteSchema>> =>
-    create(ControlNoteSchema, { what, detail, atMs: BigInt(atMs) });
-  const texts = historyTexts([
-    note('rotated', 'epoch 2, port 50001', 1000),
-    note('held', 'why stores, rotationAtMs 5000', 2000),
-    note('held', 'why stores, rotationAtMs 6000', 3000),
-    note('held', 'why clock, rotationAtMs 7000', 4000),
-    note('stopped', '', 5000),
-  ]);
-  expect(texts.map(text => text.slice(text.indexOf('  ') + 2))).toEqual([
-    'rotated: epoch 2, port 50001',
-    expect.stringMatching(/^held: no store shows the new address.* \(2 times, the last at .*:03\)$/),
-    'held: the clock is not to be trusted',
-    'stopped',
-  ]);
+describe('what happened to the address', () => {
+  const said = (what: string, detail = '', more: MessageInitShape<typeof ControlNoteSchema> = {}): string =>
+    happenedText(create(ControlNoteSchema, { what, detail, atMs: 1000n, ...more })).replace(/^.*? {2}/, '');
+
+  it('is said in words, with what repeats itself in one line', () => {
+    expect(said('rotated', 'epoch 2, port 50001')).toBe('moved to port 50001');
+    expect(said('held', 'why stores, rotationAtMs 5', { times: 288, lastAtMs: 9000n })).toMatch(
+      /^did not move: no store shows the new address \(288 times, the last at .*:09\)$/,
+    );
+    expect(said('clock-off', 'offsetMs -61200')).toBe('the clock is wrong by 61.2 s');
+    expect(said('a later word', 'x 1')).toBe('a later word: x 1');
+  });
+
+  it('is in JSON under its names, as often as it happened', () => {
+    describeHistory([create(ControlNoteSchema, { what: 'port-back', detail: 'port 5', atMs: 7n })], true);
+    expect(JSON.parse(printed)).toEqual({
+      at_ms: 7,
+      what: 'port-back',
+      detail: 'port 5',
+      times: 1,
+      last_at_ms: 7,
+    });
+  });
+
+  it('and what is under way is said without a word of the machine', () => {
+    const text = show({ phase: 'resting', epoch: 3n, nextRotationAtMs: BigInt(Date.now() + 600_000) });
+    expect(text).toContain('record     number 7, moves in 10 min\n');
+    expect(text).toContain('port       50000: in use, open, 0 connections\n');
+    printed = '';
+    const moving = show({ phase: 'publishing', nextRotationAtMs: BigInt(Date.now() + 90_000) });
+    expect(moving).toContain('moves in 90 s; the next address is on its way into the stores\n');
+  });
 });
 
 it('says no more exactly than it is kept when somebody was seen', () => {

@@ -3,7 +3,8 @@ import type { ControlDevice, ControlHostStatus, ControlNote } from '../../gen/cl
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
 import { judgeHealth } from './health.ts';
-import { countText, endsText, fromNow, hex, jsonLine, line, seenText, timeText } from './output.ts';
+import { countText, endsText, fromNow, hex, jsonLine, line, seenText } from './output.ts';
+import { happenedText, phaseText } from './rotation-words.ts';
 import { troubleText } from './store-trouble.ts';
 import { harmlessLine } from './terminal-text.ts';
 import { withCommands } from './typed-command.ts';
@@ -12,52 +13,25 @@ import { withCommands } from './typed-command.ts';
 const HISTORY_SHOWN = 8;
 const PEOPLE_SHOWN = 12;
 
+const ROLES: ReadonlyMap<string, string> = new Map([['primary', 'in use']]);
+
 /** Print what happened to the rotation, oldest first. */
 export function describeHistory(notes: readonly ControlNote[], json: boolean): void {
   for (const note of notes) {
-    const { atMs, what, detail } = note;
-    if (json) jsonLine({ at_ms: atMs, what, detail });
+    if (json) jsonLine(noteJson(note));
+    else line(happenedText(note));
   }
-  if (!json) for (const text of historyTexts(notes)) line(text);
   if (notes.length === 0 && !json) line('Nothing has happened yet.');
 }
 
-/** Say what happened, oldest first; what was put off again and again for one reason is one line. */
-export function historyTexts(notes: readonly ControlNote[]): readonly string[] {
-  const texts: string[] = [];
-  for (let at = 0; at < notes.length; ) {
-    const note = notes[at] as ControlNote;
-    const why = holdReason(note);
-    let end = at + 1;
-    while (why !== undefined && end < notes.length && holdReason(notes[end] as ControlNote) === why) end += 1;
-    const times = end - at;
-    const last = notes[end - 1] as ControlNote;
-    const repeated = times === 1 ? '' : ` (${times} times, the last at ${timeText(last.atMs)})`;
-    texts.push(
-      why === undefined
-        ? noteText(note)
-        : `${timeText(note.atMs)}  held: ${HOLDS.get(why) ?? why}${repeated}`,
-    );
-    at = end;
-  }
-  return texts;
-}
-
-const HOLDS: ReadonlyMap<string, string> = new Map([
-  ['stores', 'no store shows the new address, so the host stays where it is'],
-  ['mapping', 'the router did not forward the next port'],
-  ['no-port', 'no other port could be had'],
-  ['clock', 'the clock is not to be trusted'],
-  ['busy', 'the disk was too slow'],
-]);
-
-/** Why a move was put off; undefined for a note of another kind. */
-function holdReason({ what, detail }: ControlNote): string | undefined {
-  return what === 'held' ? /^why ([a-z-]+)/.exec(detail)?.[1] : undefined;
-}
-
-function noteText({ atMs, what, detail }: ControlNote): string {
-  return `${timeText(atMs)}  ${what}${detail === '' ? '' : `: ${detail}`}`;
+function noteJson({ atMs, what, detail, times, lastAtMs }: ControlNote): Readonly<Record<string, unknown>> {
+  return {
+    at_ms: atMs,
+    what,
+    detail,
+    times: Math.max(times, 1),
+    last_at_ms: lastAtMs === 0n ? atMs : lastAtMs,
+  };
 }
 
 /** Print it for people, or as one JSON value whose names are part of the interface. */
@@ -99,7 +73,7 @@ export function describeHost(
         paths: place.paths,
         listed_until_ms: place.listedUntilMs,
       })),
-      history: status.history.map(({ atMs, what, detail }) => ({ at_ms: atMs, what, detail })),
+      history: status.history.map(noteJson),
       warnings: status.warnings,
     });
     return;
@@ -119,16 +93,17 @@ export function describeHost(
   if (status.addresses.length > 0) line(`addresses  ${status.addresses.join(', ')}`);
   if (status.sequence === 0n) line('record     none yet');
   else {
+    const doing = phaseText(status.phase);
     const next = status.serving
-      ? `moves ${fromNow(status.nextRotationAtMs, now)} (${status.phase})`
+      ? `moves ${fromNow(status.nextRotationAtMs, now)}${doing === '' ? '' : `; ${doing}`}`
       : endsText(status.validUntilMs, now);
-    line(`record     number ${status.sequence}, epoch ${status.epoch}, ${next}`);
+    line(`record     number ${status.sequence}, ${next}`);
   }
   for (const place of status.places) {
     const until = place.role === 'old' ? `, ${endsText(place.listedUntilMs, now)}` : '';
-    line(
-      `port       ${place.port} ${place.role}, epoch ${place.epoch}, ${place.open ? 'open' : 'closed'}, ${countText(place.paths, 'session')}${until}`,
-    );
+    const role = ROLES.get(place.role) ?? place.role;
+    const open = place.open ? 'open' : 'cannot be opened';
+    line(`port       ${place.port}: ${role}, ${open}, ${countText(place.paths, 'connection')}${until}`);
   }
   line(
     `devices    ${status.devices}, ${status.connected} connected; ${countText(status.invites, 'invite')} open`,
@@ -139,7 +114,7 @@ export function describeHost(
     const fine = store.verifiedAtMs === 0n ? unread : `verified ${fromNow(store.verifiedAtMs, now)}`;
     line(`store      ${store.name}: ${troubleText(store) ?? fine}`);
   }
-  for (const text of historyTexts(status.history).slice(-HISTORY_SHOWN)) line(`history    ${text}`);
+  for (const note of status.history.slice(-HISTORY_SHOWN)) line(`history    ${happenedText(note)}`);
   for (const warning of status.warnings) line(`warning    ${harmlessLine(withCommands(warning))}`);
 }
 

@@ -53,7 +53,7 @@ function judge(status: ControlHostStatus): readonly Finding[] {
   const now = Date.now();
   const found = [
     status.serving
-      ? finding('host', 'ok', `serves on port ${status.port} (${status.phase})`)
+      ? finding('host', 'ok', `serves on port ${status.port}`)
       : finding('host', 'warn', 'does not run', 'start it: `clawchatd`'),
   ];
   if (status.sequence > 0n) {

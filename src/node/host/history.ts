@@ -12,11 +12,47 @@ const KEY = 'rotation-history';
 export interface HistoryNote {
   readonly atMs: number;
   readonly what: string;
-  /** What belongs to it, for people. */
+  /** What belongs to it, the last time. */
   readonly detail: string;
+  /** How often it happened before the next move. */
+  readonly times: number;
+  /** When last; as `atMs` when it happened once. */
+  readonly lastAtMs: number;
 }
 
-/** The notes of one data directory, oldest first. @impl RT-127~1 */
+/** Between two of these the rest is told once. */
+const MOVES: ReadonlySet<string> = new Set([
+  'rotated',
+  'retired',
+  'started',
+  'stopped',
+  'emergency-began',
+  'emergency-ended',
+]);
+
+/** Add a note; one that repeats another since the last move counts there. @impl RT-127~2 */
+export function withNote(notes: readonly HistoryNote[], note: HistoryNote): readonly HistoryNote[] {
+  const since = notes.findLastIndex(({ what }) => MOVES.has(what)) + 1;
+  const at = MOVES.has(note.what)
+    ? -1
+    : notes.findIndex((other, index) => index >= since && kindOf(other) === kindOf(note));
+  const first = notes[at];
+  if (first === undefined) return [...notes, note].slice(-HISTORY_NOTES_MAX);
+  const { detail, lastAtMs } = note;
+  return notes.with(at, { ...first, detail, lastAtMs, times: first.times + note.times });
+}
+
+/** What is one thing for whoever reads it: holds are told apart by their reason. */
+function kindOf({ what, detail }: HistoryNote): string {
+  return what === 'held' ? `held ${holdReason(detail)}` : what;
+}
+
+/** Why a move was put off, from the detail of the note. */
+function holdReason(detail: string): string {
+  return /^why ([a-z-]+)/.exec(detail)?.[1] ?? '';
+}
+
+/** The notes of one data directory, oldest first. */
 export class History {
   #notes: readonly HistoryNote[];
   readonly #store: Store;
@@ -32,10 +68,15 @@ export class History {
     const stored = await store.get(KEY);
     const parsed = stored === undefined ? undefined : tryParse(StoredHistorySchema, stored);
     const notes = parsed === undefined || isFault(parsed) ? [] : parsed.notes;
-    return new History(
-      store,
-      notes.map(({ atMs, what, detail }) => ({ atMs: Number(atMs), what, detail })),
-    );
+    const known = notes.map(({ atMs, lastAtMs, what, detail, times }) => ({
+      atMs: Number(atMs),
+      what,
+      detail,
+      times: Math.max(times, 1),
+      lastAtMs: Number(lastAtMs === 0n ? atMs : lastAtMs),
+    }));
+    // An earlier version wrote repetitions one by one.
+    return new History(store, known.reduce<readonly HistoryNote[]>(withNote, []));
   }
 
   get notes(): readonly HistoryNote[] {
@@ -45,8 +86,9 @@ export class History {
   /** Add one. What is noted in one turn of the loop is written together, and nothing waits for it. */
   add(what: string, fields: Readonly<Record<string, unknown>> = {}): void {
     const detail = Object.entries(fields).map(([name, value]) => `${name} ${value}`);
-    const note = { atMs: Date.now(), what, detail: detail.join(', ') };
-    this.#notes = [...this.#notes, note].slice(-HISTORY_NOTES_MAX);
+    const atMs = Date.now();
+    const note = { atMs, what, detail: detail.join(', '), times: 1, lastAtMs: atMs };
+    this.#notes = withNote(this.#notes, note);
     if (this.#isDue) return;
     this.#isDue = true;
     setImmediate(() => void this.flush());
@@ -56,9 +98,20 @@ export class History {
   async flush(): Promise<void> {
     if (!this.#isDue) return;
     this.#isDue = false;
-    const notes = this.#notes.map(({ atMs, ...rest }) => ({ ...rest, atMs: BigInt(atMs) }));
+    const notes = this.#notes.map(toStored);
     const value = toBinary(StoredHistorySchema, create(StoredHistorySchema, { notes }));
     // Whoever has to hear of a database that fails does so by what matters more.
     await this.#store.commit([{ kind: 'put', key: KEY, value }]).catch(() => {});
   }
+}
+
+/** A note as it is stored and told: numbers of milliseconds are 64 bits wide there. */
+export function toStored({ atMs, lastAtMs, ...rest }: HistoryNote): {
+  readonly atMs: bigint;
+  readonly what: string;
+  readonly detail: string;
+  readonly times: number;
+  readonly lastAtMs: bigint;
+} {
+  return { ...rest, atMs: BigInt(atMs), lastAtMs: rest.times === 1 ? 0n : BigInt(lastAtMs) };
 }
