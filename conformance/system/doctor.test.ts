@@ -62,7 +62,7 @@ describe('doctor', () => {
   it('tells somebody who has not joined, and makes no directory', async () => {
     const { exit, all } = await examine('clawchat', place.path('nobody'));
     expect(exit).toBe(4);
-    expect(all.at(-1)?.advice).toBe('clawchat join');
+    expect(all.at(-1)?.advice).toMatch(/clawchat(\.js)? join --data /);
     expect(existsSync(place.path('nobody'))).toBe(false);
   });
 });

@@ -42,7 +42,7 @@ const SHARED_OPTIONS = sharedOptions(HOST_PLACE, HOST_SETTINGS);
 async function serve(call: Call): Promise<number> {
   const { options, beginLog } = await servingOptions(call);
   const waiting = (text: string): void => {
-    if (call.on('json')) jsonLine({ waiting: true, why: text });
+    if (call.on('json')) jsonLine({ waiting: true, why: withCommands(text) });
     else process.stderr.write(`clawchatd: ${withCommands(text)}\n`);
     beginLog();
   };

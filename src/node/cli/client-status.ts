@@ -55,7 +55,7 @@ export function describeStatus(status: ControlClientStatus, json: boolean): void
       last_error: error,
       stores: status.stores.map(standingJson),
       situation: status.situation,
-      warnings: status.warnings,
+      warnings: status.warnings.map(warning => withCommands(warning)),
     });
     return;
   }

@@ -32,7 +32,8 @@ async function invite(call: Call): Promise<number> {
     const made = expectAnswer(await link.call({ case: 'invite', value }), 'invite');
     if (file !== undefined) await writeFileAtomic(file, made.bundle);
     if (call.on('json')) {
-      const json = { expires_at_ms: made.expiresAtMs, published: made.published, warnings: made.warnings };
+      const warnings = made.warnings.map(warning => withCommands(warning));
+      const json = { expires_at_ms: made.expiresAtMs, published: made.published, warnings };
       jsonLine(file === undefined ? { invite: made.invite, ...json } : { file, ...json });
       return;
     }

@@ -44,7 +44,7 @@ export function describeHost(
     name: store.name,
     error: store.code === ErrorCode.UNSPECIFIED ? null : codeName(store.code),
     state: store.trouble === '' ? null : store.trouble,
-    detail: store.detail === '' ? null : store.detail,
+    detail: store.detail === '' ? null : withCommands(store.detail),
     verified_sequence: store.verifiedSequence,
     verified_at_ms: store.verifiedAtMs,
   }));
@@ -74,7 +74,7 @@ export function describeHost(
         listed_until_ms: place.listedUntilMs,
       })),
       history: status.history.map(noteJson),
-      warnings: status.warnings,
+      warnings: status.warnings.map(warning => withCommands(warning)),
     });
     return;
   }

@@ -91,8 +91,8 @@ async function check(call: Call, options: HostOptions, database: Store): Promise
     isGood &&= account === undefined && reading.kind !== 'failed';
     if (call.on('json')) jsonLine({ account: account?.detail ?? 'ok', reading: read });
     else {
-      line(`account: ${account?.detail ?? 'the session works'}`);
-      line(`reading: ${READ.get(read) ?? read}`);
+      line(`account: ${withCommands(account?.detail ?? 'the session works')}`);
+      line(`reading: ${READ.get(read) ?? withCommands(read)}`);
     }
   }
   return isGood ? EXIT_OK : EXIT_HOST;

@@ -16,7 +16,7 @@ const HAPPENED: Readonly<Record<What, (fields: Fields) => string>> = {
   'emergency-folded': () => 'was asked for another emergency, which follows the one under way',
   'emergency-ended': () => 'left every earlier address (emergency)',
   'port-lost': fields => `could not open ${port(fields)}, which people were told of; goes on trying`,
-  'port-back': fields => `could open ${port(fields)} again`,
+  'port-back': fields => `${port(fields)} is open again`,
   'port-refused': fields => `could not have ${port(fields)}, and takes another one`,
   'mapping-refused': fields => `the router did not forward ${port(fields)}`,
   'clock-jumped': fields => `the machine slept, or its clock was set: ${seconds(fields.get('byMs'))}`,

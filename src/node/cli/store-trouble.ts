@@ -4,6 +4,7 @@ import type { ControlStore } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
 import { harmlessLine } from './terminal-text.ts';
+import { withCommands } from './typed-command.ts';
 
 /** Name the state of a store; undefined while it works. An owner of an earlier version names only the code. */
 export function troubleOf({ code, trouble }: ControlStore): string | undefined {
@@ -16,7 +17,7 @@ export function troubleText(store: ControlStore): string | undefined {
   const trouble = troubleOf(store);
   if (trouble === undefined) return undefined;
   const why = harmlessLine(store.detail.replace(`${store.name}: `, ''));
-  return why === '' ? trouble : `${trouble} (${why})`;
+  return why === '' ? trouble : withCommands(`${trouble} (${why})`);
 }
 
 const ADVICE: Readonly<Record<StoreTrouble, string>> = {

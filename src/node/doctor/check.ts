@@ -37,11 +37,13 @@ const MARKS: Readonly<Record<Grade, string>> = { ok: 'ok  ', warn: 'warn', fail:
 
 /** Print findings; gives whether nothing fails. */
 export function printFindings(findings: readonly Finding[], json: boolean): boolean {
-  for (const { what, grade, detail, advice } of findings) {
+  for (const { what, grade, ...said } of findings) {
+    const detail = withCommands(said.detail);
+    const advice = said.advice === undefined ? undefined : withCommands(said.advice);
     if (json) jsonLine({ what, grade, detail, advice: advice ?? null });
     else {
-      line(`${MARKS[grade]}  ${what}: ${withCommands(detail)}`);
-      if (advice !== undefined) line(`      ${withCommands(advice)}`);
+      line(`${MARKS[grade]}  ${what}: ${detail}`);
+      if (advice !== undefined) line(`      ${advice}`);
     }
   }
   return findings.every(({ grade }) => grade !== 'fail');
