@@ -16,7 +16,7 @@ export function must<T extends object>(value: T): Exclude<T, { readonly kind: 'f
 }
 
 /** Three Noise messages, both sides, on any suite. */
-export function noiseHandshake(suite: Suite): readonly [Records, Records] {
+function noiseHandshake(suite: Suite): readonly [Records, Records] {
   const prologue = named('prologue');
   const s = suite.x25519Key(named('device key 0'));
   const h = suite.x25519Key(channelKey);

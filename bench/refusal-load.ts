@@ -8,7 +8,7 @@ import { answer } from './child.ts';
 import { openTls, strangersAddress } from './links.ts';
 
 /** What a stranger's request is refused for. */
-export const REFUSED = ['plain GET', 'unknown handle', 'unknown epoch', 'wrong MAC'] as const;
+const REFUSED = ['plain GET', 'unknown handle', 'unknown epoch', 'wrong MAC'] as const;
 export type Refused = (typeof REFUSED)[number];
 
 /** One of each, that many times, in an order that is drawn anew each time. */

@@ -16,7 +16,7 @@ const STAGES: readonly Stage[] = ['TCP alone', 'HTTP without TLS', 'TLS and a re
 const GUESS_PERCENT_MAX = 54;
 
 /** How often the larger of one of each is of `ours`, ties counting half: 0.5 when time tells nothing (Mann-Whitney). */
-export function larger(ours: readonly number[], theirs: readonly number[]): number {
+function larger(ours: readonly number[], theirs: readonly number[]): number {
   const sorted = [...theirs].sort((a, b) => a - b);
   const below = (value: number, orEqual: boolean): number => {
     let [low, high] = [0, sorted.length];

@@ -2,7 +2,7 @@
 import type { AttackReport, Delays } from './run.ts';
 
 /** The most that the host's resident memory may grow under attack, MiB. */
-export const MEMORY_MIB_MAX = 128;
+const MEMORY_MIB_MAX = 128;
 /** The most that the members' p99 may be of what it is in calm. */
 export const P99_RATIO_MAX = 2;
 

@@ -80,22 +80,3 @@ export function stream(name: string, length: number, from = 0): Uint8Array {
   for (let i = first; i * 32 < from + length; i++) blocks.push(sha256(concat(ascii(name), u32be(i))));
   return concat(...blocks).slice(from - first * 32, from - first * 32 + length);
 }
-
-/** Randomness that is not random: hands out the bytes of a stream in order. */
-export interface Tape {
-  readonly name: string;
-  take(length: number): Uint8Array;
-}
-
-/** Start a tape at its first byte. */
-export function tape(name: string): Tape {
-  let at = 0;
-  return {
-    name,
-    take(length: number): Uint8Array {
-      const bytes = stream(name, length, at);
-      at += length;
-      return bytes;
-    },
-  };
-}

@@ -8,7 +8,7 @@ import { decode, lengthField, readVarint, varint, varintField } from './protobuf
 import { demand, Refusal } from './refusal.ts';
 
 const NONCE = zeros(12);
-export const STANZAS_MAX = 4670;
+const STANZAS_MAX = 4670;
 export const SEAL_STEP_BYTES = 512;
 export const ENVELOPE_BYTES_MAX = 65_535;
 

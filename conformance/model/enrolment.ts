@@ -184,7 +184,7 @@ function enrol(
 }
 
 /** The name that a host gives (8.3). */
-export function deviceName(inviteName: string, asked: string, key: Uint8Array): string {
+function deviceName(inviteName: string, asked: string, key: Uint8Array): string {
   const clean = asked.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '');
   return inviteName || clean || `device-${hex(deviceId(key).slice(0, 4))}`;
 }

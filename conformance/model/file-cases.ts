@@ -120,7 +120,7 @@ export function readerOf(from: JsonObject): Reader {
 }
 
 /** What a client holds after it accepted a record. */
-export function shownAccepted(accepted: Accepted): JsonObject {
+function shownAccepted(accepted: Accepted): JsonObject {
   return {
     record: shownRecord(accepted.record),
     hash: hex(accepted.hash),

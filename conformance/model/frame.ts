@@ -15,7 +15,7 @@ export type BodyInit = NonNullable<MessageInitShape<typeof FrameSchema>['body']>
 const TAG_BYTES = 16;
 
 /** Every length that a record can have, tag included (RC-012~1). */
-export const RECORD_LENGTHS: readonly number[] = [
+const RECORD_LENGTHS: readonly number[] = [
   ...range(constants.WIRE_STEP_BYTES, constants.WIRE_SMALL_BYTES_MAX, constants.WIRE_STEP_BYTES),
   ...range(
     constants.WIRE_SMALL_BYTES_MAX + constants.WIRE_LARGE_STEP_BYTES,

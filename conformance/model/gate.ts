@@ -3,7 +3,7 @@ import { concat, equal, readUnsigned, u64be } from './bytes.ts';
 import { gateHandle, gateMacKey } from './labels.ts';
 import { hmac } from './primitives.ts';
 
-export const TOKEN_CHARACTERS = 118;
+const TOKEN_CHARACTERS = 118;
 
 /** What a token is made of, piece by piece. */
 export interface Token {

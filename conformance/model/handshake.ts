@@ -18,9 +18,9 @@ import {
 import { decode, lengthField } from './protobuf.ts';
 import { demand, Refusal } from './refusal.ts';
 
-export const REPLY_BYTES = 64;
-export const SUITE_1 = 1;
-export const PROTOCOL_VERSION = 1;
+const REPLY_BYTES = 64;
+const SUITE_1 = 1;
+const PROTOCOL_VERSION = 1;
 
 /** What message 2 says of the newest verified record. */
 export interface Reply {
@@ -41,7 +41,7 @@ export function encodeReply(reply: Reply): Uint8Array {
 }
 
 /** Read a HandshakeReply (HS-022~1). */
-export function judgeReply(payload: Uint8Array): Reply {
+function judgeReply(payload: Uint8Array): Reply {
   const reply = decode(HandshakeReplySchema, payload);
   demand(reply !== undefined, 'HANDSHAKE_FAILED', 'reply does not parse');
   const { verifiedSequence, verifiedHash } = reply;

@@ -49,7 +49,7 @@ export function inviteText(invite: Uint8Array): string {
 }
 
 /** What is left of a pasted text before it is decoded. */
-export function normalize(text: string): string {
+function normalize(text: string): string {
   return [...text]
     .filter(letter => !DROPPED.has(letter.codePointAt(0) ?? 0))
     .join('')
@@ -110,7 +110,7 @@ export function bundle(invite: Uint8Array, connectionFile: Uint8Array): Uint8Arr
 }
 
 /** Read a bundle: the judged invite and the connection file, not yet read. */
-export function readBundle(bytes: Uint8Array): { readonly invite: Invite; readonly file: Uint8Array } {
+function readBundle(bytes: Uint8Array): { readonly invite: Invite; readonly file: Uint8Array } {
   const magic = bytes.slice(0, BUNDLE_MAGIC.length);
   demand(equal(magic, BUNDLE_MAGIC), 'VERSION_UNSUPPORTED', 'another kind of bundle');
   const body = bytes.slice(BUNDLE_MAGIC.length);

@@ -34,7 +34,7 @@ export function object(from: JsonObject, name: string): JsonObject {
   return asObject(field(from, name));
 }
 
-export function asObject(value: Json): JsonObject {
+function asObject(value: Json): JsonObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('no object');
   return value as JsonObject;
 }

@@ -5,7 +5,7 @@
 import { ascii, concat, EMPTY, equal, hex, sha256, unsigned, zeros } from './bytes.ts';
 import { aeadOpen, aeadSeal, hmac, x25519, x25519Public } from './primitives.ts';
 
-export const PROTOCOL_NAME = 'Noise_XKpsk3_25519_AESGCM_SHA256';
+const PROTOCOL_NAME = 'Noise_XKpsk3_25519_AESGCM_SHA256';
 
 /** One step of the handshake and what the state was after it. */
 export interface NoiseStep {

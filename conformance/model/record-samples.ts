@@ -17,7 +17,7 @@ import type { Json, JsonObject } from './vector.ts';
 
 type RecordFields = Partial<MessageInitShape<typeof ConnectionRecordSchema>>;
 
-export const EPOCH = 494_000;
+const EPOCH = 494_000;
 export const SEQUENCE = 77;
 export const ISSUED_MS: number = cast.NOW_MS - 60_000;
 export const NEXT_ROTATION_MS: number = ISSUED_MS + 3_720_000;

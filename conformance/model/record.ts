@@ -145,7 +145,7 @@ const counted = (list: readonly unknown[], from: number, to: number): boolean =>
   list.length >= from && list.length <= to;
 
 /** Step 7: the table of 3.3, from top to bottom. */
-export function judgeRecord(payload: Uint8Array, serverId: Uint8Array): ConnectionRecord {
+function judgeRecord(payload: Uint8Array, serverId: Uint8Array): ConnectionRecord {
   const record = decode(ConnectionRecordSchema, payload);
   demand(record !== undefined, 'RECORD_INVALID', 'step 7: encoding');
   const rule = (holds: boolean, name: string): void => demand(holds, 'RECORD_INVALID', `step 7: ${name}`);

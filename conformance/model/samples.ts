@@ -8,9 +8,8 @@ import type { Json } from './vector.ts';
 
 export const https = (readUrl: string, spkiPin: Uint8Array = EMPTY): Store =>
   create(StoreSchema, { kind: { case: 'https', value: { readUrl, spkiPin } } });
-export const local = (path: string): Store =>
-  create(StoreSchema, { kind: { case: 'local', value: { path } } });
-export const mega = (folderLink: string): Store =>
+const local = (path: string): Store => create(StoreSchema, { kind: { case: 'local', value: { path } } });
+const mega = (folderLink: string): Store =>
   create(StoreSchema, { kind: { case: 'mega', value: { folderLink } } });
 
 export const HTTPS: Store = https('https://files.example/claw/a.bin');

@@ -105,7 +105,7 @@ export function converse(client: ClientSide, host: HostSide): Conversation {
 
 const sameSteps = (a: Noise, b: Noise): boolean => JSON.stringify(a.steps) === JSON.stringify(b.steps);
 
-export function shownClient(side: ClientSide): JsonObject {
+function shownClient(side: ClientSide): JsonObject {
   return {
     server_id: hex(side.serverId),
     now_ms: side.nowMs,
@@ -121,7 +121,7 @@ export function shownClient(side: ClientSide): JsonObject {
   };
 }
 
-export function shownHost(side: HostSide): JsonObject {
+function shownHost(side: HostSide): JsonObject {
   return {
     server_id: hex(side.serverId),
     now_ms: side.nowMs,

@@ -84,7 +84,7 @@ export function citationPattern(): RegExp {
 }
 
 /** Files that are read as chapters; coverage.md is the tracer's own output. */
-export function isChapter(path: string): boolean {
+function isChapter(path: string): boolean {
   return /^spec\/[^/]+\.md$/.test(path) && path !== 'spec/coverage.md';
 }
 

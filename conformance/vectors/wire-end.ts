@@ -148,7 +148,7 @@ export class Effects {
 }
 
 /** Show a message as the vectors do. */
-export function shownMessage(message: Uint8Array): Fields {
+function shownMessage(message: Uint8Array): Fields {
   return message.length <= SHOWN_BYTES_MAX
     ? { message: hex(message) }
     : { message_bytes: message.length, message_sha256: releasedHash(message) };

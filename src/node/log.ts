@@ -46,7 +46,7 @@ export interface LogOptions {
 }
 
 /** Longest text of one value; the rest is cut and counted. */
-export const LOG_TEXT_CHARS_MAX = 512;
+const LOG_TEXT_CHARS_MAX = 512;
 
 const REDACTED = '[redacted]';
 /** @impl LI-007~1 Names that secrets go by. The types keep bytes out; this keeps out texts: invites, passphrases, private keys. */

@@ -40,11 +40,6 @@ export function takeToken(all: Buckets, key: string, now: number): boolean {
   return true;
 }
 
-/** Is there a bucket for `key`? */
-export function hasBucket(all: Buckets, key: string): boolean {
-  return all.byKey.has(key);
-}
-
 /** Forget `key`. */
 export function forgetBucket(all: Buckets, key: string): void {
   all.byKey.delete(key);

@@ -11,7 +11,7 @@ import { recordHash, recordSigningInput } from './keys.ts';
 import { followChain, type Succession, type Trust } from './succession.ts';
 
 /** Longest SignedEnvelope. */
-export const ENVELOPE_BYTES_MAX = 65_535;
+const ENVELOPE_BYTES_MAX = 65_535;
 
 /** A SignedEnvelope, parsed and not yet verified. */
 export interface Envelope {

@@ -13,13 +13,13 @@ import { makeToken } from './gate.ts';
 import { prologue } from './keys.ts';
 
 /** Bytes of Noise message 1, which the token carries. */
-export const MESSAGE_1_BYTES = 48;
+const MESSAGE_1_BYTES = 48;
 /** Bytes of Noise message 2, the first WebSocket message of the host. */
-export const MESSAGE_2_BYTES = 112;
+const MESSAGE_2_BYTES = 112;
 /** Bytes of Noise message 3, the first WebSocket message of the client. */
-export const MESSAGE_3_BYTES = 64;
+const MESSAGE_3_BYTES = 64;
 /** Bytes of an encoded HandshakeReply. */
-export const REPLY_BYTES = 64;
+const REPLY_BYTES = 64;
 
 const EMPTY = new Uint8Array(0);
 

@@ -10,7 +10,7 @@ export const SUITE_1 = 1;
 /** Bytes of the random secret of an invite or a device. */
 export const SECRET_BYTES = 32;
 /** Bytes of a device id. */
-export const DEVICE_ID_BYTES = 16;
+const DEVICE_ID_BYTES = 16;
 /** Bytes of a gate handle. */
 export const HANDLE_BYTES = 16;
 /** Bytes of the tag by which a recipient finds its stanza. */

@@ -4,7 +4,7 @@ import { commit, endOf, headOf, issue, portOf, setEmergency } from './rotation-r
 import type { Draft, Effect, Rotation } from './rotation-state.ts';
 
 /** By how much wall minus monotonic time has changed since the record in force was made. */
-export function clockDrift(d: Rotation): number {
+function clockDrift(d: Rotation): number {
   return d.clock.wall - d.clock.mono - d.clockBaseMs;
 }
 

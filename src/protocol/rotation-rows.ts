@@ -239,13 +239,13 @@ export function primaryIs({ epoch, port }: Place): Effect {
 }
 
 /** How many listeners are open, or soon will be. */
-export function listening(d: Rotation): number {
+function listening(d: Rotation): number {
   const ports = d.ports.filter(({ listener }) => listener === 'opening' || listener === 'open').length;
   return ports + (d.isDrawing || d.drawnPort !== undefined ? 1 : 0);
 }
 
 /** How many may be. @impl RT-109~1 */
-export function listenersMax(d: Rotation): number {
+function listenersMax(d: Rotation): number {
   return d.phase === 'emergency' ? LISTENERS_EMERGENCY_MAX : LISTENERS_MAX;
 }
 

@@ -45,9 +45,9 @@ export interface Database {
 }
 
 /** Longest key, in characters. */
-export const DATABASE_KEY_CHARS_MAX = 256;
+const DATABASE_KEY_CHARS_MAX = 256;
 /** Commits share a write up to this many bytes, so that none waits long for its neighbours. */
-export const GROUP_BYTES_MAX: number = 4 * 1024 * 1024;
+const GROUP_BYTES_MAX: number = 4 * 1024 * 1024;
 
 const VISIBLE_ASCII = /^[\x22-\x7e][\x21-\x7e]*$/;
 

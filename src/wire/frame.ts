@@ -116,7 +116,7 @@ export function isService(name: string): boolean {
 }
 
 /** Check the ranges that the schema states for a frame's fields. @impl SE-003~1 */
-export function checkFrame(frame: Frame): Frame | Fault {
+function checkFrame(frame: Frame): Frame | Fault {
   switch (frame.kind) {
     case 'data':
       if (frame.sequence < 1) return malformed('a sequence number is missing');

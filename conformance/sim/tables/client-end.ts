@@ -45,7 +45,7 @@ const invite: Invite = {
 } as unknown as Invite;
 
 /** A client that is a device, or one that has an invite. */
-export const MEMBERS: Readonly<Record<'device' | 'invite', () => Member>> = {
+const MEMBERS: Readonly<Record<'device' | 'invite', () => Member>> = {
   device: () => ({
     stage: 'device',
     devicePrivateKey,

@@ -14,7 +14,7 @@ const INDENT = 6;
 const RULE_COLUMNS_MAX = 80;
 
 /** Dress a text that holds nothing from others but what is harmless. */
-export function paint(text: string, how: keyof typeof CODES, { colour }: Look): string {
+function paint(text: string, how: keyof typeof CODES, { colour }: Look): string {
   return colour && text !== '' ? `\u001b[${CODES[how]}m${text}\u001b[0m` : text;
 }
 
@@ -33,7 +33,7 @@ export function noteLines(text: string, look: Look): readonly string[] {
 }
 
 /** `HH:MM` in the local zone. */
-export function clock(ms: number): string {
+function clock(ms: number): string {
   return new Date(ms).toTimeString().slice(0, 5);
 }
 

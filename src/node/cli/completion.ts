@@ -26,7 +26,7 @@ export function completionCommand(program: () => Program): Command {
 }
 
 /** Write the completion of a program for a shell. */
-export function completion(program: Program, shell: Shell): string {
+function completion(program: Program, shell: Shell): string {
   switch (shell) {
     case 'bash':
       return bash(program);

@@ -12,7 +12,7 @@ export const EXIT_LOCAL = 6;
 /** `--timeout` ran out. */
 export const EXIT_TIMEOUT = 124;
 /** Ended by a signal from the keyboard. */
-export const EXIT_INTERRUPTED = 130;
+const EXIT_INTERRUPTED = 130;
 
 const GROUPS: readonly (readonly [exit: number, codes: readonly E[]])[] = [
   [

@@ -32,14 +32,7 @@ export interface HostConfigured extends Configured<HostSettings> {
 }
 
 /** Make the option of a setting. */
-export function optionOf({
-  flag,
-  value,
-  isList,
-  optionHelp,
-  standard,
-  kind,
-}: Setting<unknown>): [string, Option] {
+function optionOf({ flag, value, isList, optionHelp, standard, kind }: Setting<unknown>): [string, Option] {
   if (value === undefined) return [flag, { help: optionHelp }];
   const help = isList ? optionHelp : `${optionHelp} (default: ${standard})`;
   const words = kind.words === undefined ? {} : { words: kind.words };

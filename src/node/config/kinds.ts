@@ -41,7 +41,7 @@ function withUnit(text: string, units: ReadonlyMap<string, number>): number | un
 }
 
 /** A kind whose value is the text itself, if it fits. */
-export function textWhich(takes: string, fits: (text: string) => boolean): Kind<string> {
+function textWhich(takes: string, fits: (text: string) => boolean): Kind<string> {
   return { takes, read: text => (fits(text) ? { value: text } : undefined) };
 }
 

@@ -343,7 +343,7 @@ export function metricsText(from: Measured): string {
 }
 
 /** Print one sample. */
-export function sampleLine(name: string, [labels, value]: Sample): string {
+function sampleLine(name: string, [labels, value]: Sample): string {
   const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escapeLabel(text)}"`);
   const shown = pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
   return `${name}${shown} ${Number.isNaN(value) ? 'NaN' : value}\n`;

@@ -309,7 +309,7 @@ export class World {
 }
 
 /** The messages on a host's disk, in the order of cursors. */
-export function messagesOf(
+function messagesOf(
   disk: Disk,
 ): readonly { readonly id: string; readonly cursor: number; readonly isEmpty: boolean }[] {
   return [...disk.keys()]
