@@ -76,6 +76,8 @@ describe.each(Object.entries(SHELLS))('in %s', (name, { start, load }) => {
   it.each([
     ['clawchatd hea', 'clawchatd health'],
     ['clawchatd config ch', 'clawchatd config check'],
+    ['clawchatd room ow', 'clawchatd room owner'],
+    ['clawchat room del', 'clawchat room delete'],
     ['clawchatd invite --exp', 'clawchatd invite --expires'],
     ['clawchatd --metrics-r', 'clawchatd --metrics-remote'],
     ['clawchat history --li', 'clawchat history --limit'],

@@ -53,9 +53,10 @@ function isPath({ value = '' }: Option): boolean {
   return /FILE|DIR|OUT/.test(value);
 }
 
-/** Words that can follow a command's name, when they are listed, such as `check|show`. */
+/** Words that can follow a command's name, when they are listed, such as `check|show` or `delete|owner ROOM`. */
 function wordsOf({ words = '' }: Command): readonly string[] {
-  return words
+  const [first = ''] = words.split(' ');
+  return first
     .replace(/[[\]]/g, '')
     .split('|')
     .filter(word => /^[a-z][a-z-]*$/.test(word));

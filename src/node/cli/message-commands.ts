@@ -6,7 +6,7 @@ import { clientOptions } from './client-options.ts';
 import { type Call, type Command, duration, wholeNumber } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
 import { EXIT_OK } from './exit-code.ts';
-import { messageJson, messageText } from './messages.ts';
+import { isEdit, messageJson, messageText } from './messages.ts';
 import { jsonLine, line } from './output.ts';
 import { reachClient, stoppable, TIMEOUT, withClientOwner } from './reach-client.ts';
 import { send } from './send.ts';
@@ -70,7 +70,8 @@ async function history(call: Call): Promise<number> {
       const page = expectAnswer(await link.call({ case: 'history', value }, signal), 'history');
       for (const item of page.items) {
         after = Number(item.cursor);
-        show(call, item);
+        // An edit is shown in its place; a script gets every message.
+        if (call.on('json') || !isEdit(item)) show(call, item);
       }
       left -= page.items.length;
       if (!page.more || page.items.length === 0) return;

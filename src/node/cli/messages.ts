@@ -50,15 +50,20 @@ export function messageJson(item: ControlItem): Readonly<Record<string, unknown>
   };
 }
 
+/** Whether it is the edit of an earlier message, which is shown with this text in its own place. */
+export function isEdit({ extra }: ControlItem): boolean {
+  return (extra?.edits ?? 0n) > 0n;
+}
+
 /** A message as people see it: `14:03 Ann: text`, outside the lobby with its room, further lines indented. */
 export function messageText(item: ControlItem): string {
   const time = new Date(Number(item.storedAtMs)).toTimeString().slice(0, 5);
   const room = item.room === 'lobby' ? '' : `[${harmlessLine(item.room)}] `;
-  const act = actText(item, person => person.slice(0, 8));
+  const act = actText(item, (person, name = person.slice(0, 8)) => name);
   if (act !== undefined) return `${time} ${room}* ${harmlessLine(act)}`;
-  const edits = (item.extra?.edits ?? 0n) > 0n ? ' (edited)' : '';
-  const text = item.deleted ? '(taken back)' : harmless(item.text);
-  const [first = '', ...rest] = `${text}${edits}`.split('\n');
+  const edited = item.edited || isEdit(item) ? ' (edited)' : '';
+  const text = item.deleted ? '(taken back)' : `${harmless(item.text)}${edited}`;
+  const [first = '', ...rest] = text.split('\n');
   const head = `${time} ${room}${harmlessLine(item.name)}: `;
   return [head + first, ...rest.map(next => ' '.repeat(6) + next)].join('\n');
 }

@@ -92,15 +92,34 @@ async function roomAct(call: Call, link: OwnerLink, signal: AbortSignal): Promis
   }
 }
 
+/** Do it, and say as JSON what was done in the words of the command that asked for it. */
 async function done(
   call: Call,
   link: OwnerLink,
   act: ActInit,
-  room: string,
+  { verb, room }: { readonly verb: string; readonly room: string },
   signal: AbortSignal,
 ): Promise<void> {
   const cursor = await sendAct(link, act, room, signal);
-  if (call.on('json')) jsonLine({ done: act.case, room, cursor });
+  if (call.on('json')) jsonLine({ done: verb, room, ...what(act), cursor });
+}
+
+/** To whom or what it was done. */
+function what(act: ActInit): Readonly<Record<string, unknown>> {
+  switch (act.case) {
+    case 'grant':
+      return { person: act.value.personId, role: roleName(act.value.role ?? Role.UNSPECIFIED) || 'none' };
+    case 'delete':
+      return { message: act.value.cursor };
+    case 'keep':
+      return { keep_ms: act.value.keepMs };
+    case 'topic':
+      return { topic: act.value.topic };
+    case 'rename':
+      return { name: act.value.name };
+    default:
+      return {};
+  }
 }
 
 async function inviteDevice(call: Call, link: OwnerLink, signal: AbortSignal): Promise<void> {
@@ -162,7 +181,8 @@ export const ROOM_COMMANDS: readonly Command[] = [
     },
     run: run(async (call, link, signal) => {
       const act = await roomAct(call, link, signal);
-      await done(call, link, act, call.words[1] ?? '', signal);
+      const [verb = '', room = ''] = call.words;
+      await done(call, link, act, { verb, room }, signal);
     }),
   },
   {
@@ -171,9 +191,10 @@ export const ROOM_COMMANDS: readonly Command[] = [
     count: [1, 1],
     summary: 'take another name, on all devices of this person',
     options: { timeout: TIMEOUT },
-    run: run((call, link, signal) =>
-      done(call, link, { case: 'rename', value: { name: call.words[0] ?? '' } }, 'lobby', signal),
-    ),
+    run: run((call, link, signal) => {
+      const act: ActInit = { case: 'rename', value: { name: call.words[0] ?? '' } };
+      return done(call, link, act, { verb: 'rename', room: 'lobby' }, signal);
+    }),
   },
   {
     name: 'delete',
@@ -184,7 +205,7 @@ export const ROOM_COMMANDS: readonly Command[] = [
     run: run((call, link, signal) => {
       const cursor = wholeNumber(call.words[0] ?? '', 'CURSOR', 1, Number.MAX_SAFE_INTEGER);
       const act: ActInit = { case: 'delete', value: { cursor: BigInt(cursor) } };
-      return done(call, link, act, call.text('room') ?? 'lobby', signal);
+      return done(call, link, act, { verb: 'delete', room: call.text('room') ?? 'lobby' }, signal);
     }),
   },
   {
