@@ -198,7 +198,7 @@ async function run(kills: number, env: NodeJS.ProcessEnv = {}): Promise<Outcome>
   return { stored: await linesOf(directory), heard, expected, repeated, killed };
 }
 
-// CT-010~1, CT-014~1, CT-041~2
+// CT-010~1, CT-014~1, CT-041~3
 test('all lines are stored once, and heard once and in order by each listener', async () => {
   const { stored, heard, expected, repeated, killed } = await run(KILLS);
   console.log(`lines ${stored.length}, repeated ${repeated}, killed ${JSON.stringify(killed)}`);

@@ -96,7 +96,7 @@ describe('people', () => {
     expect(await refused(bob, 'send', 'not mine', '--edits', String(mine?.['cursor']))).toBe(
       'MESSAGE_UNKNOWN',
     );
-    await json(phone, 'rename', 'Anna');
+    expect(await json(phone, 'rename', 'Anna')).toMatchObject([{ done: 'rename', name: 'Anna' }]);
     await json(ann, 'send', 'as Anna', '--reply-to', String(mine?.['cursor']));
     const said = (await json(bob, 'history')).map(({ name, text, edited = false }) => [name, text, edited]);
     expect(said).toContainEqual(['Ann', 'changed on the phone', true]);
@@ -120,26 +120,43 @@ describe('people', () => {
     expect(await refused(bob, 'send', 'knock', '--room', 'den')).toBe('ROOM_UNKNOWN');
     // Whoever has said hello once can be found by name.
     await place.ok('clawchat', ['chat', '--data', bob], '/people\n');
-    await json(ann, 'room', 'invite', 'den', 'bob');
+    // What was done is said in the words of the command.
+    const [invited] = await json(ann, 'room', 'invite', 'den', 'bob');
+    expect(invited).toMatchObject({ done: 'invite', room: 'den', role: 'member' });
     expect(await names(bob)).toEqual(['den', 'lobby']);
     expect((await json(bob, 'people', '--room', 'den')).map(({ name, role }) => [name, role])).toEqual([
       ['Bob', 'member'],
     ]);
     expect(await refused(bob, 'room', 'keep', 'den', '1d')).toBe('ROOM_FORBIDDEN');
     expect(await refused(ann, 'room', 'leave', 'den')).toBe('ROOM_FORBIDDEN');
-    await json(bob, 'room', 'topic', 'den', 'where Ann and Bob think');
+    const topic = 'where Ann and Bob think';
+    expect(await json(bob, 'room', 'topic', 'den', topic)).toMatchObject([{ done: 'topic', topic }]);
     const [said] = await json(bob, 'send', 'oops', '--room', 'den');
-    await json(ann, 'delete', String(said?.['cursor']), '--room', 'den');
+    const message = said?.['cursor'];
+    const taken = await json(ann, 'delete', String(message), '--room', 'den');
+    expect(taken).toMatchObject([{ done: 'delete', room: 'den', message }]);
     const den = (await json(bob, 'history', '--room', 'den')).map(
       ({ text, act, deleted = false }) => act ?? [text, deleted],
     );
     expect(den).toEqual(['create', ['a secret', false], 'grant', 'topic', ['', true], 'delete']);
     await json(bob, 'room', 'leave', 'den');
     expect(await names(bob)).toEqual(['lobby']);
-    await json(ann, 'room', 'delete', 'den');
+    expect(await json(ann, 'room', 'delete', 'den')).toMatchObject([{ done: 'delete', room: 'den' }]);
     expect(await names(ann)).toEqual(['lobby']);
     expect(await json(ann, 'history', '--room', 'den')).toEqual([]);
     expect(await refused(ann, 'send', 'anybody?', '--room', 'den')).toBe('ROOM_UNKNOWN');
+  });
+
+  test('read an edited message once, and scripts each change', async () => {
+    const [ann = ''] = await people('Ann');
+    const [said] = await json(ann, 'send', 'helo');
+    await json(ann, 'send', 'hello', '--edits', String(said?.['cursor']));
+    const shown = await place.ok('clawchat', ['history', '--data', ann]);
+    expect(shown).toMatch(/^\d\d:\d\d Ann: hello \(edited\)\n$/);
+    expect((await json(ann, 'history')).map(({ text, edits }) => [text, edits])).toEqual([
+      ['hello', undefined],
+      ['hello', said?.['cursor']],
+    ]);
   });
 
   // CH-049~1
@@ -172,6 +189,116 @@ describe('people', () => {
       ['den', 'create'],
       ['den', 'in the den'],
     ]);
+  });
+});
+
+describe('the operator', () => {
+  const operate = (...args: readonly string[]): ReturnType<Place['run']> =>
+    place.run('clawchatd', [...args, '--data', hostData], '');
+  const listed = async (): Promise<readonly Json[]> => {
+    const text = await place.ok('clawchatd', ['rooms', '--json', '--data', hostData]);
+    return text
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line));
+  };
+
+  // CH-051~1, CH-052~1, CH-054~1
+  test('gives rooms owners, and deletes rooms, whether or not the host runs', async () => {
+    const [ann = '', bob = '', cat = ''] = await people('Ann', 'Bob', 'Cat');
+    for (const data of [bob, cat]) await place.ok('clawchat', ['chat', '--data', data]);
+    for (const room of ['den', 'attic', 'cellar']) {
+      await json(ann, 'room', 'create', room, '--closed', '--topic', `the ${room}`);
+      await json(ann, 'room', 'invite', room, 'Bob');
+    }
+    for (const room of ['den', 'attic']) await json(ann, 'room', 'role', room, 'Bob', 'guest');
+    await json(ann, 'send', 'a secret', '--room', 'den');
+    await json(bob, 'rename', 'Robert');
+    // What becomes of the rooms of somebody who is gone.
+    const revoked = await operate('revoke', 'Ann', '--json');
+    const [robert] = await json(bob, 'people', '--room', 'cellar');
+    expect(JSON.parse(revoked.stdout).rooms).toEqual([
+      { room: 'attic', owner: null },
+      { room: 'cellar', owner: robert?.['person'] },
+      { room: 'den', owner: null },
+    ]);
+    expect(robert).toMatchObject({ name: 'Robert', role: 'owner' });
+    expect(
+      (await listed()).map(({ room, topic, people: many, owners, messages }) => [
+        room,
+        topic,
+        many,
+        owners,
+        messages,
+      ]),
+    ).toEqual([
+      ['attic', 'the attic', 1, [], 0],
+      ['cellar', 'the cellar', 1, [{ person: robert?.['person'], name: 'Robert' }], 0],
+      ['den', 'the den', 1, [], 1],
+      ['lobby', '', 2, [], 0],
+    ]);
+    expect(await place.ok('clawchatd', ['rooms', '--data', hostData])).toMatch(
+      /^den +1 person, 1 message +last \d+ s ago +no owner, closed, "the den"$/m,
+    );
+    // A new owner, named by a device or as they call themselves; the people of the room see it.
+    const chat = place.start('clawchat', ['chat', 'den', '--data', bob], 'pipe');
+    await chat.line(line => line.includes('Ann: a secret'));
+    const made = await operate('room', 'owner', 'den', 'Robert');
+    expect([made.code, made.stdout]).toEqual([0, 'Robert is an owner of den now.\n']);
+    await chat.line(line => line.endsWith('* the operator made Robert owner'));
+    expect((await operate('room', 'owner', 'den', 'Bob')).stdout).toBe(
+      'Robert is an owner of den already.\n',
+    );
+    expect(await json(bob, 'room', 'topic', 'den', 'mine')).toMatchObject([{ done: 'topic' }]);
+    // Nothing is deleted before somebody has said yes.
+    const unsaid = await operate('room', 'delete', 'den');
+    expect([unsaid.code, unsaid.stdout]).toEqual([2, '']);
+    expect(unsaid.stderr).toMatch(/Delete den \(1 person, 1 message\).*nothing was deleted: .*--yes/s);
+    const no = await place.run('clawchatd', ['room', 'delete', 'den', '--data', hostData], 'n\n');
+    expect([no.code, no.stdout]).toEqual([2, '']);
+    const gone = await place.run('clawchatd', ['room', 'delete', 'den', '--data', hostData], 'yes\n');
+    expect([gone.code, gone.stdout]).toEqual([0, 'Deleted den.\n']);
+    await chat.line(line => line.includes('den was deleted'));
+    chat.child.stdin?.end();
+    expect((await chat.ended).code).toBe(0);
+    expect(await refused(bob, 'send', 'anybody?', '--room', 'den')).toBe('ROOM_UNKNOWN');
+    // What cannot be done says so.
+    const refusals = [
+      ['room', 'delete', 'den', '--yes'],
+      ['room', 'delete', 'lobby'],
+      ['room', 'owner', 'attic', 'Ann'],
+      ['room', 'empty', 'attic'],
+    ];
+    const codes: unknown[] = [];
+    for (const args of refusals) {
+      const { code, stderr } = await operate(...args, '--json');
+      codes.push([code, JSON.parse(stderr).error.code]);
+    }
+    expect(codes).toEqual([
+      [2, 'ROOM_UNKNOWN'],
+      [2, 'ROOM_FORBIDDEN'],
+      [2, 'DEVICE_UNKNOWN'],
+      [2, 'USAGE'],
+    ]);
+    // With nobody running the same is done, and seen later.
+    await host.stop();
+    expect((await operate('room', 'owner', 'attic', 'Cat', '--json')).stdout).toMatch(
+      /"done":"owner","room":"attic"/,
+    );
+    expect((await operate('room', 'delete', 'cellar', '--yes', '--json')).stdout).toMatch(/"done":"delete"/);
+    expect((await operate('room', 'keep', 'lobby', '1d', '--json')).stdout).toMatch(/"keep_ms":86400000/);
+    expect((await listed()).map(({ room, keep_ms: kept }) => [room, kept])).toEqual([
+      ['attic', 0],
+      ['lobby', 86_400_000],
+    ]);
+    host = await place.host(hostData);
+    expect((await json(cat, 'rooms')).map(({ room, role }) => [room, role])).toEqual([
+      ['attic', 'owner'],
+      ['lobby', 'member'],
+    ]);
+    expect(await place.ok('clawchat', ['history', '--data', cat])).toMatch(
+      /\* the operator: messages here are kept for a day\n$/,
+    );
   });
 });
 

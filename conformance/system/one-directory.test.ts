@@ -115,7 +115,7 @@ async function settled(): Promise<void> {
 }
 
 it(
-  `is one device whoever owns it, through ${KILLS} deaths of the owner (CT-014~1, CT-041~2, CT-042~1, CT-044~1)`,
+  `is one device whoever owns it, through ${KILLS} deaths of the owner (CT-014~1, CT-041~3, CT-042~1, CT-044~1)`,
   async () => {
     const listeners = [listening(), listening()];
     const senders = [sending('one', 1), sending('another', 1), sending('many', LINES)];

@@ -6,6 +6,7 @@ import { type ControlPlaceSchema, ControlProgram } from '../gen/clawchat/v1/cont
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, isFault } from '../protocol/fault.ts';
 import { encodeBundle, inviteText } from '../protocol/invite.ts';
+import type { RegisteredDevice } from '../protocol/registry.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
 import { failure, systemCode } from './failure.ts';
 import { HostCore } from './host/core.ts';
@@ -14,6 +15,7 @@ import { isNextIdentityExported, moveNextIdentity } from './host/identity.ts';
 import { LOOP_RESOLUTION_MS, metricsText } from './host/metrics.ts';
 import { Moving } from './host/moving.ts';
 import type { HostOptions } from './host/options.ts';
+import { listRooms, operate, ownerAct, personName, revoke } from './host/rooms.ts';
 import { databaseOld, permit } from './host/survey.ts';
 import type { Log } from './log.ts';
 import { MetricsServer } from './metrics-server.ts';
@@ -57,7 +59,7 @@ class HostOwner implements Owner {
     return this.#serving;
   }
 
-  async answer(request: RequestBody): Promise<ResponseInit> {
+  async answer(request: RequestBody, signal: AbortSignal): Promise<ResponseInit> {
     switch (request.case) {
       case 'status':
         return this.#status();
@@ -65,9 +67,17 @@ class HostOwner implements Owner {
         return this.#devices();
       case 'invite':
         return this.#invite(request.value.name, Number(request.value.lifeMs), request.value.bundle);
-      case 'revoke': {
-        const device = Buffer.from(request.value.deviceId).toString('hex');
-        return { case: 'revoked', value: { existed: await this.core.revoke(device) } };
+      case 'revoke':
+        return revoke(this.core, Buffer.from(request.value.deviceId).toString('hex'));
+      case 'rooms':
+        return listRooms(this.core, request.value.counts, signal);
+      case 'roomDelete':
+        return operate(this.core, request.value.room, { kind: 'remove' });
+      case 'roomOwner':
+        return operate(this.core, request.value.room, ownerAct(request.value.personId));
+      case 'roomKeep': {
+        const keepMs = Number(request.value.keepMs);
+        return operate(this.core, request.value.room, { kind: 'keep', keepMs });
       }
       case 'rotate':
         this.#onNetwork().rotate();
@@ -154,8 +164,15 @@ class HostOwner implements Owner {
         lastSeenAtMs: BigInt(device.lastSeenAtMs),
         words: this.core.words(device.publicKey),
         personId: this.core.personBehind(device.id),
+        personName: this.#calledOtherwise(device),
       }));
     return { case: 'devices', value: { devices } };
+  }
+
+  /** The name that the person behind a device took, if it is another. */
+  #calledOtherwise({ id, name }: RegisteredDevice): string {
+    const called = personName(this.core, this.core.chat.people.personOf(id));
+    return called === name ? '' : called;
   }
 
   /** @impl CF-025~1 */

@@ -148,7 +148,7 @@ describe('one directory, one owner', () => {
 });
 
 describe('when the owner goes', () => {
-  // CT-041~2
+  // CT-041~3
   test('the next takes over and is asked what was not answered, in order, and nothing else', async () => {
     const first = await link();
     const second = await link();
@@ -165,7 +165,7 @@ describe('when the owner goes', () => {
     expect(asked).toEqual(texts);
   });
 
-  // CT-041~2
+  // CT-041~3
   test('errors of the owner are final, and a stop is not asked again', async () => {
     const first = await link();
     const second = await link();

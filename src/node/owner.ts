@@ -128,7 +128,7 @@ function nobody(directory: string, wish: Wish): ClawChatError {
  * Whether a request may be asked again of the next owner when nobody knows whether the last one did it. An owner that
  * went away while it was asked to stop has stopped, and the next one must not.
  *
- * @impl CT-041~2
+ * @impl CT-041~3
  */
 const REPEATABLE: Readonly<Record<RequestInit['case'], boolean>> = {
   hello: false,
@@ -156,6 +156,10 @@ const REPEATABLE: Readonly<Record<RequestInit['case'], boolean>> = {
   // One that was lost may have begun; asking again begins another.
   rotate: false,
   emergency: false,
+  // One that was lost may have been done, and a room of that name be another one.
+  roomDelete: false,
+  roomOwner: true,
+  roomKeep: true,
 };
 
 /** Whoever answers at present: this process or another. */

@@ -51,9 +51,21 @@ export function keepMs(text: string): number {
   return text === 'forever' || text === '0' ? 0 : duration(text, 'how long');
 }
 
-/** Say what a message does, for people; undefined when it says something. The result is not harmless yet. */
-export function actText(item: ControlItem, nameOf: (person: string) => string): string | undefined {
-  const { extra, name, room } = item;
+/** Whether a message is the operator's, who is none of the people (CH-054). */
+export function isOperators({ deviceId }: ControlItem): boolean {
+  return deviceId.length > 0 && deviceId.every(byte => byte === 0);
+}
+
+/**
+ * Say what a message does, for people; undefined when it says something. The result is not harmless yet.
+ * `nameOf` gives the name of a person, or makes the one that a message carries plain.
+ */
+export function actText(
+  item: ControlItem,
+  nameOf: (person: string, name?: string) => string,
+): string | undefined {
+  const { extra, room } = item;
+  const name = isOperators(item) ? 'the operator' : nameOf(hex(item.personId), item.name);
   const act = extra?.act;
   switch (act?.case) {
     case 'create':

@@ -2,7 +2,7 @@
 import { type Person, Role, type Room } from '../../gen/clawchat/v1/chat_pb.ts';
 import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
 import { TYPING_MS } from '../../gen/constants.ts';
-import { actText } from './acts.ts';
+import { actText, isOperators } from './acts.ts';
 import { hex } from './output.ts';
 import { confusable } from './terminal-text.ts';
 
@@ -133,7 +133,8 @@ export class ChatModel {
   /** Take a message of the room that is shown. Undefined when it changes nothing that can be seen. */
   take(item: ControlItem): { readonly entry: Entry; readonly isNew: boolean } | undefined {
     const cursor = Number(item.cursor);
-    this.learnName(hex(item.personId), item.name);
+    // Nobody can do anything to an operator by name.
+    if (!isOperators(item)) this.learnName(hex(item.personId), item.name);
     const act = item.extra?.act;
     if (act?.case === 'rename') this.learnName(hex(item.personId), act.value.name);
     const target = Number(act?.case === 'delete' ? act.value.cursor : (item.extra?.edits ?? 0n));
@@ -196,7 +197,7 @@ export class ChatModel {
       edited: item.edited,
       deleted: item.deleted,
       failed: undefined,
-      act: actText(item, person => this.nameOf(person)),
+      act: actText(item, (person, name) => this.nameOf(person, name)),
     };
   }
 

@@ -20,6 +20,7 @@ import { expectAnswer } from './directory.ts';
 import { EXIT_HOST, EXIT_LOCAL, EXIT_OK } from './exit-code.ts';
 import { type Health, judgeHealth } from './health.ts';
 import { hostOptions, hostOptionsOf, servingOptions } from './host-options.ts';
+import { HOST_ROOM_COMMANDS } from './host-room-commands.ts';
 import { describeHistory, describeHost } from './host-status.ts';
 import { mega } from './mega.ts';
 import { hex, jsonLine, line } from './output.ts';
@@ -185,6 +186,7 @@ const COMMANDS: readonly Command[] = [
     run: serve,
   },
   ...DEVICE_COMMANDS,
+  ...HOST_ROOM_COMMANDS,
   { name: 'status', summary: 'show how the host stands', run: status },
   {
     name: 'history',

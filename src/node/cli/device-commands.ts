@@ -1,7 +1,7 @@
 /** The commands of `clawchatd` about devices: invite, list, revoke. Chapter: spec/08-devices.md. */
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { ControlDevice } from '../../gen/clawchat/v1/control_pb.ts';
+import type { ControlBequest, ControlDevice } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { INVITE_LIFE_MS, INVITE_LIFE_MS_MAX } from '../../gen/constants.ts';
 import { failure } from '../failure.ts';
@@ -60,11 +60,27 @@ export async function listDevices(link: OwnerLink): Promise<readonly ControlDevi
   return expectAnswer(await link.call({ case: 'devices', value: {} }), 'devices').devices;
 }
 
-/** Whose further device it is, for people. */
-function inviter(all: readonly ControlDevice[], { personId }: ControlDevice): string {
-  if (personId.length === 0) return '';
-  const first = all.find(({ deviceId }) => hex(deviceId) === hex(personId));
-  return ` (of ${first === undefined ? hex(personId).slice(0, 8) : harmlessLine(first.name)})`;
+/** The person whose device it is, in hexadecimal: the id of the person's first device. */
+export function personOf({ deviceId, personId }: ControlDevice): string {
+  return hex(personId.length === 0 ? deviceId : personId);
+}
+
+/** The devices that an id, the beginning of one, or a name can mean. */
+export function fitting(all: readonly ControlDevice[], wanted: string): readonly ControlDevice[] {
+  const id = wanted.toLowerCase();
+  const named = all.filter(({ deviceId, name }) => hex(deviceId) === id || name === wanted);
+  if (named.length > 0) return named;
+  return all.filter(({ deviceId }) => id.length >= 4 && hex(deviceId).startsWith(id));
+}
+
+/** Whose further device it is, and what they call themselves, for people. */
+function aside(all: readonly ControlDevice[], device: ControlDevice): string {
+  const { personId, personName } = device;
+  const first = all.find(({ deviceId }) => hex(deviceId) === personOf(device))?.name;
+  const of = personId.length === 0 ? '' : `of ${first ?? personOf(device).slice(0, 8)}`;
+  const called = personName === '' || personName === first ? '' : `called ${personName}`;
+  const about = [of, called].filter(text => text !== '').join(', ');
+  return about === '' ? '' : ` (${harmlessLine(about)})`;
 }
 
 function stateOf({ pending, connected }: ControlDevice): 'pending' | 'connected' | 'away' {
@@ -86,38 +102,44 @@ async function devices(call: Call): Promise<number> {
           last_seen_at_ms: device.lastSeenAtMs,
           words: device.words,
           ...(device.personId.length > 0 && { person: device.personId }),
+          ...(device.personName !== '' && { person_name: device.personName }),
         });
-      } else {
-        const seen = seenText(device.lastSeenAtMs, Date.now());
-        line(
-          `${hex(device.deviceId)}  ${state.padEnd(9)}  ${seen.padEnd(20)}  ${device.words}  ${harmlessLine(device.name)}${inviter(found, device)}`,
-        );
+        continue;
       }
+      const seen = seenText(device.lastSeenAtMs, Date.now());
+      const about = `${harmlessLine(device.name)}${aside(found, device)}`;
+      line(`${hex(device.deviceId)}  ${state.padEnd(9)}  ${seen.padEnd(20)}  ${device.words}  ${about}`);
     }
     if (found.length === 0 && !call.on('json')) line(`No devices yet: ${typedCommand('clawchatd invite')}`);
   });
   return EXIT_OK;
 }
 
+/** What becomes of a room that has lost its last owner. @impl CH-051~1 */
+function bequestText({ room, heir }: ControlBequest): string {
+  const name = harmlessLine(room);
+  if (heir !== undefined) return `${name} belongs to ${harmlessLine(heir.name)} now.`;
+  return `${name} belongs to nobody now: clawchatd room owner ROOM PERSON, or clawchatd room delete ROOM`;
+}
+
 async function revoke(call: Call): Promise<number> {
   const [wanted = ''] = call.words;
   await reachExistingHost(call, async link => {
-    const found = await listDevices(link);
-    const id = wanted.toLowerCase();
-    const named = found.filter(device => hex(device.deviceId) === id || device.name === wanted);
-    const fits =
-      named.length > 0
-        ? named
-        : found.filter(device => id.length >= 4 && hex(device.deviceId).startsWith(id));
+    const fits = fitting(await listDevices(link), wanted);
     const [device] = fits;
     if (device === undefined || fits.length > 1) {
       const what = fits.length > 1 ? `fits ${fits.length} devices; give the id` : 'is no device';
       throw failure(ErrorCode.DEVICE_UNKNOWN, `'${wanted}' ${what} (see: \`clawchatd devices\`)`);
     }
     const value = { deviceId: device.deviceId };
-    expectAnswer(await link.call({ case: 'revoke', value }), 'revoked');
-    if (call.on('json')) jsonLine({ revoked: true, device: device.deviceId, name: device.name });
-    else line(`Revoked ${harmlessLine(device.name)} (${hex(device.deviceId)}).`);
+    const { bequests } = expectAnswer(await link.call({ case: 'revoke', value }), 'revoked');
+    if (call.on('json')) {
+      const rooms = bequests.map(({ room, heir }) => ({ room, owner: heir?.personId ?? null }));
+      jsonLine({ revoked: true, device: device.deviceId, name: device.name, rooms });
+      return;
+    }
+    line(`Revoked ${harmlessLine(device.name)} (${hex(device.deviceId)}).`);
+    for (const bequest of bequests) line(bequestText(bequest));
   });
   return EXIT_OK;
 }
@@ -148,6 +170,10 @@ export const DEVICE_COMMANDS: readonly Command[] = [
     words: 'DEVICE',
     count: [1, 1],
     summary: 'remove a device, by its id, the beginning of its id, or its name',
+    details: [
+      'What was said with it stays. With the last device of a person their rooms go to the first member of each;',
+      'a room without one belongs to nobody: see "rooms" and "room".',
+    ],
     run: revoke,
   },
 ];

@@ -64,6 +64,7 @@ export class HostCore {
   readonly stores: readonly HostStore[];
   /** What happened to the rotation. */
   readonly history: History;
+  readonly chat: ChatHost;
   /** Resolves once nothing can be promised any more: the database refused a write. */
   readonly broken: Promise<unknown>;
   readonly alarms: string[] = [];
@@ -74,7 +75,6 @@ export class HostCore {
   /** Who the host is was made just now. */
   readonly #isNew: boolean;
   readonly #database: Store;
-  readonly #chat: ChatHost;
   readonly #file: OwnFile;
   readonly #pending = new Map<number, Pending>();
   readonly #pruning: NodeJS.Timeout;
@@ -99,7 +99,7 @@ export class HostCore {
     this.record = record;
     this.#isNew = loaded.isNew;
     this.#database = database;
-    this.#chat = chat.host;
+    this.chat = chat.host;
     this.#file = new OwnFile(identity, () => server.registry);
     this.broken = new Promise(settle => {
       this.#break = settle;
@@ -108,9 +108,9 @@ export class HostCore {
     chat.crashed = reason =>
       options.log.error('service-failed', { why: reason instanceof Error ? reason : String(reason) });
     chat.inviteDevice = name => this.#inviteDevice(name);
-    this.#pruning = setInterval(() => this.#chat.prune(Date.now()), PRUNE_MS);
+    this.#pruning = setInterval(() => this.chat.prune(Date.now()), PRUNE_MS);
     this.#pruning.unref();
-    this.#chat.prune(Date.now());
+    this.chat.prune(Date.now());
     chat.alarm = text => this.#alarm(text);
     chat.posted = code =>
       this.driver.counts.posts.add(code === ErrorCode.UNSPECIFIED ? 'STORED' : codeName(code));
@@ -253,7 +253,7 @@ export class HostCore {
 
   /** The person whose further device this is; empty when it is a person's first. @impl CH-044~1 */
   personBehind(device: string): Uint8Array {
-    const person = this.#chat.people.personOf(device);
+    const person = this.chat.people.personOf(device);
     return person === device ? EMPTY : Buffer.from(person, 'hex');
   }
 
@@ -264,6 +264,7 @@ export class HostCore {
     this.publisher.close();
     for (const { reject } of this.#pending.values()) reject(failure(ErrorCode.CANCELLED, 'the host stops'));
     await this.#persisting.catch(() => undefined);
+    await this.chat.stop();
     await this.history.flush();
     await this.#database.close();
   }
@@ -350,15 +351,15 @@ export class HostCore {
   async #chatOperations(change: RegistryChange): Promise<readonly Operation[]> {
     switch (change.kind) {
       case 'deleteDevice':
-        return this.#chat.revoke(Buffer.from(change.id, 'hex'));
+        return this.chat.revoke(Buffer.from(change.id, 'hex'));
       case 'deleteInvite':
-        return this.#chat.people.inviteGone(change.id);
+        return this.chat.people.inviteGone(change.id);
       case 'putInvite': {
         const { id, claim } = change.invite;
         if (claim === undefined) return [];
         const device = memberId(native, claim.deviceKey);
         const name = this.driver.server.registry.devices.get(device)?.name ?? '';
-        return this.#chat.people.claimed(id, device, name);
+        return this.chat.people.claimed(id, device, name);
       }
       case 'putDevice':
         return [];
@@ -371,7 +372,7 @@ export class HostCore {
       if (service === BENCH_SERVICE && this.options.bench) return new BenchHost(native, stream);
       const name = this.driver.server.registry.devices.get(device)?.name ?? device.slice(0, 8);
       const member = { deviceId: Buffer.from(device, 'hex'), name };
-      if (service === CHAT_SERVICE) return this.#chat.serve(stream, member);
+      if (service === CHAT_SERVICE) return this.chat.serve(stream, member);
       return this.options.services?.get(service)?.(stream, member);
     };
   }

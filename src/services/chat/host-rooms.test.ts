@@ -2,13 +2,19 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { noble } from '../../crypto/noble.ts';
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { DEVICE_INVITES_MAX, PERSON_DEVICES_MAX, PERSON_ROOMS_MAX } from '../../gen/constants.ts';
+import {
+  DEVICE_INVITES_MAX,
+  PERSON_DEVICES_MAX,
+  PERSON_ROOMS_MAX,
+  ROOM_PEOPLE_MAX,
+} from '../../gen/constants.ts';
 import { codeName } from '../../protocol/fault.ts';
 import { isFault } from '../../wire/fault.ts';
 import type { StreamHandler } from '../ports.ts';
 import { hex } from './bytes.ts';
 import { type ContentExtra, encodeContent } from './content.ts';
 import { ChatHost } from './host.ts';
+import { type OperatorAct, ownersOf, peopleIn } from './operator.ts';
 import { type ChatItem, parseReply, type Reply } from './reply.ts';
 import { encodeRequest, type RequestBody } from './request.ts';
 import { ProbeDatabase, ProbeStream } from './testing/probe.ts';
@@ -223,6 +229,22 @@ describe('a room that is deleted', () => {
     expect(await new Peer(ANN, 'Ann').rooms()).toEqual([`lobby ${Role.MEMBER}`]);
   });
 
+  // CH-052~1, CH-053~1
+  test('is so also when old messages are looked for at that instant', async () => {
+    const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
+    await ann.post('', CREATE, 'den');
+    await ann.post('', { act: { kind: 'grant', personId: BOB, role: Role.MEMBER } }, 'den');
+    bob.ask({ kind: 'hello', events: true });
+    await bob.replies();
+    const commit = database.commit.bind(database);
+    database.commit = operations => settle().then(() => commit(operations));
+    ann.wallMs = 100_000;
+    const cursor = Number(await ann.post('', REMOVE, 'den'));
+    expect(await bob.replies()).toMatchObject([{ kind: 'roomGap', gap: { firstCursor: cursor + 1 } }]);
+    await quiet();
+    expect(onDisk()).not.toMatch(/den/);
+  });
+
   // CH-053~1
   test('stays so when the host dies at any write', async () => {
     const ann = new Peer(ANN, 'Ann');
@@ -318,6 +340,106 @@ describe('a room whose owner is gone', () => {
   });
 });
 
+describe('the operator', () => {
+  const operate = async (room: string, act: OperatorAct): Promise<number | string> => {
+    const { code, cursor } = await host.operate(id(0xee), room, act, 5_000);
+    return code === ErrorCode.UNSPECIFIED ? cursor : codeName(code);
+  };
+  const own = (personId: Uint8Array): OperatorAct => ({ kind: 'grant', personId, role: Role.OWNER });
+  const onDisk = (): string =>
+    [...database.values.values()].map(value => new TextDecoder().decode(value)).join();
+
+  // CH-054~1, CH-052~1, CH-053~1
+  test('deletes a room whose owner is gone, as an owner would', async () => {
+    const [ann, bob, cat] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob'), new Peer(CAT, 'Cat')];
+    await ann.post('', CREATE, 'den');
+    await ann.post('', { act: { kind: 'grant', personId: BOB, role: Role.GUEST } }, 'den');
+    for (let n = 0; n < 40; n += 1) await ann.post(`secret ${n}`, {}, 'den');
+    await ann.post('of the lobby');
+    await database.commit(await host.revoke(ANN));
+    for (const peer of [bob, cat]) peer.ask({ kind: 'hello', events: true });
+    for (const peer of [bob, cat]) peer.ask({ kind: 'subscribe', afterCursor: 0, fromNow: true });
+    for (const peer of [bob, cat]) await peer.replies();
+    const cursor = Number(await operate('den', { kind: 'remove' }));
+    // When that is said it is true.
+    expect(onDisk()).not.toMatch(/secret|den/);
+    expect(onDisk()).toContain('of the lobby');
+    expect(await bob.replies()).toEqual([
+      { kind: 'roomGap', gap: { afterCursor: 0, firstCursor: cursor + 1 }, room: 'den' },
+    ]);
+    expect(await cat.replies()).toEqual([]);
+    expect(await operate('den', { kind: 'remove' })).toBe('ROOM_UNKNOWN');
+    expect(await operate('lobby', { kind: 'remove' })).toBe('ROOM_FORBIDDEN');
+    host = await openHost();
+    expect(await new Peer(BOB, 'Bob').rooms()).toEqual([`lobby ${Role.MEMBER}`]);
+  });
+
+  // CH-054~1
+  test('gives a room an owner, and its people read who did it', async () => {
+    const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
+    await ann.post('', CREATE, 'den');
+    await ann.post('', { act: { kind: 'grant', personId: BOB, role: Role.GUEST } }, 'den');
+    await database.commit(await host.revoke(ANN));
+    expect(await bob.post('', REMOVE, 'den')).toBe('ROOM_FORBIDDEN');
+    bob.ask({ kind: 'subscribe', afterCursor: 0, fromNow: true });
+    await bob.replies();
+    const cursor = await operate('den', own(BOB));
+    expect(await bob.replies()).toMatchObject([
+      {
+        kind: 'message',
+        place: {
+          cursor,
+          item: { deviceId: id(0), personId: id(0), name: 'operator', room: 'den', act: own(BOB) },
+        },
+      },
+    ]);
+    expect(await operate('den', own(BOB))).toBe(0);
+    expect(await operate('lobby', own(BOB))).toBe('ROOM_FORBIDDEN');
+    expect(await operate('attic', own(BOB))).toBe('ROOM_UNKNOWN');
+    expect(await bob.rooms()).toEqual([`den ${Role.OWNER}`, `lobby ${Role.MEMBER}`]);
+    // Whoever has no part in it has one from then on.
+    await operate('den', own(CAT));
+    host = await openHost();
+    expect(await new Peer(CAT, 'Cat').rooms()).toEqual([`den ${Role.OWNER}`, `lobby ${Role.MEMBER}`]);
+    const parts = host.rooms.get('den')?.parts;
+    const [part] = parts?.values() ?? [];
+    for (let n = parts?.size ?? 0; part !== undefined && n < ROOM_PEOPLE_MAX; n += 1) {
+      parts?.set(n.toString(16).padStart(32, '0'), part);
+    }
+    expect(await operate('den', own(ANN))).toBe('ROOM_LIMIT');
+  });
+
+  // CH-054~1, CH-047~2
+  test('says how long messages are kept, also in the lobby', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    await ann.post('old');
+    expect(await operate('lobby', { kind: 'keep', keepMs: 1_000 })).toBeTypeOf('number');
+    expect(await operate('lobby', { kind: 'keep', keepMs: 1_000 })).toBe(0);
+    host = await openHost();
+    host.prune(100_000);
+    await quiet();
+    expect(onDisk()).not.toContain('old');
+  });
+
+  test('is told how much there is to delete', async () => {
+    const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
+    await ann.post('', CREATE, 'den');
+    const cursors: number[] = [];
+    for (let n = 0; n < 40; n += 1) cursors.push(Number(await ann.post(`in the den ${n}`, {}, 'den')));
+    await ann.post('changed', { edits: cursors[0] ?? 0 }, 'den');
+    await ann.post('', { act: { kind: 'delete', cursor: cursors[1] ?? 0 } }, 'den');
+    bob.wallMs = 70_000;
+    await bob.post('of the lobby');
+    const counts = await host.log.count(new AbortController().signal);
+    expect([...counts].sort()).toEqual([
+      ['den', { messages: 39, lastAtMs: 1_000 }],
+      ['lobby', { messages: 1, lastAtMs: 70_000 }],
+    ]);
+    const den = host.rooms.all.find(({ name }) => name === 'den');
+    expect(den && [ownersOf(den), peopleIn(den)]).toEqual([[hex(ANN)], 1]);
+  });
+});
+
 describe('what a room does not keep', () => {
   // CH-047~2
   test('is deleted while nobody posts, all of it, and cleared out of the files', async () => {
@@ -378,7 +500,31 @@ describe('messages', () => {
     expect(await ann.post('again', { edits: first })).toBe('MESSAGE_UNKNOWN');
   });
 
-  // CH-043~1
+  // CH-043~2
+  test('are found once, by the text that they have now, and never once they were taken back', async () => {
+    const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
+    const first = Number(await ann.post('an old needle'));
+    const second = Number(await ann.post('hay'));
+    const third = Number(await ann.post('a needle that goes'));
+    const found = async (text: string): Promise<unknown> =>
+      (await bob.history('lobby', text)).map(item => [item.cursor, item.text]);
+    await ann.post('a needle', { edits: second });
+    const edit = Number(await ann.post('hay again', { edits: first }));
+    expect(await found('hay')).toEqual([[first, 'hay again']]);
+    expect(await found('old')).toEqual([]);
+    await ann.post('a newer needle', { edits: first });
+    await ann.post('', { act: { kind: 'delete', cursor: third } });
+    expect(await found('NEEDLE')).toEqual([
+      [first, 'a newer needle'],
+      [second, 'a needle'],
+    ]);
+    // Whoever reads without searching learns of each change.
+    expect((await bob.history()).map(({ cursor }) => cursor)).toContain(edit + 1);
+    await ann.post('', { act: { kind: 'delete', cursor: first } });
+    expect(await found('newer')).toEqual([]);
+  });
+
+  // CH-043~2
   test('are found backwards, by text, within bounds', async () => {
     const ann = new Peer(ANN, 'Ann');
     for (let n = 1; n <= 30; n += 1) await ann.post(n % 10 === 0 ? `Needle ${n}` : `hay ${n}`);
@@ -395,7 +541,7 @@ describe('messages', () => {
     expect(await ann.history('den')).toEqual([]);
   });
 
-  // CH-043~1: the example of 11.5
+  // CH-043~2: the example of 11.5
   test('are read from the newest on by who knows no cursor', async () => {
     const ann = new Peer(ANN, 'Ann');
     const cursors: unknown[] = [];

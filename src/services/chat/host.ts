@@ -7,9 +7,10 @@ import { ROOM_PEOPLE_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase, ServiceStream, StreamHandler } from '../ports.ts';
 import { hex, parseHex } from './bytes.ts';
 import { together } from './change.ts';
-import { isCode, parseContent } from './content.ts';
+import { type Content, encodeContent, isCode, parseContent } from './content.ts';
 import { HostStream } from './host-stream.ts';
 import { MessageLog, type Placed, roomOf, type Sender } from './message-log.ts';
+import { isSo, judgeOperator, OPERATOR, type OperatorAct } from './operator.ts';
 import { type DeviceOutbox, OutboxTable } from './outbox-table.ts';
 import { type Guest, People } from './people.ts';
 import type { OutboxHead } from './posting.ts';
@@ -67,6 +68,8 @@ export class ChatHost {
   readonly #streams = new Set<HostStream>();
   #failed = false;
   readonly #retention: Retention;
+  /** Over when the room that was deleted last is cleared away. */
+  #clearing: Promise<void> = Promise.resolve();
 
   private constructor(options: ChatHostOptions, log: MessageLog, rooms: RoomTable, people: People) {
     this.#options = options;
@@ -163,7 +166,18 @@ export class ChatHost {
     if (isCode(content)) return content;
     const person = hex(sender.personId ?? sender.deviceId);
     const code = this.rooms.judge(person, content);
-    if (code !== ErrorCode.UNSPECIFIED) return code;
+    return code === ErrorCode.UNSPECIFIED ? this.#place(sender, content, bytes, wallMs, targets) : code;
+  }
+
+  /** Do what a content says that somebody may say; a code is why there is nothing to do it to. */
+  #place(
+    sender: Sender,
+    content: Content,
+    bytes: Uint8Array,
+    wallMs: number,
+    targets: Targets | undefined,
+  ): Performed | ErrorCode {
+    const person = hex(sender.personId ?? sender.deviceId);
     const cursor = this.log.next(wallMs);
     const changed = this.rewrites.perform(person, content, bytes, cursor, targets);
     if (isCode(changed)) return changed;
@@ -184,6 +198,27 @@ export class ChatHost {
         if (room !== undefined) this.#removed(room, cursor);
       },
     };
+  }
+
+  /**
+   * Do to a room what the operator wants, and resolve when it is durable and what it deletes is gone: with the cursor of
+   * the message that says so, or 0 when it was so before. `messageId` is 16 random bytes. @impl CH-054~1
+   */
+  async operate(messageId: Uint8Array, room: string, act: OperatorAct, wallMs: number): Promise<PostOutcome> {
+    const code = judgeOperator(this.rooms, room, act);
+    if (code !== ErrorCode.UNSPECIFIED) return { code, cursor: 0 };
+    if (isSo(this.rooms, room, act)) {
+      await this.durable();
+      return { code, cursor: 0 };
+    }
+    const content: Content = { messageId, room, text: '', sentAtMs: Math.floor(wallMs), act };
+    const done = this.#place(OPERATOR, content, encodeContent(content), wallMs, undefined);
+    if (isCode(done)) return { code: done, cursor: 0 };
+    done.take();
+    await this.#options.database.commit(done.operations);
+    done.committed();
+    await this.#clearing;
+    return { code, cursor: done.cursor };
   }
 
   /** Take word of how far somebody came; once that is durable, tell those who may know. @impl CH-045~1 */
@@ -276,6 +311,11 @@ export class ChatHost {
     this.#retention.prune(wallMs);
   }
 
+  /** Delete nothing more of what is old; resolves when what was begun is in the database. */
+  stop(): Promise<void> {
+    return this.#retention.stop();
+  }
+
   /** Say what is missing behind a cursor, of a room that one sees or of all. @impl CH-033~1 @impl CH-047~2 */
   gapBehind(person: string, afterCursor: number, room: string): Gap | undefined {
     const all = this.log.gapBehind(afterCursor);
@@ -287,7 +327,7 @@ export class ChatHost {
   /** A room is no more: tell those who saw it, and clear it away. @impl CH-052~1 @impl CH-053~1 */
   #removed(room: HostRoom, cursor: number): void {
     this.#tellGap(room, room.pruned, cursor, person => this.rooms.isOpenTo(room, person));
-    this.#retention.removed(room);
+    this.#clearing = this.#retention.removed(room);
   }
 
   #tellGap({ name }: HostRoom, before: number, through: number, to: (person: string) => boolean): void {

@@ -45,6 +45,12 @@ export interface StoredBackwards {
   readonly fromCursor: number;
 }
 
+/** How much was said in a room, and when last. */
+export interface RoomCount {
+  readonly messages: number;
+  readonly lastAtMs: number;
+}
+
 /** Whether somebody may see a room. */
 export type RoomFilter = (room: string) => boolean;
 
@@ -191,8 +197,8 @@ export class MessageLog {
   }
 
   /**
-   * Read at most `limit` messages below a cursor, the newest of them, of one room unless it is empty, that hold `search`.
-   * The page is oldest first; it looks at so many messages and no more. @impl CH-043~1
+   * Read at most `limit` messages below a cursor, the newest of them, of one room unless it is empty, that are shown with
+   * `search` in them. The page is oldest first; it looks at so many messages and no more. @impl CH-043~2
    */
   async backwards(
     beforeCursor: number,
@@ -209,7 +215,10 @@ export class MessageLog {
       const chunk = await this.#database.range({ ...range, reverse: true, limit: CHUNK });
       looked += chunk.length;
       for (const { key, value } of chunk) {
-        if (isWanted(value, room, visible) && (wanted === '' || textOf(value).includes(wanted))) {
+        if (
+          isWanted(value, room, visible) &&
+          (wanted === '' || lookAt(value).text.toLowerCase().includes(wanted))
+        ) {
           bytes += value.length + PAGE_ENTRY_BYTES;
           const full = messages.length >= limit || (messages.length > 0 && bytes > HISTORY_PAGE_BYTES_MAX);
           if (full) return { messages: messages.reverse(), more: true, fromCursor: from };
@@ -228,6 +237,22 @@ export class MessageLog {
     const numbers = { throughCursor: BigInt(this.#pruned), removedCursor: BigInt(this.#removed) };
     const value = toBinary(StoredPruningSchema, create(StoredPruningSchema, numbers));
     return { kind: 'put', key: PRUNED, value };
+  }
+
+  /** Count the messages of each room that are shown with a text, in so many looks as that takes, or until `signal`. */
+  async count(signal: AbortSignal): Promise<ReadonlyMap<string, RoomCount>> {
+    const counts = new Map<string, RoomCount>();
+    const end = this.#through;
+    for (let at = this.#pruned; at < end && !signal.aborted; ) {
+      const chunk = await this.#read(at, end);
+      at = chunk.length < CHUNK ? end : cursorOf(chunk.at(-1)?.key ?? '');
+      for (const { value } of chunk) {
+        const { room = '', text, storedAtMs } = lookAt(value);
+        if (text === '') continue;
+        counts.set(room, { messages: (counts.get(room)?.messages ?? 0) + 1, lastAtMs: storedAtMs });
+      }
+    }
+    return counts;
   }
 
   /** Read the stored messages above a cursor and up to another, some of them: for pruning. */
@@ -254,17 +279,28 @@ function isWanted(value: Uint8Array, room: string, visible: RoomFilter | undefin
   return (room === '' || of === room) && (visible === undefined || visible(of));
 }
 
-/** The room of a stored message; undefined when nobody can read what it holds. */
-export function roomOf(stored: Uint8Array): string | undefined {
-  const message = fromBinary(ChatMessageSchema, stored);
-  if (message.room !== '') return message.room;
-  const content = parseContent(message.content);
-  return isCode(content) ? undefined : content.room;
+/** What of a stored message can be told without its sender. */
+interface Look {
+  /** Undefined when nobody can read what it holds. */
+  readonly room: string | undefined;
+  /** What it is shown with; none for an act, for what was taken back, and for an edit, which is shown in its place. */
+  readonly text: string;
+  readonly storedAtMs: number;
 }
 
-function textOf(stored: Uint8Array): string {
-  const content = parseContent(fromBinary(ChatMessageSchema, stored).content);
-  return isCode(content) ? '' : content.text.toLowerCase();
+function lookAt(stored: Uint8Array): Look {
+  const message = fromBinary(ChatMessageSchema, stored);
+  const cursor = Number(message.cursor);
+  const storedAtMs = Number(message.storedAtMs);
+  const content = parseContent(message.content);
+  if (isCode(content)) return { room: message.room || undefined, text: '', storedAtMs };
+  const { edits = cursor, text } = content;
+  return { room: message.room || content.room, text: edits === cursor ? text : '', storedAtMs };
+}
+
+/** The room of a stored message; undefined when nobody can read what it holds. */
+export function roomOf(stored: Uint8Array): string | undefined {
+  return lookAt(stored).room;
 }
 
 /** The key of a stored message. */

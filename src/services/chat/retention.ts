@@ -23,6 +23,9 @@ export class Retention {
   #nextAtMs = 0;
   /** Cursors from and to which something was deleted or replaced that may still be in the files. */
   #stale: readonly [number, number] | undefined;
+  /** The last run through each room that is not over. */
+  readonly #runs = new Map<HostRoom, Promise<void>>();
+  #stopped = false;
 
   constructor(database: ServiceDatabase, log: MessageLog, rooms: RoomTable, port: RetentionPort) {
     this.#database = database;
@@ -36,16 +39,24 @@ export class Retention {
     if (wallMs < this.#nextAtMs) return;
     this.#nextAtMs = wallMs + PRUNE_MS;
     for (const room of this.#rooms.pruning) {
+      if (this.#runs.has(room)) continue;
       const old = Math.min(Math.floor(wallMs - room.keepMs), this.#log.through);
-      if (room.removed) this.removed(room);
-      else if (old > room.pruned) this.#pruneRoom(room, old).catch(this.#port.crashed);
+      // A deletion that is not durable yet clears away when it is.
+      if (room.removed && room.lastCursor <= this.#log.through) void this.removed(room);
+      else if (!room.removed && old > room.pruned) void this.#run(room, old);
     }
     this.#scrub().catch(this.#port.crashed);
   }
 
   /** A room was deleted, durably: delete what it holds, and then the room. @impl CH-053~1 */
-  removed(room: HostRoom): void {
-    this.#pruneRoom(room, room.lastCursor).catch(this.#port.crashed);
+  removed(room: HostRoom): Promise<void> {
+    return this.#run(room, room.lastCursor);
+  }
+
+  /** End, as soon as what is under way has its place in the database. The rest is for whoever opens it next. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#runs.values());
   }
 
   /** What stood under these cursors is still in the database's files. */
@@ -54,8 +65,28 @@ export class Retention {
     this.#stale = [Math.min(low, from), Math.max(high, through)];
   }
 
-  async #pruneRoom(room: HostRoom, through: number): Promise<void> {
-    const { pruned: before, keepMs, removed } = room;
+  /** Run through a room, behind the run before; resolves when it is over. */
+  #run(room: HostRoom, through: number): Promise<void> {
+    const { keepMs, removed } = room;
+    // Meanwhile somebody may have said that they are kept, or deleted the room.
+    const isWanted = (): boolean =>
+      !this.#stopped &&
+      room.keepMs === keepMs &&
+      room.removed === removed &&
+      this.#rooms.get(room.name) === room;
+    const before = this.#runs.get(room) ?? Promise.resolve();
+    const run = before
+      .then(() => this.#pruneRoom(room, through, isWanted))
+      .catch(this.#port.crashed)
+      .then(() => {
+        if (this.#runs.get(room) === run) this.#runs.delete(room);
+      });
+    this.#runs.set(room, run);
+    return run;
+  }
+
+  async #pruneRoom(room: HostRoom, through: number, isWanted: () => boolean): Promise<void> {
+    const { pruned: before, removed } = room;
     let [at, gone] = [before, 0];
     const operations: DatabaseOperation[] = [];
     for (let looked = 0; looked < HISTORY_SCAN_MAX; ) {
@@ -72,9 +103,7 @@ export class Retention {
         break;
       }
     }
-    // Meanwhile somebody may have said that they are kept, or another run may have come first.
-    const isOther = room.pruned !== before || room.keepMs !== keepMs || room.removed !== removed;
-    if (isOther || at <= before) return;
+    if (!isWanted() || at <= before) return;
     operations.push(this.#rooms.prune(room, at));
     if (removed && at >= through) operations.push(...this.#rooms.drop(room), this.#log.passed(through));
     await this.#database.commit(operations);
@@ -83,7 +112,7 @@ export class Retention {
       if (!removed) this.#port.pruned(room, before);
       this.replaced(before, gone);
     }
-    if (at < through) await this.#pruneRoom(room, through);
+    if (at < through) await this.#pruneRoom(room, through, isWanted);
     else await this.#scrub();
   }
 

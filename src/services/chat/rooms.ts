@@ -92,6 +92,11 @@ export class RoomTable {
     return [...this.#rooms.values()].filter(({ keepMs, removed }) => keepMs > 0 || removed);
   }
 
+  /** Those that were not deleted, by name. */
+  get all(): readonly HostRoom[] {
+    return this.names.flatMap(name => this.#rooms.get(name) ?? []).filter(({ removed }) => !removed);
+  }
+
   get(name: string): HostRoom | undefined {
     return this.#rooms.get(name);
   }
@@ -148,7 +153,7 @@ export class RoomTable {
       case 'rename':
         return ErrorCode.UNSPECIFIED;
       case 'join':
-        return this.#full(room, person) ? ErrorCode.ROOM_LIMIT : ErrorCode.UNSPECIFIED;
+        return this.isFull(room, person) ? ErrorCode.ROOM_LIMIT : ErrorCode.UNSPECIFIED;
       case 'leave':
         return allow(room.name !== LOBBY && !this.#isLastOwner(room, person));
       case 'topic':
@@ -159,7 +164,7 @@ export class RoomTable {
       case 'grant': {
         const to = hex(act.personId);
         if (this.#isLastOwner(room, to) && act.role !== Role.OWNER) return ErrorCode.ROOM_FORBIDDEN;
-        if (to !== person && this.#full(room, to)) return ErrorCode.ROOM_LIMIT;
+        if (to !== person && this.isFull(room, to)) return ErrorCode.ROOM_LIMIT;
         if (role === Role.OWNER) return ErrorCode.UNSPECIFIED;
         if (to === person) return allow(HUMBLE.has(act.role) && role !== Role.UNSPECIFIED);
         const isNew = this.role(room, to) === Role.UNSPECIFIED;
@@ -273,7 +278,8 @@ export class RoomTable {
     return true;
   }
 
-  #full(room: HostRoom, person: string): boolean {
+  /** Whether a room has no place for somebody who has no part in it. */
+  isFull(room: HostRoom, person: string): boolean {
     return !room.parts.has(person) && room.parts.size >= ROOM_PEOPLE_MAX;
   }
 

@@ -861,7 +861,7 @@ export type ChatMessage = Message<"clawchat.v1.ChatMessage"> & {
   cursor: bigint;
 
   /**
-   * The sender's device, 16 bytes.
+   * The sender's device, 16 bytes; all zero for the operator of the host (11.3).
    *
    * @generated from field: bytes device_id = 2;
    */
@@ -1053,8 +1053,8 @@ export type HistoryRequest = Message<"clawchat.v1.HistoryRequest"> & {
   beforeCursor: bigint;
 
   /**
-   * Only messages with this in their text, in whatever case, 0 to 256 bytes of UTF-8;
-   * needs `before_cursor`.
+   * Only messages that are shown with this in their text, in whatever case: an edited
+   * one by its newest text, and no edits. 0 to 256 bytes of UTF-8; needs `before_cursor`.
    *
    * @generated from field: string search = 5;
    */

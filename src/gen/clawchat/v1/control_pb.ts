@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file clawchat/v1/control.proto.
  */
 export const file_clawchat_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("ChljbGF3Y2hhdC92MS9jb250cm9sLnByb3RvEgtjbGF3Y2hhdC52MSLQCAoOQ29udHJvbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIqCgVoZWxsbxgCIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xIZWxsb0gAEiwKBmNhbmNlbBgDIAEoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xDYW5jZWxIABIzCgZzdGF0dXMYBCABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sU3RhdHVzUmVxdWVzdEgAEjUKB2RldmljZXMYBSABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlc1JlcXVlc3RIABIzCgZpbnZpdGUYBiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sSW52aXRlUmVxdWVzdEgAEjMKBnJldm9rZRgHIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSZXZva2VSZXF1ZXN0SAASLwoEc3RvcBgIIAEoCzIfLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9wUmVxdWVzdEgAEi8KBHNlbmQYCSABKAsyHy5jbGF3Y2hhdC52MS5Db250cm9sU2VuZFJlcXVlc3RIABIzCgZsaXN0ZW4YCiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sTGlzdGVuUmVxdWVzdEgAEjUKB2hpc3RvcnkYCyABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sSGlzdG9yeVJlcXVlc3RIABIvCgRwaW5nGAwgASgLMh8uY2xhd2NoYXQudjEuQ29udHJvbFBpbmdSZXF1ZXN0SAASNQoHaW5zcGVjdBgNIAEoCzIiLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnNwZWN0UmVxdWVzdEgAEjMKBnJvdGF0ZRgOIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSb3RhdGVSZXF1ZXN0SAASOQoJZW1lcmdlbmN5GA8gASgLMiQuY2xhd2NoYXQudjEuQ29udHJvbEVtZXJnZW5jeVJlcXVlc3RIABIxCgViZW5jaBgQIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xCZW5jaFJlcXVlc3RIABIxCgVyb29tcxgeIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc1JlcXVlc3RIABIsCgZwZW9wbGUYHyABKAsyGi5jbGF3Y2hhdC52MS5QZW9wbGVSZXF1ZXN0SAASIQoEbWFyaxggIAEoCzIRLmNsYXdjaGF0LnYxLk1hcmtIABIlCgZ0eXBpbmcYISABKAsyEy5jbGF3Y2hhdC52MS5UeXBpbmdIABIzCgZldmVudHMYIiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sRXZlbnRzUmVxdWVzdEgAEjkKDWRldmljZV9pbnZpdGUYIyABKAsyIC5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVSZXF1ZXN0SABCBgoEYm9keSLGCAoPQ29udHJvbFJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKA0SCwoDZW5kGAIgASgIEioKBWVycm9yGAMgASgLMhkuY2xhd2NoYXQudjEuQ29udHJvbEVycm9ySAASLgoHd2VsY29tZRgEIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xXZWxjb21lSAASNQoLaG9zdF9zdGF0dXMYBSABKAsyHi5jbGF3Y2hhdC52MS5Db250cm9sSG9zdFN0YXR1c0gAEjkKDWNsaWVudF9zdGF0dXMYBiABKAsyIC5jbGF3Y2hhdC52MS5Db250cm9sQ2xpZW50U3RhdHVzSAASLgoHZGV2aWNlcxgHIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xEZXZpY2VzSAASLAoGaW52aXRlGAggASgLMhouY2xhd2NoYXQudjEuQ29udHJvbEludml0ZUgAEi4KB3Jldm9rZWQYCSABKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sUmV2b2tlZEgAEjAKCHN0b3BwaW5nGAogASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFN0b3BwaW5nSAASKAoEc2VudBgLIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xTZW50SAASKgoFaXRlbXMYDCABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sSXRlbXNIABImCgNnYXAYDSABKAsyFy5jbGF3Y2hhdC52MS5Db250cm9sR2FwSAASMQoJY2F1Z2h0X3VwGA4gASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbENhdWdodFVwSAASLgoHaGlzdG9yeRgPIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xIaXN0b3J5SAASKAoEcG9uZxgQIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xQb25nSAASMgoJaW5zcGVjdGVkGBEgASgLMh0uY2xhd2NoYXQudjEuQ29udHJvbEluc3BlY3RlZEgAEjAKCHJvdGF0aW5nGBIgASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFJvdGF0aW5nSAASKgoFYmVuY2gYEyABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sQmVuY2hIABIqCgVyb29tcxgeIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc0gAEikKBnBlb3BsZRgfIAEoCzIXLmNsYXdjaGF0LnYxLlBlb3BsZUxpc3RIABIoCgRkb25lGCAgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbERvbmVIABIqCgVldmVudBghIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xFdmVudEgAEjIKDWRldmljZV9pbnZpdGUYIiABKAsyGS5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVIAEIGCgRib2R5IkIKDENvbnRyb2xFcnJvchIkCgRjb2RlGAEgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEgwKBHRleHQYAiABKAkibwoMQ29udHJvbEhlbGxvEhAKCHByb3RvY29sGAEgASgNEiwKB3Byb2dyYW0YAiABKA4yGy5jbGF3Y2hhdC52MS5Db250cm9sUHJvZ3JhbRIPCgd2ZXJzaW9uGAMgASgJEg4KBnNjaGVtYRgEIAEoDSKQAQoOQ29udHJvbFdlbGNvbWUSEAoIcHJvdG9jb2wYASABKA0SLAoHcHJvZ3JhbRgCIAEoDjIbLmNsYXdjaGF0LnYxLkNvbnRyb2xQcm9ncmFtEg8KB3ZlcnNpb24YAyABKAkSDgoGc2NoZW1hGAQgASgNEgsKA3BpZBgFIAEoDRIQCghyZXNpZGVudBgGIAEoCCIPCg1Db250cm9sQ2FuY2VsIhYKFENvbnRyb2xTdGF0dXNSZXF1ZXN0IrwDChFDb250cm9sSG9zdFN0YXR1cxIRCglzZXJ2ZXJfaWQYASABKAwSDwoHc2VydmluZxgCIAEoCBIVCg1zdGFydGVkX2F0X21zGAMgASgEEg0KBWVwb2NoGAQgASgEEhAKCHNlcXVlbmNlGAUgASgEEgwKBHBvcnQYBiABKA0SEQoJYWRkcmVzc2VzGAcgAygJEhsKE25leHRfcm90YXRpb25fYXRfbXMYCCABKAQSFgoOdmFsaWRfdW50aWxfbXMYCSABKAQSDwoHZGV2aWNlcxgKIAEoDRIRCgljb25uZWN0ZWQYCyABKA0SDwoHaW52aXRlcxgMIAEoDRIpCgZzdG9yZXMYDSADKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sU3RvcmUSHgoWbmV4dF9pZGVudGl0eV9leHBvcnRlZBgOIAEoCBIQCgh3YXJuaW5ncxgPIAMoCRINCgVwaGFzZRgQIAEoCRIpCgZwbGFjZXMYESADKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sUGxhY2USKQoHaGlzdG9yeRgSIAMoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xOb3RlIm8KDENvbnRyb2xQbGFjZRIMCgRwb3J0GAEgASgNEg0KBWVwb2NoGAIgASgEEgwKBHJvbGUYAyABKAkSDAoEb3BlbhgEIAEoCBINCgVwYXRocxgFIAEoDRIXCg9saXN0ZWRfdW50aWxfbXMYBiABKAQiXQoLQ29udHJvbE5vdGUSDQoFYXRfbXMYASABKAQSDAoEd2hhdBgCIAEoCRIOCgZkZXRhaWwYAyABKAkSDQoFdGltZXMYBCABKA0SEgoKbGFzdF9hdF9tcxgFIAEoBCKWAQoMQ29udHJvbFN0b3JlEgwKBG5hbWUYASABKAkSJAoEY29kZRgCIAEoDjIWLmNsYXdjaGF0LnYxLkVycm9yQ29kZRIZChF2ZXJpZmllZF9zZXF1ZW5jZRgDIAEoBBIWCg52ZXJpZmllZF9hdF9tcxgEIAEoBBIPCgd0cm91YmxlGAUgASgJEg4KBmRldGFpbBgGIAEoCSL+AgoTQ29udHJvbENsaWVudFN0YXR1cxIOCgZqb2luZWQYASABKAgSEQoJc2VydmVyX2lkGAIgASgMEhEKCWRldmljZV9pZBgDIAEoDBIMCgRuYW1lGAQgASgJEisKBGxpbmsYBSABKA4yHS5jbGF3Y2hhdC52MS5Db250cm9sTGlua1N0YXRlEhAKCGVuZHBvaW50GAYgASgJEhAKCHNlcXVlbmNlGAcgASgEEhYKDnZhbGlkX3VudGlsX21zGAggASgEEhYKDnVuYWNrbm93bGVkZ2VkGAkgASgNEg4KBmN1cnNvchgKIAEoBBIqCgpsYXN0X2Vycm9yGAsgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEhAKCHdhcm5pbmdzGAwgAygJEhMKC3JlY29yZF9oYXNoGA0gASgMEiwKBnN0b3JlcxgOIAMoCzIcLmNsYXdjaGF0LnYxLkNvbnRyb2xTdGFuZGluZxIRCglzaXR1YXRpb24YDyABKAkilAEKD0NvbnRyb2xTdGFuZGluZxIMCgRuYW1lGAEgASgJEhAKCHN0YW5kaW5nGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEEg4KBmRldGFpbBgEIAEoCRIUCgx0aW1lc19iZWhpbmQYBSABKA0SEwoLdGltZXNfbHlpbmcYBiABKA0SFAoMdGltZXNfZmFpbGVkGAcgASgNIhcKFUNvbnRyb2xEZXZpY2VzUmVxdWVzdCI9Cg5Db250cm9sRGV2aWNlcxIrCgdkZXZpY2VzGAEgAygLMhouY2xhd2NoYXQudjEuQ29udHJvbERldmljZSKnAQoNQ29udHJvbERldmljZRIRCglkZXZpY2VfaWQYASABKAwSDAoEbmFtZRgCIAEoCRIPCgdwZW5kaW5nGAMgASgIEhEKCWNvbm5lY3RlZBgEIAEoCBIWCg5lbnJvbGxlZF9hdF9tcxgFIAEoBBIXCg9sYXN0X3NlZW5fYXRfbXMYBiABKAQSDQoFd29yZHMYByABKAkSEQoJcGVyc29uX2lkGAggASgMIkUKFENvbnRyb2xJbnZpdGVSZXF1ZXN0EgwKBG5hbWUYASABKAkSDwoHbGlmZV9tcxgCIAEoBBIOCgZidW5kbGUYAyABKAgiawoNQ29udHJvbEludml0ZRIOCgZpbnZpdGUYASABKAkSDgoGYnVuZGxlGAIgASgMEhUKDWV4cGlyZXNfYXRfbXMYAyABKAQSEQoJcHVibGlzaGVkGAQgASgIEhAKCHdhcm5pbmdzGAUgAygJIikKFENvbnRyb2xSZXZva2VSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoDCIhCg5Db250cm9sUmV2b2tlZBIPCgdleGlzdGVkGAEgASgIIhQKEkNvbnRyb2xTdG9wUmVxdWVzdCIRCg9Db250cm9sU3RvcHBpbmcigQEKEkNvbnRyb2xTZW5kUmVxdWVzdBISCgptZXNzYWdlX2lkGAEgASgMEgwKBHJvb20YAiABKAkSDAoEdGV4dBgDIAEoCRISCgpzZW50X2F0X21zGAQgASgEEicKBWV4dHJhGAUgASgLMhguY2xhd2NoYXQudjEuQ2hhdENvbnRlbnQiHQoLQ29udHJvbFNlbnQSDgoGY3Vyc29yGAEgASgEIkwKFENvbnRyb2xMaXN0ZW5SZXF1ZXN0EhQKDGFmdGVyX2N1cnNvchgBIAEoBBIQCghmcm9tX25vdxgCIAEoCBIMCgRyb29tGAMgASgJIjcKDENvbnRyb2xJdGVtcxInCgVpdGVtcxgBIAMoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xJdGVtIvUBCgtDb250cm9sSXRlbRIOCgZjdXJzb3IYASABKAQSDAoEcm9vbRgCIAEoCRIRCglkZXZpY2VfaWQYAyABKAwSDAoEbmFtZRgEIAEoCRISCgpzZW50X2F0X21zGAUgASgEEhQKDHN0b3JlZF9hdF9tcxgGIAEoBBIMCgR0ZXh0GAcgASgJEhIKCm1lc3NhZ2VfaWQYCCABKAwSEQoJcGVyc29uX2lkGAkgASgMEicKBWV4dHJhGAogASgLMhguY2xhd2NoYXQudjEuQ2hhdENvbnRlbnQSDgoGZWRpdGVkGAsgASgIEg8KB2RlbGV0ZWQYDCABKAgiOAoKQ29udHJvbEdhcBIUCgxhZnRlcl9jdXJzb3IYASABKAQSFAoMZmlyc3RfY3Vyc29yGAIgASgEIiEKD0NvbnRyb2xDYXVnaHRVcBIOCgZjdXJzb3IYASABKAQicQoVQ29udHJvbEhpc3RvcnlSZXF1ZXN0EhQKDGFmdGVyX2N1cnNvchgBIAEoBBINCgVsaW1pdBgCIAEoDRIMCgRyb29tGAMgASgJEhUKDWJlZm9yZV9jdXJzb3IYBCABKAQSDgoGc2VhcmNoGAUgASgJIlwKDkNvbnRyb2xIaXN0b3J5EicKBWl0ZW1zGAEgAygLMhguY2xhd2NoYXQudjEuQ29udHJvbEl0ZW0SDAoEbW9yZRgCIAEoCBITCgtmcm9tX2N1cnNvchgDIAEoBCIUChJDb250cm9sUGluZ1JlcXVlc3QiNgoLQ29udHJvbFBvbmcSFQoNcm91bmRfdHJpcF91cxgBIAEoDRIQCghlbmRwb2ludBgCIAEoCSIwChVDb250cm9sSW5zcGVjdFJlcXVlc3QSFwoPY29ubmVjdGlvbl9maWxlGAEgASgMIiQKEENvbnRyb2xJbnNwZWN0ZWQSEAoIZW52ZWxvcGUYASABKAwiFgoUQ29udHJvbFJvdGF0ZVJlcXVlc3QiJwoXQ29udHJvbEVtZXJnZW5jeVJlcXVlc3QSDAoEaGFyZBgBIAEoCCIgCg9Db250cm9sUm90YXRpbmcSDQoFcGhhc2UYASABKAkiVQoTQ29udHJvbEJlbmNoUmVxdWVzdBINCgVieXRlcxgBIAEoBBIYChBieXRlc19wZXJfc2Vjb25kGAIgASgNEhUKDW1lc3NhZ2VfYnl0ZXMYAyABKA0icwoMQ29udHJvbEJlbmNoEhAKCG1lc3NhZ2VzGAEgASgEEg0KBWJ5dGVzGAIgASgEEhIKCmVsYXBzZWRfbXMYAyABKA0SEAoId29yc3RfdXMYBCABKA0SDAoEZG9uZRgFIAEoCBIOCgZkaWdlc3QYBiABKAwiFQoTQ29udHJvbFJvb21zUmVxdWVzdCIwCgxDb250cm9sUm9vbXMSIAoFcm9vbXMYASADKAsyES5jbGF3Y2hhdC52MS5Sb29tIg0KC0NvbnRyb2xEb25lIhYKFENvbnRyb2xFdmVudHNSZXF1ZXN0IqACCgxDb250cm9sRXZlbnQSKAoEaGVyZRgBIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xIZXJlSAASLQoEbGluaxgCIAEoDjIdLmNsYXdjaGF0LnYxLkNvbnRyb2xMaW5rU3RhdGVIABImCgRtYXJrGAMgASgLMhYuY2xhd2NoYXQudjEuTWFya1N0YXRlSAASKgoGdHlwaW5nGAQgASgLMhguY2xhd2NoYXQudjEuVHlwaW5nU3RhdGVIABIuCghwcmVzZW5jZRgFIAEoCzIaLmNsYXdjaGF0LnYxLlByZXNlbmNlU3RhdGVIABIrCghyb29tX2dhcBgGIAEoCzIXLmNsYXdjaGF0LnYxLkhpc3RvcnlHYXBIAEIGCgRib2R5IjMKC0NvbnRyb2xIZXJlEhEKCXBlcnNvbl9pZBgBIAEoDBIRCglkZXZpY2VfaWQYAiABKAwqZwoOQ29udHJvbFByb2dyYW0SHwobQ09OVFJPTF9QUk9HUkFNX1VOU1BFQ0lGSUVEEAASGAoUQ09OVFJPTF9QUk9HUkFNX0hPU1QQARIaChZDT05UUk9MX1BST0dSQU1fQ0xJRU5UEAIquAEKEENvbnRyb2xMaW5rU3RhdGUSIgoeQ09OVFJPTF9MSU5LX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXQ09OVFJPTF9MSU5LX1NUQVRFX0lETEUQARIhCh1DT05UUk9MX0xJTktfU1RBVEVfQ09OTkVDVElORxACEiAKHENPTlRST0xfTElOS19TVEFURV9DT05ORUNURUQQAxIeChpDT05UUk9MX0xJTktfU1RBVEVfV0FJVElORxAEYgZwcm90bzM", [file_clawchat_v1_chat, file_clawchat_v1_error]);
+  fileDesc("ChljbGF3Y2hhdC92MS9jb250cm9sLnByb3RvEgtjbGF3Y2hhdC52MSLvCQoOQ29udHJvbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIqCgVoZWxsbxgCIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xIZWxsb0gAEiwKBmNhbmNlbBgDIAEoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xDYW5jZWxIABIzCgZzdGF0dXMYBCABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sU3RhdHVzUmVxdWVzdEgAEjUKB2RldmljZXMYBSABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlc1JlcXVlc3RIABIzCgZpbnZpdGUYBiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sSW52aXRlUmVxdWVzdEgAEjMKBnJldm9rZRgHIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSZXZva2VSZXF1ZXN0SAASLwoEc3RvcBgIIAEoCzIfLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9wUmVxdWVzdEgAEi8KBHNlbmQYCSABKAsyHy5jbGF3Y2hhdC52MS5Db250cm9sU2VuZFJlcXVlc3RIABIzCgZsaXN0ZW4YCiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sTGlzdGVuUmVxdWVzdEgAEjUKB2hpc3RvcnkYCyABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sSGlzdG9yeVJlcXVlc3RIABIvCgRwaW5nGAwgASgLMh8uY2xhd2NoYXQudjEuQ29udHJvbFBpbmdSZXF1ZXN0SAASNQoHaW5zcGVjdBgNIAEoCzIiLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnNwZWN0UmVxdWVzdEgAEjMKBnJvdGF0ZRgOIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSb3RhdGVSZXF1ZXN0SAASOQoJZW1lcmdlbmN5GA8gASgLMiQuY2xhd2NoYXQudjEuQ29udHJvbEVtZXJnZW5jeVJlcXVlc3RIABIxCgViZW5jaBgQIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xCZW5jaFJlcXVlc3RIABIxCgVyb29tcxgeIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc1JlcXVlc3RIABIsCgZwZW9wbGUYHyABKAsyGi5jbGF3Y2hhdC52MS5QZW9wbGVSZXF1ZXN0SAASIQoEbWFyaxggIAEoCzIRLmNsYXdjaGF0LnYxLk1hcmtIABIlCgZ0eXBpbmcYISABKAsyEy5jbGF3Y2hhdC52MS5UeXBpbmdIABIzCgZldmVudHMYIiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sRXZlbnRzUmVxdWVzdEgAEjkKDWRldmljZV9pbnZpdGUYIyABKAsyIC5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVSZXF1ZXN0SAASNQoLcm9vbV9kZWxldGUYJCABKAsyHi5jbGF3Y2hhdC52MS5Db250cm9sUm9vbURlbGV0ZUgAEjMKCnJvb21fb3duZXIYJSABKAsyHS5jbGF3Y2hhdC52MS5Db250cm9sUm9vbU93bmVySAASMQoJcm9vbV9rZWVwGCYgASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFJvb21LZWVwSABCBgoEYm9keSKuCQoPQ29udHJvbFJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKA0SCwoDZW5kGAIgASgIEioKBWVycm9yGAMgASgLMhkuY2xhd2NoYXQudjEuQ29udHJvbEVycm9ySAASLgoHd2VsY29tZRgEIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xXZWxjb21lSAASNQoLaG9zdF9zdGF0dXMYBSABKAsyHi5jbGF3Y2hhdC52MS5Db250cm9sSG9zdFN0YXR1c0gAEjkKDWNsaWVudF9zdGF0dXMYBiABKAsyIC5jbGF3Y2hhdC52MS5Db250cm9sQ2xpZW50U3RhdHVzSAASLgoHZGV2aWNlcxgHIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xEZXZpY2VzSAASLAoGaW52aXRlGAggASgLMhouY2xhd2NoYXQudjEuQ29udHJvbEludml0ZUgAEi4KB3Jldm9rZWQYCSABKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sUmV2b2tlZEgAEjAKCHN0b3BwaW5nGAogASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFN0b3BwaW5nSAASKAoEc2VudBgLIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xTZW50SAASKgoFaXRlbXMYDCABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sSXRlbXNIABImCgNnYXAYDSABKAsyFy5jbGF3Y2hhdC52MS5Db250cm9sR2FwSAASMQoJY2F1Z2h0X3VwGA4gASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbENhdWdodFVwSAASLgoHaGlzdG9yeRgPIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xIaXN0b3J5SAASKAoEcG9uZxgQIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xQb25nSAASMgoJaW5zcGVjdGVkGBEgASgLMh0uY2xhd2NoYXQudjEuQ29udHJvbEluc3BlY3RlZEgAEjAKCHJvdGF0aW5nGBIgASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFJvdGF0aW5nSAASKgoFYmVuY2gYEyABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sQmVuY2hIABIqCgVyb29tcxgeIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc0gAEikKBnBlb3BsZRgfIAEoCzIXLmNsYXdjaGF0LnYxLlBlb3BsZUxpc3RIABIoCgRkb25lGCAgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbERvbmVIABIqCgVldmVudBghIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xFdmVudEgAEjIKDWRldmljZV9pbnZpdGUYIiABKAsyGS5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVIABIzCgpob3N0X3Jvb21zGCMgASgLMh0uY2xhd2NoYXQudjEuQ29udHJvbEhvc3RSb29tc0gAEjEKCXJvb21fZG9uZRgkIAEoCzIcLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tRG9uZUgAQgYKBGJvZHkiQgoMQ29udHJvbEVycm9yEiQKBGNvZGUYASABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUSDAoEdGV4dBgCIAEoCSJvCgxDb250cm9sSGVsbG8SEAoIcHJvdG9jb2wYASABKA0SLAoHcHJvZ3JhbRgCIAEoDjIbLmNsYXdjaGF0LnYxLkNvbnRyb2xQcm9ncmFtEg8KB3ZlcnNpb24YAyABKAkSDgoGc2NoZW1hGAQgASgNIpABCg5Db250cm9sV2VsY29tZRIQCghwcm90b2NvbBgBIAEoDRIsCgdwcm9ncmFtGAIgASgOMhsuY2xhd2NoYXQudjEuQ29udHJvbFByb2dyYW0SDwoHdmVyc2lvbhgDIAEoCRIOCgZzY2hlbWEYBCABKA0SCwoDcGlkGAUgASgNEhAKCHJlc2lkZW50GAYgASgIIg8KDUNvbnRyb2xDYW5jZWwiFgoUQ29udHJvbFN0YXR1c1JlcXVlc3QivAMKEUNvbnRyb2xIb3N0U3RhdHVzEhEKCXNlcnZlcl9pZBgBIAEoDBIPCgdzZXJ2aW5nGAIgASgIEhUKDXN0YXJ0ZWRfYXRfbXMYAyABKAQSDQoFZXBvY2gYBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSDAoEcG9ydBgGIAEoDRIRCglhZGRyZXNzZXMYByADKAkSGwoTbmV4dF9yb3RhdGlvbl9hdF9tcxgIIAEoBBIWCg52YWxpZF91bnRpbF9tcxgJIAEoBBIPCgdkZXZpY2VzGAogASgNEhEKCWNvbm5lY3RlZBgLIAEoDRIPCgdpbnZpdGVzGAwgASgNEikKBnN0b3JlcxgNIAMoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9yZRIeChZuZXh0X2lkZW50aXR5X2V4cG9ydGVkGA4gASgIEhAKCHdhcm5pbmdzGA8gAygJEg0KBXBoYXNlGBAgASgJEikKBnBsYWNlcxgRIAMoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xQbGFjZRIpCgdoaXN0b3J5GBIgAygLMhguY2xhd2NoYXQudjEuQ29udHJvbE5vdGUibwoMQ29udHJvbFBsYWNlEgwKBHBvcnQYASABKA0SDQoFZXBvY2gYAiABKAQSDAoEcm9sZRgDIAEoCRIMCgRvcGVuGAQgASgIEg0KBXBhdGhzGAUgASgNEhcKD2xpc3RlZF91bnRpbF9tcxgGIAEoBCJdCgtDb250cm9sTm90ZRINCgVhdF9tcxgBIAEoBBIMCgR3aGF0GAIgASgJEg4KBmRldGFpbBgDIAEoCRINCgV0aW1lcxgEIAEoDRISCgpsYXN0X2F0X21zGAUgASgEIpYBCgxDb250cm9sU3RvcmUSDAoEbmFtZRgBIAEoCRIkCgRjb2RlGAIgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEhkKEXZlcmlmaWVkX3NlcXVlbmNlGAMgASgEEhYKDnZlcmlmaWVkX2F0X21zGAQgASgEEg8KB3Ryb3VibGUYBSABKAkSDgoGZGV0YWlsGAYgASgJIv4CChNDb250cm9sQ2xpZW50U3RhdHVzEg4KBmpvaW5lZBgBIAEoCBIRCglzZXJ2ZXJfaWQYAiABKAwSEQoJZGV2aWNlX2lkGAMgASgMEgwKBG5hbWUYBCABKAkSKwoEbGluaxgFIAEoDjIdLmNsYXdjaGF0LnYxLkNvbnRyb2xMaW5rU3RhdGUSEAoIZW5kcG9pbnQYBiABKAkSEAoIc2VxdWVuY2UYByABKAQSFgoOdmFsaWRfdW50aWxfbXMYCCABKAQSFgoOdW5hY2tub3dsZWRnZWQYCSABKA0SDgoGY3Vyc29yGAogASgEEioKCmxhc3RfZXJyb3IYCyABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUSEAoId2FybmluZ3MYDCADKAkSEwoLcmVjb3JkX2hhc2gYDSABKAwSLAoGc3RvcmVzGA4gAygLMhwuY2xhd2NoYXQudjEuQ29udHJvbFN0YW5kaW5nEhEKCXNpdHVhdGlvbhgPIAEoCSKUAQoPQ29udHJvbFN0YW5kaW5nEgwKBG5hbWUYASABKAkSEAoIc3RhbmRpbmcYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSDgoGZGV0YWlsGAQgASgJEhQKDHRpbWVzX2JlaGluZBgFIAEoDRITCgt0aW1lc19seWluZxgGIAEoDRIUCgx0aW1lc19mYWlsZWQYByABKA0iFwoVQ29udHJvbERldmljZXNSZXF1ZXN0Ij0KDkNvbnRyb2xEZXZpY2VzEisKB2RldmljZXMYASADKAsyGi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlIrwBCg1Db250cm9sRGV2aWNlEhEKCWRldmljZV9pZBgBIAEoDBIMCgRuYW1lGAIgASgJEg8KB3BlbmRpbmcYAyABKAgSEQoJY29ubmVjdGVkGAQgASgIEhYKDmVucm9sbGVkX2F0X21zGAUgASgEEhcKD2xhc3Rfc2Vlbl9hdF9tcxgGIAEoBBINCgV3b3JkcxgHIAEoCRIRCglwZXJzb25faWQYCCABKAwSEwoLcGVyc29uX25hbWUYCSABKAkiRQoUQ29udHJvbEludml0ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIPCgdsaWZlX21zGAIgASgEEg4KBmJ1bmRsZRgDIAEoCCJrCg1Db250cm9sSW52aXRlEg4KBmludml0ZRgBIAEoCRIOCgZidW5kbGUYAiABKAwSFQoNZXhwaXJlc19hdF9tcxgDIAEoBBIRCglwdWJsaXNoZWQYBCABKAgSEAoId2FybmluZ3MYBSADKAkiKQoUQ29udHJvbFJldm9rZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgMIlAKDkNvbnRyb2xSZXZva2VkEg8KB2V4aXN0ZWQYASABKAgSLQoIYmVxdWVzdHMYAiADKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sQmVxdWVzdCJMCg5Db250cm9sQmVxdWVzdBIMCgRyb29tGAEgASgJEiwKBGhlaXIYAiABKAsyHi5jbGF3Y2hhdC52MS5Db250cm9sUm9vbVBlcnNvbiIUChJDb250cm9sU3RvcFJlcXVlc3QiEQoPQ29udHJvbFN0b3BwaW5nIoEBChJDb250cm9sU2VuZFJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoDBIMCgRyb29tGAIgASgJEgwKBHRleHQYAyABKAkSEgoKc2VudF9hdF9tcxgEIAEoBBInCgVleHRyYRgFIAEoCzIYLmNsYXdjaGF0LnYxLkNoYXRDb250ZW50Ih0KC0NvbnRyb2xTZW50Eg4KBmN1cnNvchgBIAEoBCJMChRDb250cm9sTGlzdGVuUmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQSEAoIZnJvbV9ub3cYAiABKAgSDAoEcm9vbRgDIAEoCSI3CgxDb250cm9sSXRlbXMSJwoFaXRlbXMYASADKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sSXRlbSL1AQoLQ29udHJvbEl0ZW0SDgoGY3Vyc29yGAEgASgEEgwKBHJvb20YAiABKAkSEQoJZGV2aWNlX2lkGAMgASgMEgwKBG5hbWUYBCABKAkSEgoKc2VudF9hdF9tcxgFIAEoBBIUCgxzdG9yZWRfYXRfbXMYBiABKAQSDAoEdGV4dBgHIAEoCRISCgptZXNzYWdlX2lkGAggASgMEhEKCXBlcnNvbl9pZBgJIAEoDBInCgVleHRyYRgKIAEoCzIYLmNsYXdjaGF0LnYxLkNoYXRDb250ZW50Eg4KBmVkaXRlZBgLIAEoCBIPCgdkZWxldGVkGAwgASgIIjgKCkNvbnRyb2xHYXASFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhQKDGZpcnN0X2N1cnNvchgCIAEoBCIhCg9Db250cm9sQ2F1Z2h0VXASDgoGY3Vyc29yGAEgASgEInEKFUNvbnRyb2xIaXN0b3J5UmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQSDQoFbGltaXQYAiABKA0SDAoEcm9vbRgDIAEoCRIVCg1iZWZvcmVfY3Vyc29yGAQgASgEEg4KBnNlYXJjaBgFIAEoCSJcCg5Db250cm9sSGlzdG9yeRInCgVpdGVtcxgBIAMoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xJdGVtEgwKBG1vcmUYAiABKAgSEwoLZnJvbV9jdXJzb3IYAyABKAQiFAoSQ29udHJvbFBpbmdSZXF1ZXN0IjYKC0NvbnRyb2xQb25nEhUKDXJvdW5kX3RyaXBfdXMYASABKA0SEAoIZW5kcG9pbnQYAiABKAkiMAoVQ29udHJvbEluc3BlY3RSZXF1ZXN0EhcKD2Nvbm5lY3Rpb25fZmlsZRgBIAEoDCIkChBDb250cm9sSW5zcGVjdGVkEhAKCGVudmVsb3BlGAEgASgMIhYKFENvbnRyb2xSb3RhdGVSZXF1ZXN0IicKF0NvbnRyb2xFbWVyZ2VuY3lSZXF1ZXN0EgwKBGhhcmQYASABKAgiIAoPQ29udHJvbFJvdGF0aW5nEg0KBXBoYXNlGAEgASgJIlUKE0NvbnRyb2xCZW5jaFJlcXVlc3QSDQoFYnl0ZXMYASABKAQSGAoQYnl0ZXNfcGVyX3NlY29uZBgCIAEoDRIVCg1tZXNzYWdlX2J5dGVzGAMgASgNInMKDENvbnRyb2xCZW5jaBIQCghtZXNzYWdlcxgBIAEoBBINCgVieXRlcxgCIAEoBBISCgplbGFwc2VkX21zGAMgASgNEhAKCHdvcnN0X3VzGAQgASgNEgwKBGRvbmUYBSABKAgSDgoGZGlnZXN0GAYgASgMIiUKE0NvbnRyb2xSb29tc1JlcXVlc3QSDgoGY291bnRzGAEgASgIIjAKDENvbnRyb2xSb29tcxIgCgVyb29tcxgBIAMoCzIRLmNsYXdjaGF0LnYxLlJvb20iPwoQQ29udHJvbEhvc3RSb29tcxIrCgVyb29tcxgBIAMoCzIcLmNsYXdjaGF0LnYxLkNvbnRyb2xIb3N0Um9vbSLSAQoPQ29udHJvbEhvc3RSb29tEgwKBG5hbWUYASABKAkSDQoFdG9waWMYAiABKAkSDgoGY2xvc2VkGAMgASgIEg8KB2tlZXBfbXMYBCABKAQSEwoLbGFzdF9jdXJzb3IYBSABKAQSDgoGcGVvcGxlGAYgASgNEi4KBm93bmVycxgHIAMoCzIeLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tUGVyc29uEhAKCG1lc3NhZ2VzGAggASgEEhoKEmxhc3RfbWVzc2FnZV9hdF9tcxgJIAEoBCI0ChFDb250cm9sUm9vbVBlcnNvbhIRCglwZXJzb25faWQYASABKAwSDAoEbmFtZRgCIAEoCSIhChFDb250cm9sUm9vbURlbGV0ZRIMCgRyb29tGAEgASgJIjMKEENvbnRyb2xSb29tT3duZXISDAoEcm9vbRgBIAEoCRIRCglwZXJzb25faWQYAiABKAwiMAoPQ29udHJvbFJvb21LZWVwEgwKBHJvb20YASABKAkSDwoHa2VlcF9tcxgCIAEoBCIhCg9Db250cm9sUm9vbURvbmUSDgoGY3Vyc29yGAEgASgEIg0KC0NvbnRyb2xEb25lIhYKFENvbnRyb2xFdmVudHNSZXF1ZXN0IqACCgxDb250cm9sRXZlbnQSKAoEaGVyZRgBIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xIZXJlSAASLQoEbGluaxgCIAEoDjIdLmNsYXdjaGF0LnYxLkNvbnRyb2xMaW5rU3RhdGVIABImCgRtYXJrGAMgASgLMhYuY2xhd2NoYXQudjEuTWFya1N0YXRlSAASKgoGdHlwaW5nGAQgASgLMhguY2xhd2NoYXQudjEuVHlwaW5nU3RhdGVIABIuCghwcmVzZW5jZRgFIAEoCzIaLmNsYXdjaGF0LnYxLlByZXNlbmNlU3RhdGVIABIrCghyb29tX2dhcBgGIAEoCzIXLmNsYXdjaGF0LnYxLkhpc3RvcnlHYXBIAEIGCgRib2R5IjMKC0NvbnRyb2xIZXJlEhEKCXBlcnNvbl9pZBgBIAEoDBIRCglkZXZpY2VfaWQYAiABKAwqZwoOQ29udHJvbFByb2dyYW0SHwobQ09OVFJPTF9QUk9HUkFNX1VOU1BFQ0lGSUVEEAASGAoUQ09OVFJPTF9QUk9HUkFNX0hPU1QQARIaChZDT05UUk9MX1BST0dSQU1fQ0xJRU5UEAIquAEKEENvbnRyb2xMaW5rU3RhdGUSIgoeQ09OVFJPTF9MSU5LX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXQ09OVFJPTF9MSU5LX1NUQVRFX0lETEUQARIhCh1DT05UUk9MX0xJTktfU1RBVEVfQ09OTkVDVElORxACEiAKHENPTlRST0xfTElOS19TVEFURV9DT05ORUNURUQQAxIeChpDT05UUk9MX0xJTktfU1RBVEVfV0FJVElORxAEYgZwcm90bzM", [file_clawchat_v1_chat, file_clawchat_v1_error]);
 
 /**
  * What an attacher says to the owner. One of these is one message of the
@@ -162,7 +162,7 @@ export type ControlRequest = Message<"clawchat.v1.ControlRequest"> & {
     case: "bench";
   } | {
     /**
-     * Client: list the rooms. Answered by `rooms`.
+     * List the rooms. Answered by `rooms`, or by a host with `host_rooms`.
      *
      * @generated from field: clawchat.v1.ControlRoomsRequest rooms = 30;
      */
@@ -210,6 +210,30 @@ export type ControlRequest = Message<"clawchat.v1.ControlRequest"> & {
      */
     value: DeviceInviteRequest;
     case: "deviceInvite";
+  } | {
+    /**
+     * Host: delete a room, as its operator. Answered by `room_done`.
+     *
+     * @generated from field: clawchat.v1.ControlRoomDelete room_delete = 36;
+     */
+    value: ControlRoomDelete;
+    case: "roomDelete";
+  } | {
+    /**
+     * Host: make a person the owner of a room. Answered by `room_done`.
+     *
+     * @generated from field: clawchat.v1.ControlRoomOwner room_owner = 37;
+     */
+    value: ControlRoomOwner;
+    case: "roomOwner";
+  } | {
+    /**
+     * Host: say how long a room keeps its messages. Answered by `room_done`.
+     *
+     * @generated from field: clawchat.v1.ControlRoomKeep room_keep = 38;
+     */
+    value: ControlRoomKeep;
+    case: "roomKeep";
   } | { case: undefined; value?: undefined };
 };
 
@@ -424,6 +448,22 @@ export type ControlResponse = Message<"clawchat.v1.ControlResponse"> & {
      */
     value: DeviceInvite;
     case: "deviceInvite";
+  } | {
+    /**
+     * Answers `rooms` of a host.
+     *
+     * @generated from field: clawchat.v1.ControlHostRooms host_rooms = 35;
+     */
+    value: ControlHostRooms;
+    case: "hostRooms";
+  } | {
+    /**
+     * Answers `room_delete`, `room_owner` and `room_keep`.
+     *
+     * @generated from field: clawchat.v1.ControlRoomDone room_done = 36;
+     */
+    value: ControlRoomDone;
+    case: "roomDone";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1177,6 +1217,13 @@ export type ControlDevice = Message<"clawchat.v1.ControlDevice"> & {
    * @generated from field: bytes person_id = 8;
    */
   personId: Uint8Array;
+
+  /**
+   * The name that the person goes by in the chat; empty when it is the one of this device.
+   *
+   * @generated from field: string person_name = 9;
+   */
+  personName: string;
 };
 
 /**
@@ -1303,6 +1350,13 @@ export type ControlRevoked = Message<"clawchat.v1.ControlRevoked"> & {
    * @generated from field: bool existed = 1;
    */
   existed: boolean;
+
+  /**
+   * The rooms of which this person was the only owner, if it was their last device.
+   *
+   * @generated from field: repeated clawchat.v1.ControlBequest bequests = 2;
+   */
+  bequests: ControlBequest[];
 };
 
 /**
@@ -1311,6 +1365,34 @@ export type ControlRevoked = Message<"clawchat.v1.ControlRevoked"> & {
  */
 export const ControlRevokedSchema: GenMessage<ControlRevoked> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_control, 19);
+
+/**
+ * A room that has lost its last owner.
+ *
+ * @generated from message clawchat.v1.ControlBequest
+ */
+export type ControlBequest = Message<"clawchat.v1.ControlBequest"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: string room = 1;
+   */
+  room: string;
+
+  /**
+   * Who owns it now; absent when nobody does.
+   *
+   * @generated from field: clawchat.v1.ControlRoomPerson heir = 2;
+   */
+  heir?: ControlRoomPerson | undefined;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlBequest.
+ * Use `create(ControlBequestSchema)` to create a new message.
+ */
+export const ControlBequestSchema: GenMessage<ControlBequest> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 20);
 
 /**
  * Asks the owner to stop.
@@ -1325,7 +1407,7 @@ export type ControlStopRequest = Message<"clawchat.v1.ControlStopRequest"> & {
  * Use `create(ControlStopRequestSchema)` to create a new message.
  */
 export const ControlStopRequestSchema: GenMessage<ControlStopRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 20);
+  messageDesc(file_clawchat_v1_control, 21);
 
 /**
  * The owner will stop.
@@ -1340,7 +1422,7 @@ export type ControlStopping = Message<"clawchat.v1.ControlStopping"> & {
  * Use `create(ControlStoppingSchema)` to create a new message.
  */
 export const ControlStoppingSchema: GenMessage<ControlStopping> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 21);
+  messageDesc(file_clawchat_v1_control, 22);
 
 /**
  * Asks to send a message.
@@ -1391,7 +1473,7 @@ export type ControlSendRequest = Message<"clawchat.v1.ControlSendRequest"> & {
  * Use `create(ControlSendRequestSchema)` to create a new message.
  */
 export const ControlSendRequestSchema: GenMessage<ControlSendRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 22);
+  messageDesc(file_clawchat_v1_control, 23);
 
 /**
  * The host has committed the message.
@@ -1412,7 +1494,7 @@ export type ControlSent = Message<"clawchat.v1.ControlSent"> & {
  * Use `create(ControlSentSchema)` to create a new message.
  */
 export const ControlSentSchema: GenMessage<ControlSent> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 23);
+  messageDesc(file_clawchat_v1_control, 24);
 
 /**
  * Asks for messages as they come.
@@ -1448,7 +1530,7 @@ export type ControlListenRequest = Message<"clawchat.v1.ControlListenRequest"> &
  * Use `create(ControlListenRequestSchema)` to create a new message.
  */
 export const ControlListenRequestSchema: GenMessage<ControlListenRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 24);
+  messageDesc(file_clawchat_v1_control, 25);
 
 /**
  * Some messages.
@@ -1469,7 +1551,7 @@ export type ControlItems = Message<"clawchat.v1.ControlItems"> & {
  * Use `create(ControlItemsSchema)` to create a new message.
  */
 export const ControlItemsSchema: GenMessage<ControlItems> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 25);
+  messageDesc(file_clawchat_v1_control, 26);
 
 /**
  * A message of the history.
@@ -1567,7 +1649,7 @@ export type ControlItem = Message<"clawchat.v1.ControlItem"> & {
  * Use `create(ControlItemSchema)` to create a new message.
  */
 export const ControlItemSchema: GenMessage<ControlItem> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 26);
+  messageDesc(file_clawchat_v1_control, 27);
 
 /**
  * Messages between two cursors are no longer kept.
@@ -1595,7 +1677,7 @@ export type ControlGap = Message<"clawchat.v1.ControlGap"> & {
  * Use `create(ControlGapSchema)` to create a new message.
  */
 export const ControlGapSchema: GenMessage<ControlGap> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 27);
+  messageDesc(file_clawchat_v1_control, 28);
 
 /**
  * Everything stored so far has been sent.
@@ -1616,7 +1698,7 @@ export type ControlCaughtUp = Message<"clawchat.v1.ControlCaughtUp"> & {
  * Use `create(ControlCaughtUpSchema)` to create a new message.
  */
 export const ControlCaughtUpSchema: GenMessage<ControlCaughtUp> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 28);
+  messageDesc(file_clawchat_v1_control, 29);
 
 /**
  * Asks for a page of history.
@@ -1653,7 +1735,7 @@ export type ControlHistoryRequest = Message<"clawchat.v1.ControlHistoryRequest">
   beforeCursor: bigint;
 
   /**
-   * Only messages with this in their text; needs `before_cursor`.
+   * Only messages that are shown with this in their text; needs `before_cursor`.
    *
    * @generated from field: string search = 5;
    */
@@ -1665,7 +1747,7 @@ export type ControlHistoryRequest = Message<"clawchat.v1.ControlHistoryRequest">
  * Use `create(ControlHistoryRequestSchema)` to create a new message.
  */
 export const ControlHistoryRequestSchema: GenMessage<ControlHistoryRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 29);
+  messageDesc(file_clawchat_v1_control, 30);
 
 /**
  * A page of history.
@@ -1700,7 +1782,7 @@ export type ControlHistory = Message<"clawchat.v1.ControlHistory"> & {
  * Use `create(ControlHistorySchema)` to create a new message.
  */
 export const ControlHistorySchema: GenMessage<ControlHistory> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 30);
+  messageDesc(file_clawchat_v1_control, 31);
 
 /**
  * Asks for one round trip to the host.
@@ -1715,7 +1797,7 @@ export type ControlPingRequest = Message<"clawchat.v1.ControlPingRequest"> & {
  * Use `create(ControlPingRequestSchema)` to create a new message.
  */
 export const ControlPingRequestSchema: GenMessage<ControlPingRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 31);
+  messageDesc(file_clawchat_v1_control, 32);
 
 /**
  * The host answered.
@@ -1743,7 +1825,7 @@ export type ControlPong = Message<"clawchat.v1.ControlPong"> & {
  * Use `create(ControlPongSchema)` to create a new message.
  */
 export const ControlPongSchema: GenMessage<ControlPong> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 32);
+  messageDesc(file_clawchat_v1_control, 33);
 
 /**
  * Asks to open a connection file.
@@ -1764,7 +1846,7 @@ export type ControlInspectRequest = Message<"clawchat.v1.ControlInspectRequest">
  * Use `create(ControlInspectRequestSchema)` to create a new message.
  */
 export const ControlInspectRequestSchema: GenMessage<ControlInspectRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 33);
+  messageDesc(file_clawchat_v1_control, 34);
 
 /**
  * What the file holds.
@@ -1785,7 +1867,7 @@ export type ControlInspected = Message<"clawchat.v1.ControlInspected"> & {
  * Use `create(ControlInspectedSchema)` to create a new message.
  */
 export const ControlInspectedSchema: GenMessage<ControlInspected> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 34);
+  messageDesc(file_clawchat_v1_control, 35);
 
 /**
  * Asks to move to another port as soon as the rules allow.
@@ -1800,7 +1882,7 @@ export type ControlRotateRequest = Message<"clawchat.v1.ControlRotateRequest"> &
  * Use `create(ControlRotateRequestSchema)` to create a new message.
  */
 export const ControlRotateRequestSchema: GenMessage<ControlRotateRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 35);
+  messageDesc(file_clawchat_v1_control, 36);
 
 /**
  * Asks to leave every earlier address.
@@ -1821,7 +1903,7 @@ export type ControlEmergencyRequest = Message<"clawchat.v1.ControlEmergencyReque
  * Use `create(ControlEmergencyRequestSchema)` to create a new message.
  */
 export const ControlEmergencyRequestSchema: GenMessage<ControlEmergencyRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 36);
+  messageDesc(file_clawchat_v1_control, 37);
 
 /**
  * The rotation has begun, or waits its turn; `status` shows how it goes.
@@ -1842,7 +1924,7 @@ export type ControlRotating = Message<"clawchat.v1.ControlRotating"> & {
  * Use `create(ControlRotatingSchema)` to create a new message.
  */
 export const ControlRotatingSchema: GenMessage<ControlRotating> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 37);
+  messageDesc(file_clawchat_v1_control, 38);
 
 /**
  * Asks to measure the session with a bulk stream (spec/13-bench.md).
@@ -1877,7 +1959,7 @@ export type ControlBenchRequest = Message<"clawchat.v1.ControlBenchRequest"> & {
  * Use `create(ControlBenchRequestSchema)` to create a new message.
  */
 export const ControlBenchRequestSchema: GenMessage<ControlBenchRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 38);
+  messageDesc(file_clawchat_v1_control, 39);
 
 /**
  * How a bulk stream goes.
@@ -1934,7 +2016,7 @@ export type ControlBench = Message<"clawchat.v1.ControlBench"> & {
  * Use `create(ControlBenchSchema)` to create a new message.
  */
 export const ControlBenchSchema: GenMessage<ControlBench> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 39);
+  messageDesc(file_clawchat_v1_control, 40);
 
 /**
  * Asks for the rooms.
@@ -1942,6 +2024,12 @@ export const ControlBenchSchema: GenMessage<ControlBench> = /*@__PURE__*/
  * @generated from message clawchat.v1.ControlRoomsRequest
  */
 export type ControlRoomsRequest = Message<"clawchat.v1.ControlRoomsRequest"> & {
+  /**
+   * Host: true to have the messages counted, which takes long where there are many.
+   *
+   * @generated from field: bool counts = 1;
+   */
+  counts: boolean;
 };
 
 /**
@@ -1949,7 +2037,7 @@ export type ControlRoomsRequest = Message<"clawchat.v1.ControlRoomsRequest"> & {
  * Use `create(ControlRoomsRequestSchema)` to create a new message.
  */
 export const ControlRoomsRequestSchema: GenMessage<ControlRoomsRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 40);
+  messageDesc(file_clawchat_v1_control, 41);
 
 /**
  * The rooms.
@@ -1970,7 +2058,232 @@ export type ControlRooms = Message<"clawchat.v1.ControlRooms"> & {
  * Use `create(ControlRoomsSchema)` to create a new message.
  */
 export const ControlRoomsSchema: GenMessage<ControlRooms> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 41);
+  messageDesc(file_clawchat_v1_control, 42);
+
+/**
+ * The rooms of a host, as its operator sees them.
+ *
+ * @generated from message clawchat.v1.ControlHostRooms
+ */
+export type ControlHostRooms = Message<"clawchat.v1.ControlHostRooms"> & {
+  /**
+   * By name: 1 to 256.
+   *
+   * @generated from field: repeated clawchat.v1.ControlHostRoom rooms = 1;
+   */
+  rooms: ControlHostRoom[];
+};
+
+/**
+ * Describes the message clawchat.v1.ControlHostRooms.
+ * Use `create(ControlHostRoomsSchema)` to create a new message.
+ */
+export const ControlHostRoomsSchema: GenMessage<ControlHostRooms> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 43);
+
+/**
+ * One room of a host.
+ *
+ * @generated from message clawchat.v1.ControlHostRoom
+ */
+export type ControlHostRoom = Message<"clawchat.v1.ControlHostRoom"> & {
+  /**
+   * Its name, 1 to 64 bytes of UTF-8.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What it is about, 0 to 256 bytes of UTF-8.
+   *
+   * @generated from field: string topic = 2;
+   */
+  topic: string;
+
+  /**
+   * True when only its people see it.
+   *
+   * @generated from field: bool closed = 3;
+   */
+  closed: boolean;
+
+  /**
+   * How long its messages are kept, milliseconds; 0 for ever. Below 2^53.
+   *
+   * @generated from field: uint64 keep_ms = 4;
+   */
+  keepMs: bigint;
+
+  /**
+   * Highest cursor of its messages; 0 for none. Below 2^53.
+   *
+   * @generated from field: uint64 last_cursor = 5;
+   */
+  lastCursor: bigint;
+
+  /**
+   * How many people have a part in it; in the lobby all who were ever there.
+   *
+   * @generated from field: uint32 people = 6;
+   */
+  people: number;
+
+  /**
+   * Its owners, at most 8 of them: none of the lobby, and none when they are gone.
+   *
+   * @generated from field: repeated clawchat.v1.ControlRoomPerson owners = 7;
+   */
+  owners: ControlRoomPerson[];
+
+  /**
+   * If they were counted: how many messages of it are shown with a text.
+   *
+   * @generated from field: uint64 messages = 8;
+   */
+  messages: bigint;
+
+  /**
+   * If they were counted: when the last of those was stored, Unix milliseconds; 0 for none.
+   *
+   * @generated from field: uint64 last_message_at_ms = 9;
+   */
+  lastMessageAtMs: bigint;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlHostRoom.
+ * Use `create(ControlHostRoomSchema)` to create a new message.
+ */
+export const ControlHostRoomSchema: GenMessage<ControlHostRoom> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 44);
+
+/**
+ * A person in a room, as the host knows them.
+ *
+ * @generated from message clawchat.v1.ControlRoomPerson
+ */
+export type ControlRoomPerson = Message<"clawchat.v1.ControlRoomPerson"> & {
+  /**
+   * The person, 16 bytes.
+   *
+   * @generated from field: bytes person_id = 1;
+   */
+  personId: Uint8Array;
+
+  /**
+   * Their name, at most 64 bytes of UTF-8; empty for somebody who has no device.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlRoomPerson.
+ * Use `create(ControlRoomPersonSchema)` to create a new message.
+ */
+export const ControlRoomPersonSchema: GenMessage<ControlRoomPerson> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 45);
+
+/**
+ * Asks to delete a room with everything in it, for everybody.
+ *
+ * @generated from message clawchat.v1.ControlRoomDelete
+ */
+export type ControlRoomDelete = Message<"clawchat.v1.ControlRoomDelete"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: string room = 1;
+   */
+  room: string;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlRoomDelete.
+ * Use `create(ControlRoomDeleteSchema)` to create a new message.
+ */
+export const ControlRoomDeleteSchema: GenMessage<ControlRoomDelete> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 46);
+
+/**
+ * Asks to make a person the owner of a room, beside those that it has.
+ *
+ * @generated from message clawchat.v1.ControlRoomOwner
+ */
+export type ControlRoomOwner = Message<"clawchat.v1.ControlRoomOwner"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: string room = 1;
+   */
+  room: string;
+
+  /**
+   * The person, 16 bytes: the id of their first device. A name is resolved by the
+   * attacher, with `devices`.
+   *
+   * @generated from field: bytes person_id = 2;
+   */
+  personId: Uint8Array;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlRoomOwner.
+ * Use `create(ControlRoomOwnerSchema)` to create a new message.
+ */
+export const ControlRoomOwnerSchema: GenMessage<ControlRoomOwner> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 47);
+
+/**
+ * Asks to keep the messages of a room for so long.
+ *
+ * @generated from message clawchat.v1.ControlRoomKeep
+ */
+export type ControlRoomKeep = Message<"clawchat.v1.ControlRoomKeep"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: string room = 1;
+   */
+  room: string;
+
+  /**
+   * Milliseconds; 0 for ever. Below 2^53.
+   *
+   * @generated from field: uint64 keep_ms = 2;
+   */
+  keepMs: bigint;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlRoomKeep.
+ * Use `create(ControlRoomKeepSchema)` to create a new message.
+ */
+export const ControlRoomKeepSchema: GenMessage<ControlRoomKeep> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 48);
+
+/**
+ * It is done, and what was to be deleted is gone.
+ *
+ * @generated from message clawchat.v1.ControlRoomDone
+ */
+export type ControlRoomDone = Message<"clawchat.v1.ControlRoomDone"> & {
+  /**
+   * Cursor of the message that tells the people of the room; 0 when it was so before.
+   *
+   * @generated from field: uint64 cursor = 1;
+   */
+  cursor: bigint;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlRoomDone.
+ * Use `create(ControlRoomDoneSchema)` to create a new message.
+ */
+export const ControlRoomDoneSchema: GenMessage<ControlRoomDone> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 49);
 
 /**
  * What was asked is under way; nothing more is heard of it.
@@ -1985,7 +2298,7 @@ export type ControlDone = Message<"clawchat.v1.ControlDone"> & {
  * Use `create(ControlDoneSchema)` to create a new message.
  */
 export const ControlDoneSchema: GenMessage<ControlDone> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 42);
+  messageDesc(file_clawchat_v1_control, 50);
 
 /**
  * Asks for what happens beside messages.
@@ -2000,7 +2313,7 @@ export type ControlEventsRequest = Message<"clawchat.v1.ControlEventsRequest"> &
  * Use `create(ControlEventsRequestSchema)` to create a new message.
  */
 export const ControlEventsRequestSchema: GenMessage<ControlEventsRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 43);
+  messageDesc(file_clawchat_v1_control, 51);
 
 /**
  * Something happened beside messages. Any of these may be missing.
@@ -2069,7 +2382,7 @@ export type ControlEvent = Message<"clawchat.v1.ControlEvent"> & {
  * Use `create(ControlEventSchema)` to create a new message.
  */
 export const ControlEventSchema: GenMessage<ControlEvent> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 44);
+  messageDesc(file_clawchat_v1_control, 52);
 
 /**
  * Who the device is.
@@ -2097,7 +2410,7 @@ export type ControlHere = Message<"clawchat.v1.ControlHere"> & {
  * Use `create(ControlHereSchema)` to create a new message.
  */
 export const ControlHereSchema: GenMessage<ControlHere> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 45);
+  messageDesc(file_clawchat_v1_control, 53);
 
 /**
  * The two programs that own data directories.

@@ -1,0 +1,103 @@
+/** What an operator asks about rooms, and does to them. Chapters: spec/11-chat.md 11.3, spec/12-control.md. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
+import type {
+  ControlBequestSchema,
+  ControlHostRoomSchema,
+  ControlRoomPersonSchema,
+} from '../../gen/clawchat/v1/control_pb.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { type OperatorAct, ownersOf, peopleIn } from '../../services/chat/operator.ts';
+import { LOBBY } from '../../services/chat/rooms.ts';
+import type { ResponseInit } from '../control.ts';
+import { failure } from '../failure.ts';
+import { native } from '../native.ts';
+import type { HostCore } from './core.ts';
+
+type PersonInit = MessageInitShape<typeof ControlRoomPersonSchema>;
+type RoomInit = MessageInitShape<typeof ControlHostRoomSchema>;
+
+/** Owners that are named of each room: more would make an answer too long. */
+const OWNERS_MAX = 8;
+
+/** List the rooms, with the number of their messages if that is asked. */
+export async function listRooms(core: HostCore, counts: boolean, signal: AbortSignal): Promise<ResponseInit> {
+  const counted = counts ? await core.chat.log.count(signal) : new Map<string, never>();
+  const rooms = core.chat.rooms.all.map((room): RoomInit => {
+    const { name, topic, closed, keepMs, lastCursor } = room;
+    const { messages = 0, lastAtMs = 0 } = counted.get(name) ?? {};
+    return {
+      name,
+      topic,
+      closed,
+      keepMs: BigInt(keepMs),
+      lastCursor: BigInt(lastCursor),
+      people: name === LOBBY ? core.chat.people.names.size : peopleIn(room),
+      owners: ownersOf(room)
+        .slice(0, OWNERS_MAX)
+        .map(person => personInit(core, person)),
+      messages: BigInt(messages),
+      lastMessageAtMs: BigInt(lastAtMs),
+    };
+  });
+  return { case: 'hostRooms', value: { rooms } };
+}
+
+/** Do something to a room. @throws ClawChatError `ROOM_UNKNOWN`, `ROOM_FORBIDDEN`, `ROOM_LIMIT`, `DEVICE_UNKNOWN` */
+export async function operate(core: HostCore, room: string, act: OperatorAct): Promise<ResponseInit> {
+  if (act.kind === 'grant' && !isThere(core, Buffer.from(act.personId).toString('hex'))) {
+    throw failure(
+      ErrorCode.DEVICE_UNKNOWN,
+      'nobody who has a device is this person (see: clawchatd devices)',
+    );
+  }
+  if (act.kind === 'keep' && !Number.isSafeInteger(act.keepMs))
+    throw failure(ErrorCode.USAGE, 'nothing is kept for so long');
+  const { code, cursor } = await core.chat.operate(native.randomBytes(16), room, act, Date.now());
+  switch (code) {
+    case ErrorCode.UNSPECIFIED:
+      return { case: 'roomDone', value: { cursor: BigInt(cursor) } };
+    case ErrorCode.ROOM_UNKNOWN:
+      throw failure(code, `there is no room '${room}' (see: clawchatd rooms)`);
+    case ErrorCode.ROOM_FORBIDDEN:
+      throw failure(code, "the lobby is always there, and is nobody's");
+    default:
+      throw failure(code, `'${room}' has as many people as a room can have`);
+  }
+}
+
+/** The act that gives a room an owner. */
+export function ownerAct(personId: Uint8Array): OperatorAct {
+  return { kind: 'grant', personId, role: Role.OWNER };
+}
+
+/** Revoke a device, and say which rooms have lost their last owner by it. @impl EN-031~1 @impl CH-051~1 */
+export async function revoke(core: HostCore, device: string): Promise<ResponseInit> {
+  const { rooms, people } = core.chat;
+  const person = people.personOf(device);
+  const owned = rooms.all.filter(room => ownersOf(room).join() === person);
+  const existed = await core.revoke(device);
+  const bequests = owned.flatMap((room): MessageInitShape<typeof ControlBequestSchema>[] => {
+    const [heir] = ownersOf(room);
+    if (heir === person) return [];
+    return [{ room: room.name, ...(heir !== undefined && { heir: personInit(core, heir) }) }];
+  });
+  return { case: 'revoked', value: { existed, bequests } };
+}
+
+/** The name that a person goes by; empty for somebody who has no device. */
+export function personName(core: HostCore, person: string): string {
+  const { devices } = core.driver.server.registry;
+  if (!isThere(core, person)) return '';
+  return core.chat.people.nameOf(person, devices.get(person)?.name ?? person.slice(0, 8));
+}
+
+function personInit(core: HostCore, person: string): PersonInit {
+  return { personId: Buffer.from(person, 'hex'), name: personName(core, person) };
+}
+
+function isThere({ chat, driver }: HostCore, person: string): boolean {
+  const { devices } = driver.server.registry;
+  if (devices.has(person)) return true;
+  return [...devices.keys()].some(device => chat.people.personOf(device) === person);
+}
