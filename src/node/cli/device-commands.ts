@@ -119,7 +119,10 @@ async function devices(call: Call): Promise<number> {
 function bequestText({ room, heir }: ControlBequest): string {
   const name = harmlessLine(room);
   if (heir !== undefined) return `${name} belongs to ${harmlessLine(heir.name)} now.`;
-  return `${name} belongs to nobody now: clawchatd room owner ROOM PERSON, or clawchatd room delete ROOM`;
+  const [owner, gone] = [`owner ${shellWord(name)} PERSON`, `delete ${shellWord(name)}`];
+  return withCommands(
+    `${name} belongs to nobody now: \`clawchatd room ${owner}\`, or \`clawchatd room ${gone}\``,
+  );
 }
 
 async function revoke(call: Call): Promise<number> {

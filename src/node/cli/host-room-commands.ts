@@ -93,7 +93,7 @@ async function person(
   const [id] = ids;
   if (id === undefined || ids.length > 1) {
     const what = ids.length > 1 ? `fits ${ids.length} people; give an id` : 'is nobody';
-    throw failure(ErrorCode.DEVICE_UNKNOWN, `'${wanted}' ${what} (see: clawchatd devices)`);
+    throw failure(ErrorCode.DEVICE_UNKNOWN, `'${wanted}' ${what} (see: \`clawchatd devices\`)`);
   }
   const [device] = fits;
   return { id, name: device?.personName || (device?.name ?? '') };

@@ -22,7 +22,7 @@ const OWNERS_MAX = 8;
 
 /** List the rooms, with the number of their messages if that is asked. */
 export async function listRooms(core: HostCore, counts: boolean, signal: AbortSignal): Promise<ResponseInit> {
-  const counted = counts ? await core.chat.log.count(signal) : new Map<string, never>();
+  const counted = counts ? await core.chat.log.count(() => !signal.aborted) : new Map<string, never>();
   const rooms = core.chat.rooms.all.map((room): RoomInit => {
     const { name, topic, closed, keepMs, lastCursor } = room;
     const { messages = 0, lastAtMs = 0 } = counted.get(name) ?? {};
@@ -48,7 +48,7 @@ export async function operate(core: HostCore, room: string, act: OperatorAct): P
   if (act.kind === 'grant' && !isThere(core, Buffer.from(act.personId).toString('hex'))) {
     throw failure(
       ErrorCode.DEVICE_UNKNOWN,
-      'nobody who has a device is this person (see: clawchatd devices)',
+      'nobody who has a device is this person (see: `clawchatd devices`)',
     );
   }
   if (act.kind === 'keep' && !Number.isSafeInteger(act.keepMs))
@@ -58,7 +58,7 @@ export async function operate(core: HostCore, room: string, act: OperatorAct): P
     case ErrorCode.UNSPECIFIED:
       return { case: 'roomDone', value: { cursor: BigInt(cursor) } };
     case ErrorCode.ROOM_UNKNOWN:
-      throw failure(code, `there is no room '${room}' (see: clawchatd rooms)`);
+      throw failure(code, `there is no room '${room}' (see: \`clawchatd rooms\`)`);
     case ErrorCode.ROOM_FORBIDDEN:
       throw failure(code, "the lobby is always there, and is nobody's");
     default:

@@ -239,11 +239,11 @@ export class MessageLog {
     return { kind: 'put', key: PRUNED, value };
   }
 
-  /** Count the messages of each room that are shown with a text, in so many looks as that takes, or until `signal`. */
-  async count(signal: AbortSignal): Promise<ReadonlyMap<string, RoomCount>> {
+  /** Count the messages of each room that are shown with a text, in so many looks as that takes, as long as somebody waits for it. */
+  async count(isWanted: () => boolean): Promise<ReadonlyMap<string, RoomCount>> {
     const counts = new Map<string, RoomCount>();
     const end = this.#through;
-    for (let at = this.#pruned; at < end && !signal.aborted; ) {
+    for (let at = this.#pruned; at < end && isWanted(); ) {
       const chunk = await this.#read(at, end);
       at = chunk.length < CHUNK ? end : cursorOf(chunk.at(-1)?.key ?? '');
       for (const { value } of chunk) {
