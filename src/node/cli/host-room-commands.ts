@@ -13,6 +13,7 @@ import { EXIT_OK } from './exit-code.ts';
 import { countText, fromNow, hex, jsonLine, line } from './output.ts';
 import { reachExistingHost } from './reach-host.ts';
 import { columns, harmlessLine } from './terminal-text.ts';
+import { shellWord } from './typed-command.ts';
 
 const LOBBY = 'lobby';
 
@@ -129,11 +130,11 @@ async function room(call: Call, link: OwnerLink): Promise<void> {
     throw usage(`there is no 'room ${verb}': delete, owner, keep`);
   const isAsked = verb === 'delete' && !call.on('yes');
   const need = (what: string): string => {
-    if (rest === undefined) throw usage(`clawchatd room ${verb} ${wanted} ${what}`);
+    if (rest === undefined) throw usage(`use: \`clawchatd room ${verb} ${shellWord(wanted)} ${what}\``);
     return rest;
   };
   if (verb !== 'delete' && call.on('yes')) throw usage('--yes is for room delete');
-  if (verb === 'delete' && rest !== undefined) throw usage('clawchatd room delete takes one room');
+  if (verb === 'delete' && rest !== undefined) throw usage('room delete takes one room');
   const found = await named(link, wanted, isAsked);
   const name = found?.name ?? wanted;
   const shown = harmlessLine(name);

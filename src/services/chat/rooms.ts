@@ -12,7 +12,7 @@ import type { RoomFilter } from './message-log.ts';
 import type { RoomView } from './reply.ts';
 
 /** The room that is always there. */
-const LOBBY = 'lobby';
+export const LOBBY = 'lobby';
 const ROOMS = 'chat/room/';
 const PARTS = 'chat/part/';
 
