@@ -8,6 +8,7 @@ afterAll(() => place.clean());
 interface Finding {
   readonly what: string;
   readonly grade: string;
+  readonly detail: string;
   readonly advice: string | null;
 }
 
@@ -53,6 +54,12 @@ describe('doctor', () => {
     expect(alone.exit).toBe(4);
     // It has given up waiting for the host by itself, long before it was told to.
     expect(performance.now() - startedAt).toBeLessThan(80_000);
+    expect(alone.all.find(({ what }) => what === 'last failure')).toMatchObject({
+      detail: expect.stringMatching(/^HOST_UNREACHABLE: 127\.0\.0\.1 port \d+: nothing listens there/),
+      advice: expect.stringMatching(/^ask the operator whether the host runs/),
+    });
+    // Whoever reads this is no implementer.
+    for (const { advice } of [...client.all, ...alone.all]) expect(advice ?? '').not.toContain('spec/');
     chmodSync(data, 0o755);
     const loose = await examine('clawchatd', data);
     expect(loose.exit).toBe(6);

@@ -266,6 +266,7 @@ export class ClientOwner implements Owner {
         unacknowledged: this.#chat.unacknowledged,
         cursor: BigInt(this.#chat.cursor),
         lastError: lastFault?.code ?? ErrorCode.UNSPECIFIED,
+        lastErrorDetail: lastFault?.detail ?? '',
         warnings: this.#warnings,
         ...(held?.newest === undefined ? {} : { recordHash: held.newest.hash }),
         stores: [...this.stores],

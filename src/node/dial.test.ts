@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { codeName } from '../protocol/fault.ts';
 import { makeCertificate } from './certificate.ts';
 import { dial } from './dial.ts';
@@ -18,19 +18,30 @@ async function listening(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** What a client with the pin of `certificate` makes of servers on these ports. */
-async function outcome(...ports: readonly number[]): Promise<string> {
-  const result = await dial({
+/** Dial servers on these ports, with the pin of `certificate`. */
+function dialPorts(ports: readonly number[], timeoutMs = 10_000): ReturnType<typeof dial> {
+  return dial({
     endpoints: ports.map(port => ({ host: '127.0.0.1', port })),
     tlsPins: [certificate.spkiSha256],
     token: 'token',
-    timeoutMs: 10_000,
+    timeoutMs,
     signal: new AbortController().signal,
     environment: {},
   });
+}
+
+/** What a client makes of servers on these ports. */
+async function outcome(...ports: readonly number[]): Promise<string> {
+  const result = await dialPorts(ports);
   if (result.kind === 'fault') return codeName(result.code);
   result.socket.terminate();
   return 'dialled';
+}
+
+/** Why it reaches none of them. */
+async function why(ports: readonly number[], timeoutMs?: number): Promise<string> {
+  const result = await dialPorts(ports, timeoutMs);
+  return result.kind === 'fault' ? `${codeName(result.code)} ${result.detail}` : 'dialled';
 }
 
 function tcp(serve: (socket: Socket) => void): Promise<number> {
@@ -73,6 +84,38 @@ test('a network that fails before TLS is through is a host that cannot be reache
   expect(await outcome(await tcp(socket => socket.once('data', () => socket.end())))).toBe(
     'HOST_UNREACHABLE',
   );
+});
+
+describe('of a host that is reached nowhere', () => {
+  const refused = (port: number): string => `127.0.0.1 port ${port}: nothing listens there (ECONNREFUSED)`;
+
+  test('every address that was tried is named, with what became of it', async () => {
+    const [one, other] = [await freePort(), await freePort()];
+    expect(await why([one, other])).toBe(`HOST_UNREACHABLE ${refused(one)}; ${refused(other)}`);
+    expect(await why([])).toBe('HOST_UNREACHABLE the record names no endpoint');
+  });
+
+  test('so is the one that keeps silent, when the time is up', async () => {
+    const [off, silent] = [await freePort(), await tcp(() => {})];
+    expect(await why([off, silent], 1500)).toBe(
+      `TIMEOUT 127.0.0.1 port ${silent}: no answer within 1.5 s; ${refused(off)}`,
+    );
+  });
+
+  test('somebody else who answers comes first, wherever they stand', async () => {
+    const foreign = await tls(() => {}, makeCertificate(native, Date.now()));
+    const off = await freePort();
+    expect(await why([foreign, off])).toBe(
+      `TLS_FAILED 127.0.0.1 port ${foreign}: not the certificate of the record; ${refused(off)}`,
+    );
+  });
+
+  test('so many are named as a person reads', async () => {
+    // Nothing listens on the lowest ports.
+    const text = await why([1, 2, 3, 4, 5, 6, 8]);
+    expect(text.split('; ')).toHaveLength(5);
+    expect(text).toMatch(/; and 3 more$/);
+  });
 });
 
 test('a network that fails before the answer to the token refuses nobody', async () => {

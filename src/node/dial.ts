@@ -73,15 +73,15 @@ class Race {
   readonly #asked = new Set<AbortController>();
   #next = 0;
   #stagger: NodeJS.Timeout | undefined;
-  #worst: Fault = fault('network', ErrorCode.HOST_UNREACHABLE, 'the record names no endpoint');
+  /** What became of each endpoint that is over; the same for several, such as of a proxy, stands once. */
+  readonly #failures = new Map<string, Fault>();
   #winner: TLSSocket | undefined;
   #over = false;
 
   constructor(options: DialOptions, resolve: (result: Dialled | Fault) => void) {
     this.#options = options;
     this.#resolve = resolve;
-    const late = fault('time', ErrorCode.TIMEOUT, `no answer within ${options.timeoutMs} ms`);
-    this.#timer = setTimeout(() => this.#end(late), options.timeoutMs);
+    this.#timer = setTimeout(() => this.#late(), options.timeoutMs);
     options.signal.addEventListener('abort', this.#aborted, { once: true });
   }
 
@@ -90,12 +90,23 @@ class Race {
     else this.#tryNext();
   }
 
+  /** Name those that said nothing, and what became of the others. */
+  #late(): void {
+    const { endpoints, timeoutMs } = this.#options;
+    const over = [...this.#failures.values()];
+    const silent = endpoints.slice(0, this.#next).map(({ host, port }) => `${host} port ${port}`);
+    const places = silent.filter(place => !over.some(({ detail }) => detail.startsWith(`${place}:`)));
+    const others = over.length === 0 ? [] : [unreached(over).detail];
+    const text = `${listText(places, ', ')}: no answer within ${timeoutMs / 1000} s`;
+    this.#end(fault('time', ErrorCode.TIMEOUT, [text, ...others].join('; ')));
+  }
+
   #tryNext(): void {
     clearTimeout(this.#stagger);
     const endpoint = this.#options.endpoints[this.#next];
     if (endpoint === undefined || this.#winner !== undefined || this.#over) {
       const isIdle = this.#sockets.size === 0 && this.#asked.size === 0;
-      if (isIdle && this.#winner === undefined) this.#end(this.#worst);
+      if (isIdle && this.#winner === undefined) this.#end(unreached([...this.#failures.values()]));
       return;
     }
     this.#next += 1;
@@ -153,7 +164,7 @@ class Race {
       }
     });
     tls.on('error', error => {
-      const detail = `${host} port ${port}: ${systemCode(error) ?? error.message}`;
+      const detail = `${host} port ${port}: ${systemText(error)}`;
       why ??=
         connected && !isNetwork(error)
           ? fault('peer', ErrorCode.TLS_FAILED, detail)
@@ -161,7 +172,7 @@ class Race {
     });
     tls.once('close', () => {
       this.#sockets.delete(tls);
-      this.#lost(tls, why ?? fault('network', ErrorCode.HOST_UNREACHABLE, `${host} port ${port} hung up`));
+      this.#lost(tls, why ?? fault('network', ErrorCode.HOST_UNREACHABLE, `${host} port ${port}: hung up`));
     });
   }
 
@@ -180,8 +191,7 @@ class Race {
       this.#end(why);
       return;
     }
-    // That somebody else answers there says more than that nobody does.
-    if (this.#worst.code !== ErrorCode.TLS_FAILED) this.#worst = why;
+    this.#failures.set(why.detail, why);
     this.#tryNext();
   }
 
@@ -243,6 +253,41 @@ class Race {
     clearTimeout(this.#stagger);
     this.#options.signal.removeEventListener('abort', this.#aborted);
   }
+}
+
+/** The end of an attempt in which every endpoint failed. That somebody else answers at one says more than that nobody does. */
+function unreached(failures: readonly Fault[]): Fault {
+  const last = failures.at(-1);
+  if (last === undefined) return fault('network', ErrorCode.HOST_UNREACHABLE, 'the record names no endpoint');
+  const foreign = failures.filter(({ code }) => code === ErrorCode.TLS_FAILED);
+  const others = failures.filter(({ code }) => code !== ErrorCode.TLS_FAILED);
+  const details = [...foreign, ...others].map(({ detail }) => detail);
+  return { ...(foreign[0] ?? last), detail: listText(details, '; ') };
+}
+
+/** So many places are named; a record can list more. */
+const NAMED_MAX = 4;
+
+function listText(all: readonly string[], between: string): string {
+  const more = all.length - NAMED_MAX;
+  return [...all.slice(0, NAMED_MAX), ...(more > 0 ? [`and ${more} more`] : [])].join(between);
+}
+
+/** What people are told of the network's commonest refusals. */
+const SYSTEM_TEXTS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'nothing listens there'],
+  ['ECONNRESET', 'the connection was cut'],
+  ['EHOSTUNREACH', 'no way there from here'],
+  ['ENETUNREACH', 'no way there from here'],
+  ['ENOTFOUND', 'there is no such name'],
+  ['EAI_AGAIN', 'names cannot be looked up now'],
+  ['ETIMEDOUT', 'no answer'],
+]);
+
+function systemText(error: Error): string {
+  const code = systemCode(error);
+  const text = code === undefined ? undefined : SYSTEM_TEXTS.get(code);
+  return text === undefined ? (code ?? error.message) : `${text} (${code})`;
 }
 
 /** What a proxy's trouble means for whoever wanted to get through it. @impl HS-041~1 */

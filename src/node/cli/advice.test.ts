@@ -74,6 +74,10 @@ test('an invite of a host that is off says so; a second one does not go into the
   } finally {
     await host.close();
   }
+  expect(await run(CLAWCHAT, 'ann', 'send', 'hi', '--timeout', '8s')).toBe(124);
+  expect(lines().at(-1)).toMatch(
+    /no answer within 8 s \(127\.0\.0\.1 port \d+: nothing listens there .*; what was taken to be sent is kept/,
+  );
   expect(await run(CLAWCHATD, 'host', 'invite')).toBe(0);
   expect(err).toContain('No host runs here now: nobody can join before it is started.\n');
   expect(await run(CLAWCHATD, 'host', 'status')).toBe(0);

@@ -16,6 +16,7 @@ import { ChatView } from './chat-view.ts';
 import { expectAnswer } from './directory.ts';
 import { hex } from './output.ts';
 import { withCommands } from './typed-command.ts';
+import { Waiting } from './waiting.ts';
 
 /** How a chat begins. */
 export interface ChatOptions {
@@ -26,6 +27,8 @@ export interface ChatOptions {
 
 const TYPING_EVERY_MS = 3_000;
 const TICK_MS = 500;
+/** A link that comes back by itself within seconds needs no explanation. */
+const LOOKS_IN_VAIN = 2;
 /** Who comes so soon after the connection was here all the time, or lost it with us: that is no news. */
 const QUIET_MS = 60_000;
 
@@ -88,6 +91,7 @@ export class Chat {
   /** Run until the end of input, or /quit. @throws ClawChatError as the owner says */
   async run(): Promise<void> {
     const timer = setInterval(() => this.#showStatus(), TICK_MS);
+    const waiting = new Waiting(this.#link, { say: text => this.note(text), looks: LOOKS_IN_VAIN });
     this.#showStatus();
     const streams = [this.#hear(), this.#listen()];
     for (const stream of streams) {
@@ -101,6 +105,7 @@ export class Chat {
       this.#stop.signal.addEventListener('abort', () => resolve(), { once: true });
     });
     clearInterval(timer);
+    waiting.stop();
     this.#marks.stop();
     await Promise.allSettled(streams);
     if (this.#failure !== undefined) throw this.#failure;

@@ -53,6 +53,7 @@ export function describeStatus(status: ControlClientStatus, json: boolean): void
       unacknowledged: status.unacknowledged,
       cursor: status.cursor,
       last_error: error,
+      last_error_detail: error === null ? null : status.lastErrorDetail,
       stores: status.stores.map(standingJson),
       situation: status.situation,
       warnings: status.warnings.map(warning => withCommands(warning)),
@@ -70,7 +71,8 @@ export function describeStatus(status: ControlClientStatus, json: boolean): void
   const hash = hex(status.recordHash.subarray(0, HASH_SHOWN));
   line(`record     number ${status.sequence}, hash ${hash}, ${endsText(status.validUntilMs, Date.now())}`);
   line(`waiting    ${countText(status.unacknowledged, 'message')} for the host's word`);
-  if (error !== null) line(`last error ${error}`);
+  const { lastErrorDetail: detail } = status;
+  if (error !== null) line(`last error ${error}${detail === '' ? '' : `: ${harmlessLine(detail)}`}`);
   // A command that owns the directory only to answer reads no store.
   const isAsleep = status.link === ControlLinkState.IDLE;
   for (const store of status.stores) {

@@ -8,7 +8,7 @@ import { expectAnswer } from './directory.ts';
 import { EXIT_OK } from './exit-code.ts';
 import { isEdit, messageJson, messageText } from './messages.ts';
 import { jsonLine, line } from './output.ts';
-import { reachClient, stoppable, TIMEOUT, withClientOwner } from './reach-client.ts';
+import { reachClient, sayWaiting, stoppable, TIMEOUT, withClientOwner } from './reach-client.ts';
 import { send } from './send.ts';
 import { Waiting } from './waiting.ts';
 
@@ -22,7 +22,7 @@ async function listen(call: Call): Promise<number> {
   const client = await clientOptions(call);
   await stoppable(forMs, signal =>
     withClientOwner(client, async link => {
-      const waiting = new Waiting(link, call.on('json'));
+      const waiting = new Waiting(link, { say: sayWaiting(call) });
       await follow(link, call, { start, limit, signal }).finally(() => waiting.stop());
     }),
   );

@@ -57,22 +57,34 @@ export async function reachClient<T>(
   const timeout = call.text('timeout');
   const ms = timeout === undefined ? standardMs : duration(timeout, '--timeout');
   return stoppable(ms, async signal => {
-    let waiting: Waiting | undefined;
     try {
       return await withClientOwner(client, async link => {
-        waiting = new Waiting(link, call.on('json'));
-        return work(link, signal).finally(() => waiting?.stop());
+        const waiting = new Waiting(link, { say: sayWaiting(call) });
+        return work(link, signal)
+          .catch(async error => {
+            if (signal.reason !== TIME_IS_UP) throw error;
+            const dialled = await waiting.dialled();
+            // People have read what the stores mean already.
+            throw timeLimit(ms, [dialled, call.on('json') ? waiting.reason : ''], error);
+          })
+          .finally(() => waiting.stop());
       });
     } catch (error) {
-      if (signal.reason !== TIME_IS_UP) throw error;
-      // People have read the reason already.
-      throw timeLimit(ms, call.on('json') ? (waiting?.reason ?? '') : '', error);
+      if (signal.reason !== TIME_IS_UP || error instanceof TimeLimitError) throw error;
+      throw timeLimit(ms, [], error);
     }
   });
 }
 
+/** Say to people what a command waits for; programs ask `status`, and what they read is the command's own. */
+export function sayWaiting(call: Call): (text: string) => void {
+  if (call.on('json')) return () => {};
+  return text => void process.stderr.write(`clawchat: ${text}\n`);
+}
+
 /** What `--timeout` ended was not refused: say how long it was tried, and what becomes of it. */
-function timeLimit(ms: number, reason: string, cause: unknown): TimeLimitError {
+function timeLimit(ms: number, reasons: readonly string[], cause: unknown): TimeLimitError {
+  const reason = reasons.filter(text => text !== '').join('; ');
   const why = reason === '' ? '' : ` (${reason})`;
   const detail = `no answer within ${ms / 1000} s${why}; what was taken to be sent is kept and goes out with the next command`;
   return new TimeLimitError(fault('time', ErrorCode.TIMEOUT, detail), { cause });

@@ -3,22 +3,35 @@ import { type ControlClientStatus, ControlLinkState } from '../../gen/clawchat/v
 import type { OwnerLink } from '../owner.ts';
 import { standingText } from './client-status.ts';
 import { expectAnswer } from './directory.ts';
+import { harmlessLine } from './terminal-text.ts';
 
 /** From the beginning, and from one look to the next. A choice of this program. */
 const LOOK_MS = 5000;
+/** How long the owner may take to say how it stands, for the error that ends a command. */
+const LAST_LOOK_MS = 1000;
+
+/** How a wait is told. */
+export interface WaitingOptions {
+  /** Takes what is to be said, without line feed at its end. */
+  readonly say: (text: string) => void;
+  /** So many looks in a row have to find no connection before it is said; 1 unless given. */
+  readonly looks?: number;
+}
 
 /** Watches a connection while a command waits for it. */
 export class Waiting {
   readonly #link: OwnerLink;
-  readonly #json: boolean;
+  readonly #say: (text: string) => void;
+  readonly #looks: number;
   readonly #timer: NodeJS.Timeout;
   #said = '';
-  /** What was said last, for the error that ends the waiting; empty for nothing. */
-  reason = '';
+  #inVain = 0;
+  #status: ControlClientStatus | undefined;
 
-  constructor(link: OwnerLink, json: boolean) {
+  constructor(link: OwnerLink, { say, looks = 1 }: WaitingOptions) {
     this.#link = link;
-    this.#json = json;
+    this.#say = say;
+    this.#looks = looks;
     this.#timer = setInterval(() => void this.#look(), LOOK_MS);
     this.#timer.unref();
   }
@@ -27,20 +40,50 @@ export class Waiting {
     clearInterval(this.#timer);
   }
 
-  /** Who asks for nothing but the status of an owner that goes away learns it from the question that waits. */
+  /** What the stores mean, as of the last look; empty while the host is connected, or nothing is known. */
+  get reason(): string {
+    return this.#status === undefined || isConnected(this.#status) ? '' : this.#status.situation;
+  }
+
+  /** Where the host was dialled in vain, and what came of it; empty when it was not. */
+  async dialled(): Promise<string> {
+    await this.#ask(AbortSignal.timeout(LAST_LOOK_MS));
+    return this.#status === undefined ? '' : dialledText(this.#status);
+  }
+
+  async #ask(signal?: AbortSignal): Promise<void> {
+    // Who asks for nothing but the status of an owner that goes away learns it from the question that waits.
+    const answer = await this.#link.call({ case: 'status', value: {} }, signal).catch(() => undefined);
+    if (answer !== undefined) this.#status = expectAnswer(answer, 'clientStatus');
+  }
+
   async #look(): Promise<void> {
-    const answer = await this.#link.call({ case: 'status', value: {} }).catch(() => undefined);
-    if (answer === undefined) return;
-    const status = expectAnswer(answer, 'clientStatus');
-    this.reason = status.link === ControlLinkState.CONNECTED ? '' : status.situation;
-    // Programs ask `status`; what they read here is the command's own.
-    if (this.#json || this.reason === '' || this.reason === this.#said) return;
+    await this.#ask();
+    if (this.#status === undefined || isConnected(this.#status)) {
+      this.#inVain = 0;
+      this.#said = '';
+      return;
+    }
+    this.#inVain += 1;
+    if (this.#inVain < this.#looks || this.reason === '' || this.reason === this.#said) return;
     this.#said = this.reason;
-    process.stderr.write(waitingText(status));
+    this.#say(waitingText(this.#status));
   }
 }
 
-function waitingText({ situation, stores }: ControlClientStatus): string {
-  const looked = stores.map(store => `  looked at ${standingText(store)}\n`);
-  return `clawchat: not connected yet: ${situation}\n${looked.join('')}`;
+function isConnected({ link }: ControlClientStatus): boolean {
+  return link === ControlLinkState.CONNECTED;
+}
+
+function dialledText(status: ControlClientStatus): string {
+  return isConnected(status) ? '' : harmlessLine(status.lastErrorDetail);
+}
+
+function waitingText(status: ControlClientStatus): string {
+  const dialled = dialledText(status);
+  return [
+    `not connected yet: ${status.situation}`,
+    ...(dialled === '' ? [] : [`  dialled: ${dialled}`]),
+    ...status.stores.map(store => `  looked at ${standingText(store)}`),
+  ].join('\n');
 }

@@ -68,15 +68,32 @@ function judgeMember(status: ControlClientStatus): Finding {
   );
 }
 
+const ASK_OPERATOR =
+  'ask the operator whether the host runs, and whether its firewall and router let its ports through; it is dialled again by itself';
+const BY_ITSELF = 'nothing to do: this is tried again by itself';
+
 const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
+  [ErrorCode.HOST_UNREACHABLE, ASK_OPERATOR],
+  [ErrorCode.TIMEOUT, ASK_OPERATOR],
   [ErrorCode.GATE_REFUSED, 'ask the operator whether this device was revoked'],
+  [ErrorCode.DEVICE_REVOKED, 'ask the operator for a new invite, and join into a new directory'],
+  [ErrorCode.NOT_A_RECIPIENT, 'ask the operator whether this device was revoked'],
   [ErrorCode.TLS_FAILED, 'another machine has the address now, and no store says where the host is'],
-  [ErrorCode.HOST_UNREACHABLE, 'is the host running, and is its port forwarded?'],
+  [ErrorCode.HANDSHAKE_FAILED, 'another machine has the address now, and no store says where the host is'],
+  [ErrorCode.STORE_UNAVAILABLE, 'is this machine on the network? the stores are read again by themselves'],
   [ErrorCode.CLOCK_SUSPECT, 'set this machine’s clock'],
+  [ErrorCode.VERSION_UNSUPPORTED, 'update this program, or ask the operator to update the host'],
+  [ErrorCode.PROXY_REFUSED, 'give the proxy a user and a password ("proxy"), or do without it'],
+  [ErrorCode.PROXY_UNREACHABLE, 'correct the address of the proxy ("proxy"), or do without it'],
+  [ErrorCode.HOST_BUSY, BY_ITSELF],
+  [ErrorCode.SHUTDOWN, BY_ITSELF],
+  [ErrorCode.PATH_DEAD, BY_ITSELF],
+  [ErrorCode.TRANSPORT_FAILED, BY_ITSELF],
 ]);
 
+/** What is left is a fault of a program, or of a store. */
 function adviceOn(code: ErrorCode): string {
-  return ADVICE.get(code) ?? `${codeName(code)} in spec/09-errors.md says what to do`;
+  return ADVICE.get(code) ?? `tell the operator that this device was told ${codeName(code)}`;
 }
 
 async function reach(ping: ClientQuestions['ping']): Promise<Finding> {
@@ -143,7 +160,9 @@ function judgeStores({ stores, situation }: ControlClientStatus): readonly Findi
 function judgeLink(status: ControlClientStatus): readonly Finding[] {
   const found: Finding[] = [];
   if (status.lastError !== ErrorCode.UNSPECIFIED && status.link !== ControlLinkState.CONNECTED) {
-    found.push(finding('last failure', 'warn', codeName(status.lastError), adviceOn(status.lastError)));
+    const { lastError, lastErrorDetail } = status;
+    const text = [codeName(lastError), lastErrorDetail].filter(part => part !== '').join(': ');
+    found.push(finding('last failure', 'warn', text, adviceOn(lastError)));
   }
   if (status.unacknowledged > 0) {
     found.push(
