@@ -9,6 +9,7 @@ import { openClientOwner } from '../src/node/client-owner.ts';
 import { openServing } from '../src/node/host-owner.ts';
 import { SILENT_LOG } from '../src/node/log.ts';
 import { askWithin } from '../src/node/owner.ts';
+import { loopbackOptions } from '../src/node/testing/host-options.ts';
 import { answer } from './child.ts';
 import type { PrimitiveRequest } from './primitive-groups.ts';
 import type { Measured } from './stats.ts';
@@ -51,19 +52,7 @@ async function measure(
     const pin = Buffer.from(web.pin).toString('hex');
     return { kind: 'https' as const, read: address, write: address, pin };
   });
-  const serving = await openServing({
-    directory: join(root, 'host'),
-    log: SILENT_LOG,
-    constants: STANDARD,
-    listen: '127.0.0.1',
-    port: undefined,
-    advertise: [],
-    timeServer: undefined,
-    intervalMs: STANDARD.ROTATION_INTERVAL_MS,
-    storePath: undefined,
-    stores: configs,
-    bench: false,
-  });
+  const serving = await openServing({ ...loopbackOptions(join(root, 'host')), stores: configs });
   const device = join(root, 'device');
   const times: number[] = [];
   try {

@@ -2,9 +2,9 @@
 import type { Constants } from '../src/gen/constants.ts';
 import { HostCore } from '../src/node/host/core.ts';
 import { Moving } from '../src/node/host/moving.ts';
-import { SILENT_LOG } from '../src/node/log.ts';
 import { native } from '../src/node/native.ts';
 import { openStore } from '../src/node/store.ts';
+import { loopbackOptions } from '../src/node/testing/host-options.ts';
 import { registryOperations } from '../src/protocol/storage.ts';
 import { device } from './cast.ts';
 import { answer } from './child.ts';
@@ -39,18 +39,8 @@ async function start(asked: {
   const devices = Array.from({ length: asked.devices }, (_, index) => device(index));
   await store.commit(registryOperations(devices.map(each => ({ kind: 'putDevice', device: each }))));
   await store.close();
-  core = await HostCore.open({
-    directory,
-    constants,
-    log: SILENT_LOG,
-    listen: '127.0.0.1',
-    port: undefined,
-    advertise: ['127.0.0.1'],
-    timeServer: undefined,
-    intervalMs: constants.ROTATION_INTERVAL_MS,
-    storePath: undefined,
-    bench: true,
-  });
+  const options = loopbackOptions(directory, constants);
+  core = await HostCore.open({ ...options, advertise: ['127.0.0.1'], bench: true });
   // All come from one address here, and a host counts by address.
   const { driver } = core;
   driver.accepts = () => driver.acceptsHop();

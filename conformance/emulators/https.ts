@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { makeCertificate } from '../../src/node/certificate.ts';
 import { native } from '../../src/node/native.ts';
 import { closeServer, listen } from '../stores/relay.ts';
+import { readBody } from './body.ts';
 
 /** What is wrong with the server. */
 export type HttpsFault =
@@ -61,8 +62,6 @@ export interface HttpsEmulator {
   readonly sentBytes: number;
   close(): Promise<void>;
 }
-
-const BODY_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Start a server. */
 export async function emulateHttps(): Promise<HttpsEmulator> {
@@ -172,21 +171,14 @@ function pour(state: State, answer: ServerResponse): void {
 }
 
 async function take(state: State, asked: IncomingMessage, answer: ServerResponse): Promise<void> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const part of asked as AsyncIterable<Buffer>) {
-      length += part.length;
-      if (length <= BODY_BYTES_MAX) parts.push(part);
-    }
-  } catch {
-    return; // The writer died in the middle of it: what lay there stays.
-  }
+  const body = await readBody(asked);
+  // A writer that died leaves what lay there.
+  if (body === undefined) return;
   const { writeAuthorization, files } = state;
   if (writeAuthorization !== undefined && asked.headers.authorization !== writeAuthorization) {
     answer.writeHead(401).end('who are you');
     return;
   }
-  files.set(asked.url ?? '', Uint8Array.from(Buffer.concat(parts)));
+  files.set(asked.url ?? '', Uint8Array.from(body));
   answer.writeHead(204).end();
 }

@@ -19,6 +19,7 @@ import type { Socket } from 'node:net';
 import { makeCertificate } from '../../src/node/certificate.ts';
 import { native } from '../../src/node/native.ts';
 import { closeServer, listen } from '../stores/relay.ts';
+import { readBody } from './body.ts';
 
 /** What to do instead of answering. */
 export type MegaFault =
@@ -81,7 +82,6 @@ export interface MegaEmulator {
   close(): Promise<void>;
 }
 
-const BODY_BYTES_MAX = 4 * 1024 * 1024;
 const e64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
 
 /** Start it with one account. */
@@ -150,7 +150,7 @@ class Emulator implements MegaEmulator {
 
   async #handle(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const url = new URL(asked.url ?? '/', 'https://mega');
-    const body = await readAll(asked);
+    const body = await readBody(asked);
     // Whoever died in the middle of a request has said nothing.
     if (body === undefined) return;
     if (url.pathname === '/cs') this.#api(url, body, asked, answer);
@@ -403,20 +403,6 @@ function isProof(header: string | string[] | undefined, easiness: number): boole
   const hash = createHash('sha256').update(Buffer.from(nonce, 'base64url')).update(blocks).digest();
   const threshold = (((easiness & 63) << 1) + 1) * 2 ** ((easiness >> 6) * 7 + 3);
   return version === '1' && hash.readUInt32BE(0) <= threshold;
-}
-
-async function readAll(asked: IncomingMessage): Promise<Buffer | undefined> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const part of asked as AsyncIterable<Buffer>) {
-      length += part.length;
-      if (length <= BODY_BYTES_MAX) parts.push(part);
-    }
-  } catch {
-    return undefined;
-  }
-  return Buffer.concat(parts);
 }
 
 interface Account {

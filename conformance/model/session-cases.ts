@@ -104,6 +104,13 @@ export function data(sequence: number, text: string | number, of: DataOf = {}): 
 export { closeBody };
 
 export type Head = Pick<Vector, 'note' | 'req'> & { readonly flags: readonly Flag[] };
+
+/** What a vector is about. */
+export const head = (note: string, req: string, ...flags: Head['flags']): Head => ({
+  note,
+  req: [req],
+  flags: flags.length === 0 ? ['state-machine'] : flags,
+});
 interface Options {
   readonly busy?: boolean;
   readonly reads?: boolean;

@@ -15,7 +15,7 @@ import {
 import type { Way } from '../../src/node/stores/tls.ts';
 import { emulateHttps, type HttpsEmulator } from '../emulators/https.ts';
 import { type StoreLab, storeBehaviour } from './behaviour.ts';
-import { closeServer, listen, relayTo } from './relay.ts';
+import { closeServer, cutWrite, listen, relayFaults, relayTo } from './relay.ts';
 import { noise, sealed } from './sealed.ts';
 
 const LIMIT_MS = 700;
@@ -56,15 +56,7 @@ async function openLab(): Promise<StoreLab> {
     plant: async bytes => void server.files.set(path, Uint8Array.from(bytes)),
     peek: async () => [...server.files.values()],
     faults: {
-      slow: async () => {
-        relay.mode = { kind: 'silent' };
-      },
-      down: async () => {
-        relay.mode = { kind: 'dead' };
-      },
-      cut: async () => {
-        relay.mode = { kind: 'cutDown', bytes: 3000 };
-      },
+      ...relayFaults(relay, 3000),
       refused: async () => {
         authorization = 'Bearer secret-of-somebody-else';
       },
@@ -72,9 +64,9 @@ async function openLab(): Promise<StoreLab> {
       busy: answering(503),
     },
     dyingWrite: async (bytes, after) => {
-      relay.mode = { kind: 'cutUp', bytes: Math.ceil(after * (bytes.length + 2000)) };
-      await writerTo(url, way, { authorization }).publish(bytes, new AbortController().signal);
-      relay.mode = { kind: 'pass' };
+      await cutWrite(relay, { bytes: bytes.length, after, more: 2000 }, () =>
+        writerTo(url, way, { authorization }).publish(bytes, new AbortController().signal),
+      );
     },
     close: async () => {
       await relay.close();

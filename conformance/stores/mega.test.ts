@@ -19,7 +19,7 @@ import { loadMegajs } from '../../src/node/stores/megajs.ts';
 import { checkMega } from '../../src/node/stores/open.ts';
 import { emulateMega, type MegaEmulator, type MegaFault } from '../emulators/mega.ts';
 import { type StoreLab, storeBehaviour } from './behaviour.ts';
-import { relayTo } from './relay.ts';
+import { cutWrite, relayFaults, relayTo } from './relay.ts';
 import { noise, open, sealed } from './sealed.ts';
 
 const LIMIT_MS = 1500;
@@ -132,23 +132,15 @@ async function openLab(): Promise<StoreLab> {
       return answer.kind === 'file' ? [answer.bytes, ...answer.others] : [];
     },
     faults: {
-      slow: async () => {
-        relay.mode = { kind: 'silent' };
-      },
-      down: async () => {
-        relay.mode = { kind: 'dead' };
-      },
-      cut: async () => {
-        relay.mode = { kind: 'cutDown', bytes: 4000 };
-      },
+      ...relayFaults(relay, 4000),
       refused: fault('p', { kind: 'error', number: -11 }),
       quota: fault('u', { kind: 'error', number: -17 }),
       busy: fault('f', { kind: 'error', number: -3 }),
     },
     dyingWrite: async (bytes, after) => {
-      relay.mode = { kind: 'cutUp', bytes: Math.ceil(after * (bytes.length + 3000)) };
-      await new MegaWriter(home.link, { load: async () => home.session }, reach).publish(bytes, live);
-      relay.mode = { kind: 'pass' };
+      await cutWrite(relay, { bytes: bytes.length, after, more: 3000 }, () =>
+        new MegaWriter(home.link, { load: async () => home.session }, reach).publish(bytes, live),
+      );
     },
     close: async () => {
       await relay.close();

@@ -57,6 +57,32 @@ export async function relayTo(targetPort: number): Promise<Relay> {
   };
 }
 
+/** How a lab of the store suite (behaviour.ts) makes its network slow, dead, or cut after so many bytes of an answer. */
+export function relayFaults(
+  relay: Relay,
+  cutAfter: number,
+): Readonly<Record<'slow' | 'down' | 'cut', () => Promise<void>>> {
+  const set = (mode: RelayMode) => async (): Promise<void> => {
+    relay.mode = mode;
+  };
+  return {
+    slow: set({ kind: 'silent' }),
+    down: set({ kind: 'dead' }),
+    cut: set({ kind: 'cutDown', bytes: cutAfter }),
+  };
+}
+
+/** Write `bytes` of a file, and cut `after` of the way, 0 to 1; `more` bytes of a protocol go with them. */
+export async function cutWrite(
+  relay: Relay,
+  { bytes, after, more }: { readonly bytes: number; readonly after: number; readonly more: number },
+  write: () => Promise<unknown>,
+): Promise<void> {
+  relay.mode = { kind: 'cutUp', bytes: Math.ceil(after * (bytes + more)) };
+  await write();
+  relay.mode = { kind: 'pass' };
+}
+
 function pump(from: Socket, to: Socket, bytesMax: number, cut: () => void): void {
   let bytes = 0;
   from.on('data', (part: Buffer) => {

@@ -3,11 +3,10 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { STANDARD, SUCCESSIONS_MAX } from '../../src/gen/constants.ts';
+import { SUCCESSIONS_MAX } from '../../src/gen/constants.ts';
 import { HostCore } from '../../src/node/host/core.ts';
-import type { HostOptions } from '../../src/node/host/options.ts';
 import { succeedHost } from '../../src/node/host/succeed.ts';
-import { SILENT_LOG } from '../../src/node/log.ts';
+import { loopbackOptions } from '../../src/node/testing/host-options.ts';
 import { Place } from './programs.ts';
 
 const place = new Place();
@@ -57,18 +56,7 @@ it('devices follow three successions, one of them asleep all the while; the old 
 it('a chain ends at its bound, and no interruption loses the key that was named (CF-015, CF-016)', async () => {
   const root = mkdtempSync(join(tmpdir(), 'clawchat-chain-'));
   const directory = join(root, 'host');
-  const options: HostOptions = {
-    directory,
-    log: SILENT_LOG,
-    constants: STANDARD,
-    listen: '127.0.0.1',
-    port: undefined,
-    advertise: [],
-    timeServer: undefined,
-    intervalMs: STANDARD.ROTATION_INTERVAL_MS,
-    storePath: undefined,
-    bench: false,
-  };
+  const options = loopbackOptions(directory);
   const next = join(directory, 'next-identity.key');
   try {
     await (await HostCore.open(options)).close();

@@ -4,7 +4,7 @@ import { noble } from '../../src/crypto/noble.ts';
 import { type Suite, withEntropy } from '../../src/crypto/suite.ts';
 import { native } from '../../src/node/native.ts';
 import { openFile, sealFile } from '../../src/protocol/connection-file.ts';
-import type { ConnectionRecord, Store } from '../../src/protocol/connection-record.ts';
+import type { ConnectionRecord } from '../../src/protocol/connection-record.ts';
 import { type Envelope, parseEnvelope, signRecord, verifyEnvelope } from '../../src/protocol/envelope.ts';
 import { codeName, isFault } from '../../src/protocol/fault.ts';
 import { withField } from '../../src/protocol/fixtures.ts';
@@ -24,6 +24,7 @@ import {
   text,
   type Vector,
 } from './load.ts';
+import { storeFields } from './store-fields.ts';
 
 const { vectors } = loadFamily('connection-file');
 const byId = new Map(vectors.map(vector => [vector.id, vector]));
@@ -119,17 +120,6 @@ function heldBy(client: Fields): Held {
   const record = {} as ConnectionRecord;
   const newest = { sequence: number(sequence), hash: bytes(hash), record, envelope: new Uint8Array(0) };
   return { ...trusting(trust), newest };
-}
-
-function storeFields(store: Store): Fields {
-  switch (store.kind) {
-    case 'local':
-      return { local: { path: store.path } };
-    case 'https':
-      return { https: { read_url: store.readUrl, spki_pin: hex(store.spkiPin) } };
-    case 'mega':
-      return { mega: { folder_link: store.folderLink } };
-  }
 }
 
 function recordFields(record: ConnectionRecord): Fields {

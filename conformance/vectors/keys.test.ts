@@ -4,7 +4,6 @@ import { derive, label, labelledHash } from '../../src/crypto/labels.ts';
 import { noble } from '../../src/crypto/noble.ts';
 import type { Suite } from '../../src/crypto/suite.ts';
 import { native } from '../../src/node/native.ts';
-import type { Store } from '../../src/protocol/connection-record.ts';
 import { codeName, type Fault, isFault } from '../../src/protocol/fault.ts';
 import { Gate, makeToken, SUBPROTOCOL } from '../../src/protocol/gate.ts';
 import {
@@ -21,6 +20,7 @@ import {
 import * as keys from '../../src/protocol/keys.ts';
 import { proquint, words } from '../../src/protocol/words.ts';
 import { bytes, type Fields, fields, hex, list, loadFamily, number, text, type Vector } from './load.ts';
+import { storeFields } from './store-fields.ts';
 
 const SUITES: readonly Suite[] = [native, noble];
 
@@ -98,17 +98,6 @@ function derivation(suite: Suite, input: Fields): Uint8Array {
       return keys.prologue(bytes(input['server_id']), epoch());
     default:
       throw new Error(`the test knows no ${JSON.stringify(input)}`);
-  }
-}
-
-function storeFields(store: Store): Fields {
-  switch (store.kind) {
-    case 'local':
-      return { local: { path: store.path } };
-    case 'https':
-      return { https: { read_url: store.readUrl, spki_pin: hex(store.spkiPin) } };
-    case 'mega':
-      return { mega: { folder_link: store.folderLink } };
   }
 }
 

@@ -1,32 +1,16 @@
-import { createSocket, type Socket } from 'node:dgram';
-import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { clockOffset } from './clock-check.ts';
+import { startTimeServer, type TimeServer } from './testing/time-server.ts';
 
-const sockets: Socket[] = [];
+const servers: TimeServer[] = [];
 afterEach(() => {
-  for (const socket of sockets.splice(0)) socket.close();
+  for (const each of servers.splice(0)) each.close();
 });
 
-/** A time server whose clock is `offMs` ahead of this machine's; `change` may spoil its answer. */
-async function server(offMs: number, change: (answer: Buffer) => Buffer = answer => answer): Promise<string> {
-  const socket = createSocket('udp4');
-  sockets.push(socket);
-  socket.on('message', (asked, peer) => {
-    const answer = Buffer.alloc(48);
-    answer[0] = 0x24;
-    answer[1] = 2;
-    asked.copy(answer, 24, 40, 48);
-    for (const at of [32, 40]) {
-      const now = Date.now() + offMs;
-      answer.writeUInt32BE(Math.floor(now / 1000) + 2_208_988_800, at);
-      answer.writeUInt32BE(Math.floor(((now % 1000) / 1000) * 2 ** 32), at + 4);
-    }
-    const sent = change(answer);
-    if (sent.length > 0) socket.send(sent, peer.port, peer.address);
-  });
-  await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
-  return `127.0.0.1:${(socket.address() as AddressInfo).port}`;
+async function server(...how: Parameters<typeof startTimeServer>): Promise<string> {
+  const started = await startTimeServer(...how);
+  servers.push(started);
+  return started.address;
 }
 
 it('says by how much the clock is off, with its sign', async () => {

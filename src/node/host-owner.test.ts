@@ -19,11 +19,11 @@ import { decodeIdentity, IDENTITY_KEY } from '../protocol/storage.ts';
 import type { RequestInit, ResponseInit } from './control.ts';
 import type { HostOptions } from './host/options.ts';
 import { openHostOwner, openServing, type Serving } from './host-owner.ts';
-import { SILENT_LOG } from './log.ts';
 import { native } from './native.ts';
 import type { Owner } from './owner.ts';
 import { openStore, Store } from './store.ts';
 import { LocalStore } from './stores/local.ts';
+import { loopbackOptions } from './testing/host-options.ts';
 
 /** How long a commit takes: long enough that what does not wait for it is seen. */
 const COMMIT_MS = 20;
@@ -72,16 +72,10 @@ afterEach(async () => {
 });
 
 const options = (): HostOptions => ({
-  directory,
-  log: SILENT_LOG,
-  constants: MINIMAL,
-  listen: '127.0.0.1',
-  port: undefined,
+  ...loopbackOptions(directory, MINIMAL),
   advertise: ['127.0.0.1'],
-  timeServer: undefined,
   intervalMs: MINIMAL.ROTATION_INTERVAL_MS_MAX,
   storePath: join(directory, STORE_NAME),
-  bench: false,
 });
 
 async function start(): Promise<Serving> {

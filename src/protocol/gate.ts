@@ -11,7 +11,7 @@ import {
   INVITES_MAX,
 } from '../gen/constants.ts';
 import { concat, readU64be, u64be } from '../wire/bytes.ts';
-import { decodeBase64url, encodeBase64url } from './base64url.ts';
+import { BASE64URL, decodeLetters, encodeLetters } from './base-letters.ts';
 import { type Buckets, buckets, forgetBucket, takeToken } from './buckets.ts';
 import type { AccessKey } from './connection-record.ts';
 import { gateHandle, gateMacKey, HANDLE_BYTES } from './keys.ts';
@@ -32,7 +32,7 @@ const SLOT_CHARS = ((EPOCH_BYTES + HANDLE_BYTES) * 8) / 6;
 
 /** Stand in for the keys of nobody, and for a token of nobody; nobody is admitted by them, whatever the MAC (GT-003~2). */
 const DUMMY_KEY = new Uint8Array(32);
-const DUMMY_TOKEN = encodeBase64url(new Uint8Array(MAC_AT + MAC_BYTES));
+const DUMMY_TOKEN = encodeLetters(BASE64URL, new Uint8Array(MAC_AT + MAC_BYTES));
 const HOST_BUCKET = 'host';
 
 /** What a token is made of. */
@@ -50,7 +50,7 @@ export function makeToken(suite: Suite, { gateKey, accessKey, message1 }: TokenR
   const macKey = gateMacKey(suite, gateKey, key, epoch);
   const mac = suite.hmacSha256(macKey, body).subarray(0, MAC_BYTES);
   suite.erase(macKey);
-  return encodeBase64url(concat(body, mac));
+  return encodeLetters(BASE64URL, concat(body, mac));
 }
 
 /** Somebody whom the gate may let through: an invite or a device. */
@@ -159,9 +159,9 @@ export class Gate {
 
   /** Judge a token. @impl GT-002~1, GT-003~2, GT-005~1, GT-006~1, LI-005~1 */
   admit(token: string, now: Now): Admitted | GateRefused {
-    const bytes = token.length === TOKEN_CHARS ? decodeBase64url(token) : undefined;
+    const bytes = token.length === TOKEN_CHARS ? decodeLetters(BASE64URL, token) : undefined;
     if (bytes === undefined) {
-      this.#checkMac(decodeBase64url(DUMMY_TOKEN) ?? new Uint8Array(0), undefined);
+      this.#checkMac(decodeLetters(BASE64URL, DUMMY_TOKEN) ?? new Uint8Array(0), undefined);
       return refused('token_unreadable', undefined);
     }
     const epoch = readU64be(bytes, 0);
@@ -206,7 +206,7 @@ export class Gate {
   }
 
   #slotName({ gateKey }: GateRecipient, epoch: number): string {
-    return encodeBase64url(concat(u64be(epoch), gateHandle(this.#suite, gateKey, epoch)));
+    return encodeLetters(BASE64URL, concat(u64be(epoch), gateHandle(this.#suite, gateKey, epoch)));
   }
 }
 

@@ -6,9 +6,10 @@ import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { InviteBundleSchema, InviteSchema } from '../gen/clawchat/v1/invite_pb.ts';
 import { asciiBytes, concat, sameBytes } from '../wire/bytes.ts';
 import { tryParse } from '../wire/parse.ts';
-import { decodeBase32, encodeBase32, foldConfusable, foldText } from './base32.ts';
+import { BASE32, decodeLetters, encodeLetters } from './base-letters.ts';
 import { parseStores, type Store, storeMessages } from './connection-record.ts';
 import { type Fault, fault, isFault } from './fault.ts';
+import { foldConfusable, foldText } from './invite-letters.ts';
 import { inviteChecksum, SECRET_BYTES, serverId } from './keys.ts';
 import type { Trust } from './succession.ts';
 
@@ -69,7 +70,7 @@ export function encodeInvite(suite: Suite, request: InviteRequest): Uint8Array {
 
 /** Write an invite as people pass it on. */
 export function inviteText(suite: Suite, invite: Uint8Array): string {
-  return TEXT_PREFIX + encodeBase32(concat(invite, inviteChecksum(suite, invite)));
+  return TEXT_PREFIX + encodeLetters(BASE32, concat(invite, inviteChecksum(suite, invite)));
 }
 
 /** Put an invite and the connection file of the moment into one file. */
@@ -89,7 +90,7 @@ export function looksLikeInvite(text: string): boolean {
 export function parseInviteText(suite: Suite, text: string): Invite | Fault {
   const folded = foldText(text);
   if (!folded.startsWith(TEXT_PREFIX)) return malformed('it does not begin with "clawchat1"');
-  const bytes = decodeBase32(foldConfusable(folded.slice(TEXT_PREFIX.length)));
+  const bytes = decodeLetters(BASE32, foldConfusable(folded.slice(TEXT_PREFIX.length)));
   if (bytes === undefined) return malformed('a letter is none that an invite has, or one is missing');
   if (bytes.length < CHECKSUM_BYTES) return malformed('it is cut off');
   const end = bytes.length - CHECKSUM_BYTES;

@@ -15,6 +15,7 @@ import {
   credit,
   data,
   type Head,
+  head,
   hears,
   host,
   loses,
@@ -26,11 +27,6 @@ import {
 } from '../session-cases.ts';
 import type { Vector } from '../vector.ts';
 
-const head = (note: string, req: string, ...flags: Head['flags']): Head => ({
-  note,
-  req: [req],
-  flags: flags.length === 0 ? ['state-machine'] : flags,
-});
 const OTHER = sessionId(9);
 
 function hostAttaches(): Vector[] {

@@ -11,7 +11,7 @@ import {
   client,
   credit,
   data,
-  type Head,
+  head,
   hears,
   host,
   type Step,
@@ -19,11 +19,6 @@ import {
 } from '../session-cases.ts';
 import type { Vector } from '../vector.ts';
 
-const head = (note: string, req: string, ...flags: Head['flags']): Head => ({
-  note,
-  req: [req],
-  flags: flags.length === 0 ? ['state-machine'] : flags,
-});
 const echo = { opens: 'echo.v1' };
 
 function numbers(): Vector[] {

@@ -7,7 +7,7 @@ import S3rver from 's3rver';
 import { openHostStore } from '../../../src/node/stores/open.ts';
 import { isFault } from '../../../src/wire/fault.ts';
 import type { StoreLab } from '../../stores/behaviour.ts';
-import { type Relay, relayTo } from '../../stores/relay.ts';
+import { cutWrite, type Relay, relayFaults, relayTo } from '../../stores/relay.ts';
 import { recipe } from './recipes.ts';
 import { freePort, type ServerRoot, serverRoot } from './server.ts';
 
@@ -98,23 +98,15 @@ export async function openS3(): Promise<S3Lab> {
     },
     peek: async () => objects().map(name => readFileSync(join(bucket, name))),
     faults: {
-      slow: async () => {
-        relay.mode = { kind: 'silent' };
-      },
-      down: async () => {
-        relay.mode = { kind: 'dead' };
-      },
-      cut: async () => {
-        relay.mode = { kind: 'cutDown', bytes: 4000 };
-      },
+      ...relayFaults(relay, 4000),
       refused: async () => renew(7, { ...KEYS, AWS_ACCESS_KEY_ID: 'STRANGER' }),
       quota: 'this server has no quota; the status is tested against the own server',
       busy: 'this server asks for no patience; the status is tested against the own server',
     },
     dyingWrite: async (bytes, after) => {
-      relay.mode = { kind: 'cutUp', bytes: Math.ceil(after * (bytes.length + 3000)) };
-      await open().writer.publish(bytes, new AbortController().signal);
-      relay.mode = { kind: 'pass' };
+      await cutWrite(relay, { bytes: bytes.length, after, more: 3000 }, () =>
+        open().writer.publish(bytes, new AbortController().signal),
+      );
       await new Promise(resolve => setTimeout(resolve, 100));
     },
     close: async () => {

@@ -6,7 +6,7 @@ import type { HttpsConfig } from '../../../src/node/stores/config.ts';
 import { openHostStore } from '../../../src/node/stores/open.ts';
 import { isFault } from '../../../src/wire/fault.ts';
 import type { StoreLab } from '../../stores/behaviour.ts';
-import { type Relay, relayTo } from '../../stores/relay.ts';
+import { cutWrite, type Relay, relayFaults, relayTo } from '../../stores/relay.ts';
 import { recipe } from './recipes.ts';
 import { AUTHORIZATION, freePort, type ServerRoot, serverRoot, startServer } from './server.ts';
 
@@ -155,15 +155,7 @@ async function webLab(
     },
     peek: async () => listFiles(store).map(name => readFileSync(join(store, name))),
     faults: {
-      slow: async () => {
-        relay.mode = { kind: 'silent' };
-      },
-      down: async () => {
-        relay.mode = { kind: 'dead' };
-      },
-      cut: async () => {
-        relay.mode = { kind: 'cutDown', bytes: 4000 };
-      },
+      ...relayFaults(relay, 4000),
       refused: async () => {
         changes = { headers: { authorization: `Basic ${Buffer.from('host:wrong').toString('base64')}` } };
       },
@@ -171,9 +163,9 @@ async function webLab(
       busy: writeTo('busy'),
     },
     dyingWrite: async (bytes, after) => {
-      relay.mode = { kind: 'cutUp', bytes: Math.ceil(after * (bytes.length + 3000)) };
-      await open({}).writer.publish(bytes, new AbortController().signal);
-      relay.mode = { kind: 'pass' };
+      await cutWrite(relay, { bytes: bytes.length, after, more: 3000 }, () =>
+        open({}).writer.publish(bytes, new AbortController().signal),
+      );
       // The server may find out only now that its client is gone.
       await new Promise(resolve => setTimeout(resolve, 100));
     },

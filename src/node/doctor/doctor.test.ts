@@ -1,8 +1,6 @@
 /** Each thing that `doctor` looks at can be well and can be wrong, and what is wrong comes with what to do. */
 
-import { createSocket, type Socket } from 'node:dgram';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
@@ -11,14 +9,15 @@ import { storeFailed } from '../../discovery/store.ts';
 import { type ControlHostStatus, ControlHostStatusSchema } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { PORT_MAX, PORT_MIN, SOCKET_PATH_BYTES_MAX, STANDARD } from '../../gen/constants.ts';
+import { startTimeServer, type TimeServer } from '../testing/time-server.ts';
 import type { Finding } from './check.ts';
 import { examineHost } from './host-doctor.ts';
 import { checkBind, checkClock, checkModes, checkSocketPath, judgePortRange } from './machine.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'clawchat-doctor-'));
-const sockets: Socket[] = [];
+const servers: TimeServer[] = [];
 afterEach(() => {
-  for (const socket of sockets.splice(0)) socket.close();
+  for (const each of servers.splice(0)) each.close();
   rmSync(root, { recursive: true, force: true });
 });
 
@@ -28,23 +27,10 @@ function grade(found: Finding | undefined): string | undefined {
   return found?.grade;
 }
 
-/** A time server that is `offMs` ahead. */
 async function timeServer(offMs: number): Promise<string> {
-  const socket = createSocket('udp4');
-  sockets.push(socket);
-  socket.on('message', (asked, peer) => {
-    const answer = Buffer.alloc(48);
-    answer[0] = 0x24;
-    answer[1] = 2;
-    asked.copy(answer, 24, 40, 48);
-    for (const at of [32, 40]) {
-      const now = Date.now() + offMs;
-      answer.writeUInt32BE(Math.floor(now / 1000) + 2_208_988_800, at);
-    }
-    socket.send(answer, peer.port, peer.address);
-  });
-  await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
-  return `127.0.0.1:${(socket.address() as AddressInfo).port}`;
+  const started = await startTimeServer(offMs);
+  servers.push(started);
+  return started.address;
 }
 
 describe('the machine', () => {

@@ -3,12 +3,12 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { STANDARD } from '../../gen/constants.ts';
 import { connect } from '../../index.ts';
 import { expectAnswer } from '../cli/directory.ts';
 import { openServing, type Serving } from '../host-owner.ts';
 import { createLog } from '../log.ts';
 import { askWithin } from '../owner.ts';
+import { loopbackOptions } from '../testing/host-options.ts';
 
 interface Entry {
   readonly event: string;
@@ -30,16 +30,9 @@ beforeEach(async () => {
   entries = [];
   const write = (line: string): void => void entries.push(JSON.parse(line));
   host = await openServing({
-    directory: join(root, 'host'),
+    ...loopbackOptions(join(root, 'host')),
     log: createLog({ level: 'debug', style: 'json', write, now: Date.now }),
-    constants: STANDARD,
-    listen: '127.0.0.1',
-    port: undefined,
-    advertise: [],
-    timeServer: undefined,
-    intervalMs: STANDARD.ROTATION_INTERVAL_MS,
     storePath: join(root, 'store', 'connection.clawchat'),
-    bench: false,
   });
   await host.ready;
 });

@@ -5,43 +5,20 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { BENCH_MESSAGE_BYTES_MAX, BENCH_UNANSWERED_MAX } from '../../gen/constants.ts';
 import { asciiBytes, concat, toHex } from '../../wire/bytes.ts';
 import type { Fault } from '../../wire/fault.ts';
-import type { ServiceStream } from '../ports.ts';
+import { ProbeStream } from '../testing/probe-stream.ts';
 import { EMPTY_TALLY, encodeAnswer, parseAnswer, type Tally } from './answer.ts';
 import { BenchClient, type BenchPlan } from './client.ts';
 import { BenchHost } from './host.ts';
 
-/** A stream that takes `room` messages until it is drained, and notes the rest. */
-class FakeStream implements ServiceStream {
-  readonly sent: Uint8Array[] = [];
-  room: number = Number.POSITIVE_INFINITY;
-  paused = false;
-  ended: ErrorCode | undefined;
-
-  send(message: Uint8Array): boolean {
-    this.sent.push(message);
-    this.room -= 1;
-    return this.room > 0;
-  }
-  pause(): void {
-    this.paused = true;
-  }
-  resume(): void {
-    this.paused = false;
-  }
-  close(code: ErrorCode): void {
-    this.ended = code;
-  }
-}
-
 interface Run {
   readonly client: BenchClient;
-  readonly up: FakeStream;
+  readonly up: ProbeStream;
   readonly ends: (Tally | Fault)[];
   readonly answered: number[];
 }
 
 function run(plan: BenchPlan): Run {
-  const up = new FakeStream();
+  const up = new ProbeStream();
   const ends: (Tally | Fault)[] = [];
   const answered: number[] = [];
   const client = new BenchClient(noble, up, plan, {
@@ -54,7 +31,7 @@ function run(plan: BenchPlan): Run {
 }
 
 function answersTo(messages: readonly Uint8Array[]): readonly Uint8Array[] {
-  const down = new FakeStream();
+  const down = new ProbeStream();
   const host = new BenchHost(noble, down);
   for (const message of messages) host.message(message);
   return down.sent;
@@ -69,7 +46,7 @@ describe('the host', () => {
   });
 
   it('gives no more credit while an answer waits for room (BE-003)', () => {
-    const down = new FakeStream();
+    const down = new ProbeStream();
     const host = new BenchHost(noble, down);
     down.room = 2;
     host.message(asciiBytes('a'));
@@ -81,13 +58,13 @@ describe('the host', () => {
   });
 
   it('takes the longest message there may be and aborts behind it (BE-004)', () => {
-    const down = new FakeStream();
+    const down = new ProbeStream();
     const host = new BenchHost(noble, down);
     host.message(new Uint8Array(BENCH_MESSAGE_BYTES_MAX));
-    expect([down.sent.length, down.ended]).toEqual([1, undefined]);
+    expect([down.sent.length, down.closedWith]).toEqual([1, undefined]);
     host.message(new Uint8Array(BENCH_MESSAGE_BYTES_MAX + 1));
     host.message(asciiBytes('a'));
-    expect([down.sent.length, down.ended]).toEqual([1, ErrorCode.MESSAGE_TOO_LARGE]);
+    expect([down.sent.length, down.closedWith]).toEqual([1, ErrorCode.MESSAGE_TOO_LARGE]);
   });
 });
 
@@ -100,7 +77,7 @@ describe('the client', () => {
     'sends all of it once it may, whatever the room, and ends when the host has it (BE-005)',
     (bytes, messageBytes, rooms) => {
       const { client, up, ends, answered } = run({ bytes, messageBytes });
-      const down = new FakeStream();
+      const down = new ProbeStream();
       const host = new BenchHost(noble, down);
       client.allow(bytes / 3);
       client.allow(Number.POSITIVE_INFINITY);
@@ -111,7 +88,7 @@ describe('the client', () => {
         client.writable();
         for (const answer of down.sent.splice(0)) client.message(answer);
       }
-      expect(up.ended).toBe(ErrorCode.UNSPECIFIED);
+      expect(up.closedWith).toBe(ErrorCode.UNSPECIFIED);
       expect(concat(...up.sent).length).toBe(bytes);
       const [end] = ends;
       expect(end).toMatchObject({ bytes, messages: Math.ceil(bytes / messageBytes) });
@@ -144,7 +121,7 @@ describe('the client', () => {
     const { client, up, ends } = run({ bytes: 1000, messageBytes: 50 });
     client.allow(Number.POSITIVE_INFINITY);
     for (const answer of answersTo(change(up.sent))) client.message(answer);
-    expect(up.ended).toBe(ErrorCode.MESSAGE_MALFORMED);
+    expect(up.closedWith).toBe(ErrorCode.MESSAGE_MALFORMED);
     expect(ends).toHaveLength(1);
     expect(ends[0]).toMatchObject({ kind: 'fault', by: 'peer', code: ErrorCode.MESSAGE_MALFORMED });
   });
@@ -169,7 +146,7 @@ describe('the client', () => {
     expect(lost.up.sent).toHaveLength(0);
     const cancelled = run({ bytes: 10, messageBytes: 10 });
     cancelled.client.cancel();
-    expect([cancelled.up.ended, cancelled.ends]).toEqual([ErrorCode.CANCELLED, []]);
+    expect([cancelled.up.closedWith, cancelled.ends]).toEqual([ErrorCode.CANCELLED, []]);
   });
 
   it('is not made of a plan that is none', () => {

@@ -8,6 +8,7 @@ import { CONTROL_IDS_MAX, OUTBOX_UNACKNOWLEDGED_MAX } from '../../gen/constants.
 import { codeName } from '../../protocol/fault.ts';
 import { fault, isFault } from '../../wire/fault.ts';
 import type { StreamHandler } from '../ports.ts';
+import { ProbeStream } from '../testing/probe-stream.ts';
 import { hex, numberKey } from './bytes.ts';
 import { ChatClient } from './client.ts';
 import type { Enqueued, SendResult } from './client-outbox.ts';
@@ -17,7 +18,7 @@ import { nextRequestId } from './client-stream.ts';
 import { type Content, encodeContent } from './content.ts';
 import type { ListenSink } from './feed.ts';
 import { encodeMessage, encodePage, encodePush, encodeReply } from './reply-writing.ts';
-import { ProbeDatabase, ProbeStream } from './testing/probe.ts';
+import { ProbeDatabase } from './testing/probe.ts';
 
 const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 const NONE = new Uint8Array(0);

@@ -11,13 +11,14 @@ import {
 import { codeName } from '../../protocol/fault.ts';
 import { isFault } from '../../wire/fault.ts';
 import type { StreamHandler } from '../ports.ts';
+import { ProbeStream } from '../testing/probe-stream.ts';
 import { hex } from './bytes.ts';
 import { type ContentExtra, encodeContent } from './content.ts';
 import { ChatHost } from './host.ts';
 import { type OperatorAct, ownersOf, peopleIn } from './operator.ts';
 import { type ChatItem, parseReply, type Reply } from './reply.ts';
 import { encodeRequest, type RequestBody } from './request.ts';
-import { ProbeDatabase, ProbeStream } from './testing/probe.ts';
+import { ProbeDatabase } from './testing/probe.ts';
 
 const id = (fill: number): Uint8Array => new Uint8Array(16).fill(fill);
 const [ANN, BOB, CAT] = [id(0xaa), id(0xbb), id(0xcc)];

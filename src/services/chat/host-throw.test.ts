@@ -4,11 +4,12 @@ import { noble } from '../../crypto/noble.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { isFault } from '../../wire/fault.ts';
 import type { StreamHandler } from '../ports.ts';
+import { ProbeStream } from '../testing/probe-stream.ts';
 import { type ContentExtra, encodeContent } from './content.ts';
 import { ChatHost } from './host.ts';
 import { parseReply, type Reply } from './reply.ts';
 import { encodeRequest, type RequestBody } from './request.ts';
-import { ProbeDatabase, ProbeStream } from './testing/probe.ts';
+import { ProbeDatabase } from './testing/probe.ts';
 
 const ANN = new Uint8Array(16).fill(0xaa);
 const BOB = new Uint8Array(16).fill(0xbb);

@@ -13,12 +13,13 @@ import {
 import { codeName } from '../../protocol/fault.ts';
 import { isFault } from '../../wire/fault.ts';
 import type { StreamHandler } from '../ports.ts';
+import { ProbeStream } from '../testing/probe-stream.ts';
 import { numberKey } from './bytes.ts';
 import { encodeContent } from './content.ts';
 import { type ChatAlarm, ChatHost } from './host.ts';
 import { parseReply, type Reply } from './reply.ts';
 import { encodeRequest, type RequestBody } from './request.ts';
-import { ProbeDatabase, ProbeStream } from './testing/probe.ts';
+import { ProbeDatabase } from './testing/probe.ts';
 
 const ALICE = { deviceId: new Uint8Array(16).fill(0xaa), name: 'alice' };
 const BOB = { deviceId: new Uint8Array(16).fill(0xbb), name: 'bob' };

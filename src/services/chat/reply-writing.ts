@@ -1,6 +1,7 @@
 /** Writes what a host answers and pushes; messages and pages are put together from stored bytes (spec/11-chat.md, 11.1). */
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { ChatMessageSchema, ChatReplySchema, HistoryPageSchema } from '../../gen/clawchat/v1/chat_pb.ts';
+import { concat } from '../../wire/bytes.ts';
 import { varintBytes, writeVarint } from '../../wire/varint.ts';
 import type { Gap } from './reply.ts';
 
@@ -51,7 +52,7 @@ const PAGE_MESSAGE_FIELD = 1;
 
 /** Write the push of a stored ChatMessage: the same bytes for every subscriber. */
 export function encodePush(stored: Uint8Array): Uint8Array {
-  return join([fieldHead(MESSAGE_FIELD, stored.length), stored]);
+  return concat(fieldHead(MESSAGE_FIELD, stored.length), stored);
 }
 
 /** Write a page from stored ChatMessages without reading them. */
@@ -75,12 +76,12 @@ export function encodePage(
     fromCursor: BigInt(rest.fromCursor ?? 0),
     ...(gap && { gap }),
   });
-  const page = join([
+  const page = concat(
     ...stored.flatMap(message => [fieldHead(PAGE_MESSAGE_FIELD, message.length), message]),
     toBinary(HistoryPageSchema, tail),
-  ]);
+  );
   const head = toBinary(ChatReplySchema, create(ChatReplySchema, { requestId }));
-  return join([head, fieldHead(HISTORY_FIELD, page.length), page]);
+  return concat(head, fieldHead(HISTORY_FIELD, page.length), page);
 }
 
 /** Tag and length of a length-delimited field with a number below 16. */
@@ -89,14 +90,4 @@ function fieldHead(field: number, length: number): Uint8Array {
   head[0] = (field << 3) | 2;
   writeVarint(head, 1, length);
   return head;
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

@@ -1,6 +1,5 @@
-/** A database and a stream under a test's own hand: commits wait when told to, queues are full when told to. */
-import type { ErrorCode } from '../../../gen/clawchat/v1/error_pb.ts';
-import type { DatabaseOperation, ServiceDatabase, ServiceStream } from '../../ports.ts';
+/** A database under a test's own hand: commits wait when told to. */
+import type { DatabaseOperation, ServiceDatabase } from '../../ports.ts';
 
 /** A database in memory whose commits can be held back, or made to fail. */
 export class ProbeDatabase implements ServiceDatabase {
@@ -54,39 +53,5 @@ export class ProbeDatabase implements ServiceDatabase {
       if (this.#held === undefined) write();
       else this.#held.push(write);
     });
-  }
-}
-
-/** A stream that keeps what was sent, and is full after so many messages. */
-export class ProbeStream implements ServiceStream {
-  sent: Uint8Array[] = [];
-  paused = false;
-  closedWith: ErrorCode | undefined;
-  /** Messages that fit before the queue is full. */
-  room: number = Number.POSITIVE_INFINITY;
-
-  send(message: Uint8Array): boolean {
-    this.sent.push(message);
-    this.room -= 1;
-    return this.room > 0;
-  }
-
-  pause(): void {
-    this.paused = true;
-  }
-
-  resume(): void {
-    this.paused = false;
-  }
-
-  close(code: ErrorCode): void {
-    this.closedWith = code;
-  }
-
-  /** Take out what was sent so far. */
-  take(): readonly Uint8Array[] {
-    const sent = this.sent;
-    this.sent = [];
-    return sent;
   }
 }
