@@ -1,6 +1,6 @@
 /** Real nginx and real Apache as stores, with the configuration of docs/stores.md. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HttpsConfig } from '../../../src/node/stores/config.ts';
 import { openHostStore } from '../../../src/node/stores/open.ts';
@@ -68,15 +68,21 @@ export function nginxFiles(
 export async function openApache(): Promise<WebLab> {
   const root = serverRoot();
   const port = await freePort();
-  const store = makeStoreDirectory(root);
-  const lock = join(root.path, 'lock');
-  makeWritable(lock);
+  const [etc, store, lock] = ['etc', 'store', 'lock'].map(name => join(root.path, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const places = {
+    '/etc/clawchat-store': etc,
+    '/var/lib/clawchat-store': store,
+    '/var/lib/clawchat-lock': lock,
+  };
+  execFileSync('bash', ['-euc', recipe('apache-files', places)], { cwd: root.path, stdio: 'pipe' });
   const site = recipe('apache', {
     '*:443': `127.0.0.1:${port}`,
     'ServerName store.example.org': `ServerName localhost\n Redirect 507 /quota\n Redirect 503 /busy`,
-    '/etc/clawchat-store': root.path,
-    '/var/lib/clawchat-store': store,
-    '/var/lib/clawchat-lock': lock,
+    ...places,
   });
   const modules =
     'mpm_event authn_core authn_file authz_core authz_user auth_basic alias headers dav dav_fs ssl'
@@ -92,19 +98,6 @@ export async function openApache(): Promise<WebLab> {
   );
   const server = await startServer('apache2', ['-f', config, '-DFOREGROUND'], port);
   return await webLab(root, store, port, server.stop);
-}
-
-function makeStoreDirectory(root: ServerRoot): string {
-  const store = join(root.path, 'store');
-  makeWritable(store);
-  makeWritable(join(store, '.new'));
-  return store;
-}
-
-/** `install -d -o www-data`, as the page says. */
-function makeWritable(path: string): void {
-  mkdirSync(path);
-  execFileSync('chown', ['www-data:', path]);
 }
 
 function openChecked(config: HttpsConfig): Exclude<ReturnType<typeof openHostStore>, { kind: 'fault' }> {
