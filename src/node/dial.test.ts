@@ -181,6 +181,28 @@ test('a client with pins names nobody in its first message, one without names th
   expect(names).toEqual(['localhost']);
 });
 
+test('the request offers the protocol and the token, and no extension (HS-003~1, LI-006~1)', async () => {
+  const request = new Promise<string>(resolve => {
+    const { key, cert } = certificate;
+    const server = createTlsServer({ key, cert, minVersion: 'TLSv1.3' }, socket => {
+      socket.on('error', () => {});
+      socket.once('data', data => {
+        resolve(data.toString('latin1'));
+        socket.end('HTTP/1.1 404 Not Found\r\n\r\n');
+      });
+    });
+    void listening(server).then(outcome);
+  });
+  const [line, ...headers] = (await request).trimEnd().split('\r\n');
+  expect(line).toBe('GET / HTTP/1.1');
+  const named = headers
+    .map(header => header.split(/: */, 2))
+    .filter(([name]) => /^sec-websocket-[pe]/i.test(name ?? ''));
+  expect(named.map(([name, value]) => [name?.toLowerCase(), value?.replaceAll(' ', '')])).toEqual([
+    ['sec-websocket-protocol', 'clawchat.v1,token'],
+  ]);
+});
+
 test('of two endpoints that pass TLS one gets the token (HS-024~1)', async () => {
   const requests: string[] = [];
   const { key, cert } = certificate;

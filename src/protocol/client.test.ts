@@ -27,6 +27,7 @@ import { acceptEnvelope, type Held, trusting } from './freshness.ts';
 import { ResponderHandshake } from './handshake.ts';
 import type { Invite } from './invite.ts';
 import { type DialKeys, dialKeys, type Member } from './join.ts';
+import { gateMacKey } from './keys.ts';
 
 const suite = noble;
 const host = testHost(suite, 'client');
@@ -40,8 +41,8 @@ const recordOf = (over: Partial<ConnectionRecord> = {}): ConnectionRecord =>
 const envelopeOf = (over: Partial<ConnectionRecord> = {}): Uint8Array =>
   testEnvelope(suite, host, recordOf(over));
 
-function held(): Held {
-  const envelope = parseEnvelope(envelopeOf());
+function held(over: Partial<ConnectionRecord> = {}): Held {
+  const envelope = parseEnvelope(envelopeOf(over));
   if (isFault(envelope)) throw new Error(envelope.detail);
   const accepted = acceptEnvelope(suite, trusting(host.trust(0, false)), envelope, NOW_MS);
   if (accepted.kind !== 'accepted') throw new Error('the record is refused');
@@ -246,6 +247,20 @@ beforeEach(() => {
 });
 
 describe('dialling', () => {
+  it('GT-001: uses the first access key of its highest record', () => {
+    const [first] = recordOf().accessKeys;
+    const accessKeys = [first, { epoch: 6, key: named(suite, 'older access key') }] as const;
+    bench = new Bench({ ...device(), held: held({ accessKeys }) });
+    bench.step({ kind: 'start' });
+    const dial = [...bench.flush(), ...bench.dial()].find(output => output.kind === 'dial');
+    const token = Buffer.from(dial?.kind === 'dial' ? dial.token : '', 'base64url');
+    expect(token.readBigUInt64BE(0)).toBe(BigInt(first.epoch));
+    const keys = dialKeys(suite, device());
+    const macKey = gateMacKey(suite, keys.gateKey, first.key, first.epoch);
+    const mac = suite.hmacSha256(macKey, Uint8Array.from(token.subarray(0, 72)));
+    expect(token.subarray(72).equals(mac.subarray(0, 16))).toBe(true);
+  });
+
   it('HS-019: says nothing of its own before message 2 is verified, nor after one that is not', () => {
     bench.step({ kind: 'start' });
     const stream = (): number | undefined => bench.client.open(1, 'chat.v1');
@@ -385,6 +400,15 @@ describe('sessions', () => {
     expect(two.kinds.filter(kind => kind === 'data')).toHaveLength(1);
     // A duplicate of what came on the older path is dropped.
     expect(kinds(two.say(data(2), data(3)))).toEqual(['deliver']);
+  });
+
+  it('SE-005: handles nothing behind the frame that is at fault', () => {
+    const one = bench.connect();
+    const attached: Frame = { kind: 'attached', generation: one.attach.generation, receivedThrough: 0 };
+    const outputs = kinds(one.say(hello, data(1), attached, data(1)));
+    expect(outputs).toContain('ended');
+    expect(outputs).not.toContain('attached');
+    expect(outputs).not.toContain('deliver');
   });
 
   it('waits for Attached before it repeats what an older session already sent', () => {

@@ -1,15 +1,20 @@
+import { create, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { noble } from '../crypto/noble.ts';
+import { HandshakeState } from '../crypto/noise.ts';
 import type { Suite, X25519Key } from '../crypto/suite.ts';
+import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
+import { HandshakeReplySchema } from '../gen/clawchat/v1/handshake_pb.ts';
 import { native } from '../node/native.ts';
 import { type Fault, isFault } from './fault.ts';
-import { named } from './fixtures.ts';
+import { flipped, named } from './fixtures.ts';
 import {
   InitiatorHandshake,
   type InitiatorOptions,
   ResponderHandshake,
   type ResponderOptions,
 } from './handshake.ts';
+import { prologue } from './keys.ts';
 
 /** A key that notes when it is destroyed. */
 function watched(suite: Suite, name: string, destroyed: Set<string>): X25519Key {
@@ -119,10 +124,70 @@ describe('a handshake (HS-010~1, HS-011~1, HS-013~1, HS-014~1)', () => {
     expect(destroyed).toEqual(new Set(['responder e', 'initiator e']));
   });
 
+  it('leaves no chaining key and no symmetric key behind, whichever way it ends (KD-002~1)', () => {
+    for (const ending of ['finished', 'altered', 'given up']) {
+      const derived: Uint8Array[] = [];
+      const watching: Suite = {
+        ...native,
+        hkdfSha256: (...all) => {
+          const okm = native.hkdfSha256(...all);
+          derived.push(okm);
+          return okm;
+        },
+      };
+      const { initiator, responder } = setting(watching, native);
+      const dialling = must(InitiatorHandshake.begin(initiator));
+      const { message2 } = must(ResponderHandshake.begin(responder(dialling.token)));
+      if (ending === 'given up') dialling.destroy();
+      else dialling.finish(ending === 'finished' ? message2 : flipped(message2, 100));
+      // Of a handshake that ended well the last ones are the keys of the path.
+      const over = ending === 'finished' ? derived.slice(0, -1) : derived;
+      expect(over.length).toBeGreaterThan(1);
+      expect(over.filter(okm => okm.some(byte => byte !== 0))).toEqual([]);
+    }
+  });
+
   it('gives a fault for a channel key of small order (KD-003~1)', () => {
     const { initiator, destroyed } = setting(native, native);
     expect(isFault(InitiatorHandshake.begin({ ...initiator, responderKey: new Uint8Array(32) }))).toBe(true);
     expect(destroyed).toEqual(new Set(['initiator e']));
+  });
+
+  it('refuses messages of another length although they open (HS-012~1)', () => {
+    const { initiator, responder } = setting(native, native);
+    const { serverId, accessKey, responderKey, staticKey, psk } = initiator;
+    const bound = prologue(serverId, accessKey.epoch);
+    const empty = new Uint8Array(0);
+
+    const dialling = must(InitiatorHandshake.begin(initiator));
+    const about = responder(dialling.token);
+    const [, s] = about.channelKeys;
+    if (s === undefined) throw new Error('no channel key');
+    const long = HandshakeState.responder({ suite: native, prologue: bound, s, psk });
+    expect(long.readMessage(about.message1).kind).toBe('read');
+    const reply = toBinary(
+      HandshakeReplySchema,
+      create(HandshakeReplySchema, { padding: new Uint8Array(63) }),
+    );
+    const message2 = long.writeMessage(reply, about.ephemeral);
+    if (message2.kind === 'fault') throw new Error('no message 2');
+    expect(message2.message).toHaveLength(113);
+    expect(dialling.finish(message2.message)).toMatchObject({
+      kind: 'fault',
+      code: ErrorCode.HANDSHAKE_FAILED,
+    });
+
+    const rs = responderKey;
+    const client = HandshakeState.initiator({ suite: native, prologue: bound, s: staticKey, psk, rs });
+    const message1 = client.writeMessage(empty, native.x25519Key(named(native, 'another e')));
+    if (message1.kind === 'fault') throw new Error('no message 1');
+    const again = setting(native, native).responder(dialling.token, { message1: message1.message });
+    const answering = must(ResponderHandshake.begin(again));
+    expect(client.readMessage(answering.message2).kind).toBe('read');
+    const message3 = client.writeMessage(Uint8Array.of(1));
+    if (message3.kind === 'fault') throw new Error('no message 3');
+    expect(message3.message).toHaveLength(65);
+    expect(isFault(answering.finish(message3.message, true))).toBe(true);
   });
 
   it('makes another token in every attempt (GT-001~1)', () => {

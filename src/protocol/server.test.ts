@@ -12,6 +12,7 @@ import {
   AUTH_MS_MAX,
   CLAIM_LIFE_MS,
   GLOBAL_RETAINED_BYTES_MAX,
+  INVITE_LIFE_MS,
   PATH_DEAD_MS,
   PING_IDLE_MS,
   SESSION_RESUME_MS,
@@ -146,10 +147,10 @@ class TestPath {
     bench.adopt(this);
   }
 
-  offer(): readonly ServerOutput[] {
+  offer(acceptedAt: number = this.bench.mono): readonly ServerOutput[] {
     const entropy = new Uint8Array([...named(suite, `a ${this.id}`), ...named(suite, `b ${this.id}`)]);
     const { id: path, bench } = this;
-    return bench.step({ kind: 'offer', path, token: this.handshake.token, acceptedAt: bench.mono, entropy });
+    return bench.step({ kind: 'offer', path, token: this.handshake.token, acceptedAt, entropy });
   }
 
   /** Message 3. */
@@ -255,6 +256,11 @@ describe('the handshake', () => {
     one.offer();
     expect(closes(bench.pass(AUTH_MS_MAX - 1))).toEqual([]);
     expect(closes(bench.pass(1))).toEqual([[one.id, ErrorCode.TIMEOUT, true]]);
+    // What came before the token counts too.
+    const other = path();
+    other.offer(bench.mono - 1_000);
+    expect(closes(bench.pass(AUTH_MS_MAX - 1_001))).toEqual([]);
+    expect(closes(bench.pass(1))).toEqual([[other.id, ErrorCode.TIMEOUT, true]]);
   });
 
   it('refuses unknown tokens, and everybody once it stops', () => {
@@ -272,6 +278,15 @@ describe('the handshake', () => {
     bench.slow = true;
     bench.step({ kind: 'revokeDevice', ref: 7, device: ann.id });
     expect(path().offer()).toMatchObject([{ kind: 'refuse', reason: 'recipient_ended' }]);
+    expect(closes(one.authenticate())).toEqual([[one.id, ErrorCode.HANDSHAKE_FAILED, true]]);
+  });
+
+  it('HS-014: refuses an invite whose time ended between its token and message 3', () => {
+    const { keys } = bench.makeInvite();
+    const one = new TestPath(bench, keys.privateKey, keys);
+    bench.mono = INVITE_LIFE_MS;
+    one.offer();
+    bench.mono += 1_001;
     expect(closes(one.authenticate())).toEqual([[one.id, ErrorCode.HANDSHAKE_FAILED, true]]);
   });
 
@@ -443,6 +458,13 @@ describe('sessions', () => {
     expect(outputs.filter(({ kind }) => kind === 'deliver')).toHaveLength(2);
     expect(outputs.at(-1)).toMatchObject({ kind: 'close', code: ErrorCode.SEQUENCE_GAP });
     expect(kinds(outputs)).toContain('lost');
+  });
+
+  it('SE-005: handles nothing behind the frame that is at fault', () => {
+    const one = path().open();
+    const attach: Frame = { kind: 'attach', sessionId, generation: 1, receivedThrough: 0, open: true };
+    expect(kinds(one.say(data(1), attach, data(1)))).toEqual(['send', 'close']);
+    expect(one.frames.at(-1)).toEqual(close(ErrorCode.FRAME_UNEXPECTED));
   });
 
   it('SE-080, SE-081: forgets the session after a Close that is not resumable, and keeps it after one that is', () => {

@@ -6,6 +6,7 @@ import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { FrameSchema } from '../gen/clawchat/v1/frame_pb.ts';
 import { HelloSchema } from '../gen/clawchat/v1/handshake_pb.ts';
 import { FRAME_BYTES_MAX } from '../gen/constants.ts';
+import { concat } from './bytes.ts';
 import { decodeFrame, decodeFull, encodeFrame, type Frame } from './frame.ts';
 import { dataOverhead, decodeHot, encodeHot, type HotFrame, hotBytes } from './hot.ts';
 
@@ -224,6 +225,17 @@ describe('SE-003: ranges', () => {
 });
 
 describe('unknown things', () => {
+  it('refuses one that is longer than a frame may be (SE-002~1)', () => {
+    // A field that nobody knows, of so many bytes.
+    const unknown = (bytes: number): Uint8Array => {
+      const length = bytes - 5;
+      const head = [0x9a, 0x06, (length & 127) | 128, ((length >> 7) & 127) | 128, length >> 14];
+      return concat(Uint8Array.from(head), new Uint8Array(length));
+    };
+    expect(decodeFrame(unknown(FRAME_BYTES_MAX))).toEqual({ kind: 'unknown' });
+    expect(decodeFrame(unknown(FRAME_BYTES_MAX + 1))).toMatchObject({ code: ErrorCode.FRAME_MALFORMED });
+  });
+
   it('ignores a frame without a known body', () => {
     expect(decodeFrame(Uint8Array.of(0xf2, 0x01, 0))).toEqual({ kind: 'unknown' });
     expect(decodeFrame(new Uint8Array(0))).toEqual({ kind: 'unknown' });

@@ -398,7 +398,7 @@ describe('a stream', () => {
     const { result } = await enqueued(client, content(1));
     const [post] = await host.asked();
     host.result(post?.requestId ?? 0, 1, 0, 9_999 as ErrorCode);
-    expect(said(await result)).toBe('INTERNAL');
+    expect(await result).toMatchObject({ code: ErrorCode.INTERNAL });
     const asked = client.rooms();
     const [rooms] = await host.asked();
     host.reply(rooms?.requestId ?? 0, { case: 'refusal', value: { code: 9_999 as ErrorCode } });
