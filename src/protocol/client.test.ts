@@ -669,6 +669,33 @@ describe('the life of a path', () => {
     expect(kinds(bench.pass(1))).toContain('close');
   });
 
+  it('RC-004: makes another path too when it has sealed much', () => {
+    const one = bench.connect();
+    one.attached();
+    const { seal } = Records.prototype;
+    const sealing = vi.spyOn(Records.prototype, 'seal').mockImplementation(function (
+      this: Records,
+      plaintext,
+    ) {
+      const sealed = seal.call(this, plaintext);
+      return sealed.kind === 'sealed' ? { ...sealed, renew: true } : sealed;
+    });
+    bench.client.open(1, 'chat.v1');
+    const outputs = bench.flush();
+    sealing.mockRestore();
+    expect(kinds([...outputs, ...bench.flush()])).toContain('need');
+  });
+
+  it('RC-003: cuts a path whose record does not open, and keeps the session', () => {
+    const one = bench.connect();
+    one.attached();
+    const outputs = bench.step({ kind: 'message', path: one.path, bytes: new Uint8Array(128) });
+    expect(outputs).toContainEqual(expect.objectContaining({ kind: 'close', path: one.path, cut: true }));
+    expect(kinds(outputs)).toEqual(['close', 'detached', 'ended']);
+    expect(one.kinds).not.toContain('close');
+    expect(bench.again().attach).toMatchObject({ generation: 2, open: false });
+  });
+
   it('RC-004: makes another path when this one has carried much, and keeps it meanwhile', () => {
     const one = bench.connect();
     one.attached();
