@@ -71,7 +71,7 @@ beforeAll(async () => {
 afterAll(() => place.clean());
 
 describe('a stranger', () => {
-  it('sees the same bytes and the same end whatever it tries (HS-005~2, GT-002, EN-030, IN-002)', async () => {
+  it('sees the same bytes and the same end whatever it tries (HS-005~3, GT-002, EN-030, IN-002)', async () => {
     const data = place.path('A');
     const used = await place.ok('clawchatd', ['invite', '--data', data]);
     await place.ok('clawchat', ['join', '-', '--data', place.path('B')], used);

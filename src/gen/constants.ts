@@ -264,7 +264,7 @@ export const GLOBAL_RETAINED_BYTES_MAX: number = 268_435_456;
 /** ms: from taking a Data frame to sending an Ack that covers it. */
 export const ACK_DELAY_MS_MAX: number = 5000;
 
-/** bytes: taken and not acknowledged, counted as credit is; with more an Ack is sent at once. */
+/** bytes: taken and not acknowledged, payload and DATA_COST_BYTES of each frame; from there on an Ack is sent at once. */
 export const ACK_BYTES_MAX: number = 65_536;
 
 /** ms: from message 3 to the first Attach or Enrol on a path. */

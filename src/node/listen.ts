@@ -279,7 +279,7 @@ export class Listener {
     this.#refuse(socket, guest, isRight ? { ...head, status: 497 } : head, 'plain_http');
   }
 
-  /** Without a reason, `opens` has counted it. @impl HS-005~2 */
+  /** Without a reason, `opens` has counted it. @impl HS-005~3 */
   #refuse(socket: Socket, guest: Guest, head: Head, reason: Refusal | undefined): void {
     if (reason !== undefined) this.#refused(guest, reason);
     guest.isRefused = true;

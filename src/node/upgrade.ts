@@ -10,7 +10,7 @@ const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
  * Return the token of a well-formed upgrade request, '' for one without it, undefined for what is no upgrade.
  *
  * Whatever `ws` would refuse with an answer of its own is refused here first, so that every stranger
- * gets the same bytes. @impl HS-003~1, HS-005~2
+ * gets the same bytes. @impl HS-003~1, HS-005~3
  */
 export function upgradeToken({ request, status, body }: Head): string | undefined {
   if (request === undefined || status !== 404) return undefined;

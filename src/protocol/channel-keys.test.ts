@@ -51,7 +51,7 @@ test('RT-010~1: a record names the current key first and the next one second, wh
   );
 });
 
-test('RT-011~1, HS-011~1: a key that a record named is tried until the time that the record said', () => {
+test('RT-011~1, HS-011~2: a key that a record named is tried until the time that the record said', () => {
   const tries = (keys: HostChannelKeys, privateKey: Uint8Array, at: number): boolean =>
     responderKeys(keys, at).some(key => native.equal(key.privateKey, privateKey));
   fc.assert(

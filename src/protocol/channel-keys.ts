@@ -48,7 +48,7 @@ export function rollChannelKeys(
   return [first, second, ...usable([next, current, ...old])];
 }
 
-/** List the keys with which a host tries message 1, the likeliest first. @impl HS-011~1 */
+/** List the keys with which a host tries message 1, the likeliest first. @impl HS-011~2 */
 export function responderKeys(keys: HostChannelKeys, wallMs: number): readonly HostChannelKey[] {
   return keys.filter(({ notAfterMs }) => wallMs <= notAfterMs);
 }

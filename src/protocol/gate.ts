@@ -84,7 +84,7 @@ export type GateReason =
   | 'handle_limit'
   | 'host_limit';
 
-/** A token that was refused. The answer on the wire is the same for every reason (HS-005~2). */
+/** A token that was refused. The answer on the wire is the same for every reason (HS-005~3). */
 export interface GateRefused {
   readonly kind: 'refused';
   readonly reason: GateReason;

@@ -74,7 +74,7 @@ function setting(client: Suite, host: Suite): Setting {
   };
 }
 
-describe('a handshake (HS-010~1, HS-011~1, HS-013~1, HS-014~1)', () => {
+describe('a handshake (HS-010~1, HS-011~2, HS-013~1, HS-014~1)', () => {
   it.each([
     [native, native],
     [native, noble],

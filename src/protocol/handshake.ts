@@ -169,7 +169,7 @@ export class ResponderHandshake {
   }
 }
 
-/** Try each channel key; a key that does not open message 1 leaves nothing behind. @impl HS-011~1 */
+/** Try each channel key; a key that does not open message 1 leaves nothing behind. @impl HS-011~2 */
 function openMessage1(options: ResponderOptions): HandshakeState | undefined {
   const { suite, serverId, epoch, message1, psk, channelKeys } = options;
   if (message1.length !== MESSAGE_1_BYTES) return undefined;

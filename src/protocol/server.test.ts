@@ -16,6 +16,7 @@ import {
   PATH_DEAD_MS,
   PING_IDLE_MS,
   SESSION_RESUME_MS,
+  SESSIONS_MAX,
   WIRE_RECORDS_HARD_MAX,
 } from '../gen/constants.ts';
 import type { Frame } from '../wire/frame.ts';
@@ -23,6 +24,7 @@ import { RowReader, RowWriter } from '../wire/row.ts';
 import { isFault } from './fault.ts';
 import { NOW_MS, named, testEnvelope, testHost, testRecord } from './fixtures.ts';
 import { InitiatorHandshake } from './handshake.ts';
+import { HostSessions } from './host-sessions.ts';
 import { parseInvite } from './invite.ts';
 import { inviteKeys, type MemberKeys } from './keys.ts';
 import { EMPTY_REGISTRY, type RegisteredDevice, registerDevice } from './registry.ts';
@@ -244,6 +246,16 @@ describe('the handshake', () => {
     expect(one.kinds).toEqual(['hello']);
   });
 
+  it('RC-014: puts what is ready in one turn into one record', () => {
+    const one = path();
+    one.offer();
+    one.authenticate();
+    const attach: Frame = { kind: 'attach', sessionId, generation: 1, receivedThrough: 0, open: true };
+    const outputs = one.say(hello, { kind: 'ping', id: 7 }, attach);
+    expect(outputs.filter(({ kind }) => kind === 'send')).toHaveLength(1);
+    expect(one.kinds).toEqual(['hello', 'attached', 'pong']);
+  });
+
   it('HS-018: cuts a path whose message 3 is wrong, without a word', () => {
     const one = path();
     one.offer();
@@ -413,6 +425,25 @@ describe('sessions', () => {
     three.attach(1, {});
     expect(closes(bench.pass(ATTACH_MS_MAX))).toContainEqual([two.id, ErrorCode.TIMEOUT, false]);
     expect(two.frames.at(-1)).toEqual(close(ErrorCode.TIMEOUT, true));
+  });
+
+  it('SE-020: has no room for more sessions than SESSIONS_MAX', () => {
+    const sessions = new HostSessions({ emit: () => {}, stop: () => {}, touch: () => {} });
+    const frame = { kind: 'attach', sessionId, generation: 1, receivedThrough: 0, open: true } as const;
+    const attach = (of: number): unknown => {
+      const recipient = { ...ann, kind: 'device', id: String(of), endsAtMs: undefined } as const;
+      const about = {
+        id: of,
+        recipient,
+        handshake: undefined,
+        freshSecret: secretOf('x'),
+        phase: 'device',
+      } as const;
+      const rest = { endsAt: 0, path: undefined, session: undefined, enrolling: false, held: undefined };
+      return sessions.attach({ ...about, ...rest }, frame, 0);
+    };
+    for (let of = 0; of < SESSIONS_MAX; of += 1) expect(attach(of)).toBeUndefined();
+    expect(attach(SESSIONS_MAX)).toMatchObject({ code: ErrorCode.HOST_BUSY });
   });
 
   it('SE-020: has no room for a session while too much is kept', () => {

@@ -107,6 +107,11 @@ describe('RC-010, RC-011: a row of frames', () => {
       Uint8Array.from({ length: PLAINTEXT_MAX }, (_, i) => [0x81, 0xfe, 0x03][i] ?? 0),
       1,
     ],
+    [
+      'a frame longer than allowed behind a good one',
+      Uint8Array.from({ length: PLAINTEXT_MAX }, (_, i) => [4, 0x2a, 2, 8, 1, 0x81, 0xfe, 0x03][i] ?? 0),
+      1,
+    ],
   ];
   it.each(bad)('%s is FRAME_MALFORMED and the last word', (_, plaintext, count) => {
     const out = readAll(plaintext);

@@ -83,11 +83,11 @@ function message1(): Vector[] {
       'Made for a channel key that the host does not hold.',
       ['wrong-key'],
       wrongKey.message1,
-      'HS-011~1',
+      'HS-011~2',
     ),
     host(
       'message-1/channel-key-ended',
-      { note: 'The channel key ended a millisecond ago.', flags: ['clock', 'boundary'], req: ['HS-011~1'] },
+      { note: 'The channel key ended a millisecond ago.', flags: ['clock', 'boundary'], req: ['HS-011~2'] },
       ended,
       talk.token.text,
       talk.message3,

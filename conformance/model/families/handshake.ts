@@ -45,7 +45,7 @@ function wholes(): Vector[] {
       {
         note: 'The first channel key is over for the client; the host tries both of its keys.',
         flags: ['wrong-key', 'clock'],
-        req: ['HS-011~1'],
+        req: ['HS-011~2'],
       },
       { ...clientOf(two), channelKeys: [ended, ...clientOf(two).channelKeys] },
       { ...hostTwo, channelKeys: [first, ...hostTwo.channelKeys] },
@@ -55,7 +55,7 @@ function wholes(): Vector[] {
       {
         note: 'The channel key is used in the last millisecond in which it may be.',
         flags: ['clock', 'boundary'],
-        req: ['HS-011~1', 'CF-041~1'],
+        req: ['HS-011~2', 'CF-041~1'],
       },
       { ...clientOf(lastInstant), channelKeys: keyUntilNow(cast.channel(0)) },
       {

@@ -15,7 +15,7 @@ const TEXTS: Readonly<Record<Status, readonly [status: string, more?: string]>> 
 };
 const PADDING = '<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n'.repeat(6);
 
-/** The whole answer, as bytes. A function of the request and the time alone. @impl HS-005~2, HS-026~1, HS-027~1 */
+/** The whole answer, as bytes. A function of the request and the time alone. @impl HS-005~3, HS-026~1, HS-027~1 */
 export function strangersAnswer(
   { status, shape, isPadded }: Pick<Head, 'status' | 'shape' | 'isPadded'>,
   now: Date,
