@@ -279,7 +279,10 @@ export async function openServing(
   );
   if (attachment.kind !== 'owned' || host === undefined)
     throw failure(ErrorCode.INTERNAL, 'owned by another');
-  if (host.waitsFor !== undefined) waiting(waitingText(host.waitsFor));
+  if (host.waitsFor !== undefined) {
+    log.warn('not-serving', { why: host.waitsFor });
+    waiting(waitingText(host.waitsFor));
+  }
   const ready = about === undefined ? serveLater(host, stopping.signal) : Promise.resolve(about);
   ready.catch(end);
   const { owner, server } = attachment;

@@ -1,4 +1,14 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -54,6 +64,31 @@ test('writes to a new file after it was moved away and opened again', () => {
   log.write('after\n');
   log.close();
   expect([read('moved'), read('host.log')]).toEqual(['before\nbetween\n', 'after\n']);
+});
+
+test('several writers share one file and its predecessors, and lose no line', () => {
+  const where = { path: path(), bytesMax: 100, filesMax: 100 };
+  const writers = Array.from({ length: 3 }, () => new LogFile(where));
+  for (let i = 0; i < 100; i += 1) writers[i % 3]?.write(`line ${String(i).padStart(2, '0')}\n`);
+  for (const writer of writers) writer.close();
+  const names = readdirSync(directory);
+  for (const name of names) expect(statSync(join(directory, name)).size).toBeLessThanOrEqual(100);
+  const numberOf = (name: string): number => Number(name.split('.')[2] ?? 0);
+  const kept = names.sort((a, b) => numberOf(b) - numberOf(a)).flatMap(name => read(name).trim().split('\n'));
+  expect(kept.map(line => Number(line.slice(5)))).toEqual(Array.from({ length: 100 }, (_, i) => i));
+});
+
+test('goes on writing while another rotates, and rotates itself when that one has died', () => {
+  const log = new LogFile({ path: path(), bytesMax: 10, filesMax: 2 });
+  mkdirSync(`${path()}.lock`);
+  for (const line of ['first\n', 'second\n']) log.write(line);
+  expect(read('host.log')).toBe('first\nsecond\n');
+  const long = new Date(Date.now() - 60_000);
+  utimesSync(`${path()}.lock`, long, long);
+  log.write('third\n');
+  log.close();
+  expect(readdirSync(directory).sort()).toEqual(['host.log', 'host.log.1']);
+  expect(read('host.log')).toBe('third\n');
 });
 
 test('says why it cannot be opened', () => {

@@ -1,5 +1,14 @@
 /** A configuration file, its checks, and a log in a file, with the built programs. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Place } from '../programs.ts';
 import { until } from '../until.ts';
@@ -71,12 +80,57 @@ describe('the configuration', () => {
     expect((await place.run('clawchatd', ['config', '--data', A])).code).toBe(6);
   });
 
+  it('has no misspelt variable', async () => {
+    const file = { file: `${process.cwd()}/dist/clawchatd.js`, env: { CLAWCHATD_PROT: '1' } };
+    for (const words of [['config', 'check'], ['status'], []]) {
+      const ended = await place.run(file, [...words, '--data', A]);
+      expect(ended.code).toBe(2);
+      expect(ended.stderr).toContain('there is no variable CLAWCHATD_PROT; did you mean CLAWCHATD_PORT?');
+    }
+  });
+
   it('of a client is shown, too', async () => {
     mkdirSync(place.path('B'), { mode: 0o700 });
     writeFileSync(place.path('B', 'config.yaml'), 'chat:\n  typing: false\n', { mode: 0o600 });
     const text = await place.ok('clawchat', ['config', '--data', place.path('B'), '--no-receipts']);
     expect(text).toMatch(/^chat.receipts +false +--no-receipts$/m);
     expect(text).toMatch(/^chat.typing +false +.*line 2$/m);
+  });
+});
+
+describe('a client', () => {
+  it('logs into a bounded file of its own, from several commands at once, and nothing on standard error', async () => {
+    configure('listen: 127.0.0.1\n');
+    const host = await place.host(A);
+    const [data, log] = [place.path('D'), place.path('client.log')];
+    await place.join(A, data, 'Dora');
+    const config = `log: { file: ${log}, level: debug, size: 1KiB, files: 3 }\n`;
+    writeFileSync(place.path('D', 'config.yaml'), config, { mode: 0o600 });
+    const earlier = `${JSON.stringify({ event: 'earlier', pid: 1, text: 'x'.repeat(900) })}\n`;
+    for (const name of [log, `${log}.1`]) writeFileSync(name, earlier, { mode: 0o600 });
+    for (let round = 0; round < 2; round += 1) {
+      const pings = Array.from({ length: 4 }, () => place.run('clawchat', ['ping', '--data', data]));
+      for (const { code, stderr } of await Promise.all(pings))
+        expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    }
+    expect((await host.stop()).code).toBe(0);
+    const names = readdirSync(place.root).filter(name => name.startsWith('client.log'));
+    expect(names.sort()).toEqual(['client.log', 'client.log.1', 'client.log.2']);
+    for (const name of names) {
+      expect(statSync(place.path(name)).mode & 0o777).toBe(0o600);
+      expect(statSync(place.path(name)).size).toBeLessThanOrEqual(1024);
+    }
+    const lines = names.flatMap(name => readFileSync(place.path(name), 'utf8').trim().split('\n'));
+    const entries = lines.map((line): { event: string; pid: number } => JSON.parse(line));
+    expect(new Set(entries.map(({ pid }) => pid)).size).toBeGreaterThan(2);
+    expect(entries.map(({ event }) => event)).toContain('path-closed');
+  });
+
+  it('says where it cannot log', async () => {
+    const args = ['ping', '--data', place.path('D'), '--log-file', place.root];
+    const ended = await place.run('clawchat', args);
+    expect(ended.code).toBe(2);
+    expect(ended.stderr).toContain(`the log ${place.root} cannot be written (EISDIR)`);
   });
 });
 

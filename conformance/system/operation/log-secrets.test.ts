@@ -124,6 +124,10 @@ it('is in no line of theirs (LI-007, CT-027, DI-004)', async () => {
     expect(ended.code, ended.stderr).toBe(0);
     logs += ended.stderr;
   };
+  // One of the two logs into a file.
+  mkdirSync(ANN, { mode: 0o700 });
+  const own = `log: { level: debug, file: ${place.path('ann.log')}, size: 16KiB, files: 100 }\n`;
+  writeFileSync(`${ANN}/config.yaml`, own, { mode: 0o600 });
   const invites: string[] = [];
   for (const [data, name] of [
     [ANN, 'Ann'],
@@ -149,7 +153,7 @@ it('is in no line of theirs (LI-007, CT-027, DI-004)', async () => {
   await until('all is heard', () => listen.lines.length >= TEXTS.length);
   await run(['history', '--data', ANN]);
   logs += (await listen.stop()).stderr + (await host.stop()).stderr + (await brokenStore());
-  for (const name of readdirSync(place.root).filter(name => name.startsWith('host.log')))
+  for (const name of readdirSync(place.root).filter(name => /^(host|ann)\.log/.test(name)))
     logs += readFileSync(place.path(name), 'utf8');
 
   const found = new Map<string, Uint8Array>();
@@ -161,6 +165,7 @@ it('is in no line of theirs (LI-007, CT-027, DI-004)', async () => {
     found.set(`invite ${found.size}`, secret);
     secretsIn(inviteKeys(native, secret), 'invite', found);
   }
+  expect(readFileSync(place.path('ann.log'), 'utf8')).toContain('"path-closed"');
   // The conversation is in the log, and the secrets are those that it was held with.
   for (const event of ['path-accepted', 'device-enrolled', 'store-failed', 'record-published', 'stopped'])
     expect(logs).toContain(event);

@@ -1,8 +1,8 @@
 /** The public interface as a program uses it: hosts and clients of one process, over real sockets and directories. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import * as api from '../../index.ts';
 import {
   type Channel,
@@ -323,6 +323,24 @@ test('a signal ends what waits, and nothing is lost by it', async () => {
   await expect(waiting).rejects.toEqual(given);
   await host();
   expect(await listening).toEqual(['Ann: kept']);
+});
+
+test('a host that may be an old backup waits, and says so, unless its program knows better', async () => {
+  await (await host()).close();
+  // What lies in its only store is no file of its own, and its record has expired.
+  writeFileSync(join(root, 'host', 'connection.clawchat'), new Uint8Array(4096).fill(7));
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 7_200_000 });
+  try {
+    const lines: string[] = [];
+    const stop = new AbortController();
+    const waiting = host({ signal: stop.signal, log: line => lines.push(line) });
+    await vi.waitUntil(() => lines.some(line => line.includes('"not-serving"')), { timeout: 30_000 });
+    stop.abort();
+    await expect(waiting).rejects.toEqual(refused(ErrorCode.CANCELLED));
+    expect((await host({ trustDatabase: true })).port).toBeGreaterThan(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('a host ends with its signal, and says so', async () => {

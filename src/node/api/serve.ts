@@ -47,6 +47,11 @@ export interface ServeOptions extends CommonOptions {
   readonly timeServer?: string;
   /** How long closing may take for what is under way, up to 300,000 ms (5 min). Default: 10,000; 0 closes at once. */
   readonly drainMs?: number;
+  /**
+   * Serve even when no store can tell whether the directory is an old backup, for this start alone; `serve` waits for a
+   * store otherwise, and logs that. Page: docs/recovery.md.
+   */
+  readonly trustDatabase?: boolean;
   /** Services beside the chat, by the name that `Client.open` takes: 1 to 32 visible ASCII characters. */
   readonly services?: Readonly<Record<string, Service>>;
   /** Closes the host when it aborts, as `close` does. */
@@ -163,6 +168,7 @@ function hostOptions(options: ServeOptions, channels: Set<StreamChannel>): HostO
     intervalMs,
     storePath: options.store,
     bench: false,
+    trustDatabase: options.trustDatabase ?? false,
     passphrase: async () => options.passphrase,
     services: new Map(
       Object.entries(services).map(([name, service]) => [

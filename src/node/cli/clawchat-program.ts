@@ -24,8 +24,10 @@ import { repairCommand } from './repair.ts';
 import { ROOM_COMMANDS } from './room-commands.ts';
 import { clientConfigured, optionsOf, sharedOptions } from './settings.ts';
 
+const CHAT_LOG_LEVEL = 'error';
+
 async function chat(call: Call): Promise<number> {
-  const client = await clientOptions(call, 'error');
+  const client = await clientOptions(call, CHAT_LOG_LEVEL);
   const { settings, known } = await clientConfigured(call);
   const [room = 'lobby'] = call.words;
   const [receipts, typing] = [settings.get(known.receipts), settings.get(known.typing)];
@@ -142,7 +144,12 @@ const COMMANDS: readonly Command[] = [
     count: [0, 1],
     summary: 'talk: what others say, and a line to type in; also in a pipe',
     details: ['/help lists what can be typed. What is shown in the room that you are in counts as read.'],
-    options: optionsOf([CLIENT_SETTINGS.receipts, CLIENT_SETTINGS.typing]),
+    options: optionsOf([
+      CLIENT_SETTINGS.receipts,
+      CLIENT_SETTINGS.typing,
+      // Lines of a log would stand in the middle of the talk.
+      { ...CLIENT_SETTINGS.logLevel, standard: `${CHAT_LOG_LEVEL}, warn in a file` },
+    ]),
     run: chat,
   },
   ...MESSAGE_COMMANDS,
@@ -203,11 +210,16 @@ const COMMANDS: readonly Command[] = [
   completionCommand(() => CLAWCHAT),
 ];
 
+const { logFile, logSize, logFiles, proxy } = CLIENT_SETTINGS;
+
 /** The client's program. */
 export const CLAWCHAT: Program = {
   name: 'clawchat',
   version: VERSION,
   summary: 'talk to a ClawChat host',
   commands: COMMANDS,
-  shared: { ...sharedOptions(CLIENT_PLACE, CLIENT_SETTINGS), ...optionsOf([CLIENT_SETTINGS.proxy]) },
+  shared: {
+    ...sharedOptions(CLIENT_PLACE, CLIENT_SETTINGS, 'warn'),
+    ...optionsOf([logFile, logSize, logFiles, proxy]),
+  },
 };

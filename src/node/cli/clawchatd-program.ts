@@ -5,6 +5,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { HISTORY_NOTES_MAX } from '../../gen/constants.ts';
 import { ClawChatError } from '../../protocol/fault.ts';
 import { HOST_PLACE, HOST_SETTINGS, STORES_KEY } from '../config/host-settings.ts';
+import { oneStartOf } from '../config/one-start.ts';
 import type { RequestInit } from '../control.ts';
 import { printFindings } from '../doctor/check.ts';
 import { examineHost } from '../doctor/host-doctor.ts';
@@ -12,7 +13,7 @@ import { readStoreConfigs } from '../host/stores.ts';
 import { exportNextIdentity, type Ready, serveHost } from '../host-owner.ts';
 import type { OwnerLink } from '../owner.ts';
 import { VERSION } from '../version.ts';
-import { type Call, type Command, duration, type Program, wholeNumber } from './command-line.ts';
+import { type Call, type Command, duration, type Option, type Program, wholeNumber } from './command-line.ts';
 import { completionCommand } from './completion.ts';
 import { showConfig } from './config-command.ts';
 import { DEVICE_COMMANDS, listDevices } from './device-commands.ts';
@@ -25,20 +26,22 @@ import { describeHistory, describeHost } from './host-status.ts';
 import { mega } from './mega.ts';
 import { hex, jsonLine, line } from './output.ts';
 import { passphraseCommand } from './passphrase.ts';
+import { commandLog } from './program-log.ts';
 import { reachExistingHost, reachHost } from './reach-host.ts';
 import { recover, succeed } from './recover.ts';
 import { repairCommand } from './repair.ts';
-import { commandLog, hostConfigured, optionsOf, sharedOptions } from './settings.ts';
+import { hostConfigured, optionsOf, sharedOptions } from './settings.ts';
 import { typedCommand, withCommands } from './typed-command.ts';
 
-const SERVE_OPTIONS = {
+const TRUST = 'trust-database';
+const SERVE_OPTIONS: Readonly<Record<string, Option>> = {
   ...optionsOf(Object.values(HOST_SETTINGS)),
-  'trust-database': {
-    help: 'serve even when no store can tell whether this data directory is an old backup',
+  [TRUST]: {
+    help: 'this once, serve even when no store can tell whether this data directory is an old backup',
   },
 };
 /** What every command takes; the rest of the settings is for the host itself. */
-const SHARED_OPTIONS = sharedOptions(HOST_PLACE, HOST_SETTINGS);
+const SHARED_OPTIONS = sharedOptions(HOST_PLACE, HOST_SETTINGS, 'warn');
 
 async function serve(call: Call): Promise<number> {
   const { options, beginLog } = await servingOptions(call);
@@ -168,6 +171,7 @@ async function config(call: Call): Promise<number> {
   // What does not go together is an error here, too.
   const options = hostOptionsOf(configured, commandLog(configured));
   if (call.words[0] === 'check') await readStoreConfigs(options);
+  if (call.on(TRUST)) process.stderr.write(`clawchatd: ${oneStartOf(TRUST)}\n`);
   const lists = stores === undefined ? [] : [[STORES_KEY, stores.length] as const];
   return showConfig(call, {
     settings,

@@ -196,7 +196,8 @@ function commandHelp(program: Program, command: Command): string {
     ...(command.details ?? []).flatMap(paragraph => ['', paragraph]),
     '',
     'options:',
-    ...optionLines({ ...command.options, ...program.shared }),
+    // What a command says of an option counts more than what all of them say.
+    ...optionLines({ ...command.options, ...program.shared, ...command.options }),
     '',
   ].join('\n');
 }
@@ -204,11 +205,16 @@ function commandHelp(program: Program, command: Command): string {
 function programHelp(program: Program): string {
   const rows = program.commands.map(command => [synopsis(program, command), command.summary]);
   const width = Math.max(...rows.map(([left = '']) => left.length));
+  const itself = program.commands.find(({ name }) => name === '')?.options ?? {};
+  const own = Object.entries(itself).filter(([name, { help }]) => program.shared[name]?.help !== help);
   return [
     `${program.name} ${program.version} - ${program.summary}`,
     '',
     ...rows.map(([left = '', summary = '']) => `  ${left.padEnd(width)}  ${summary}`),
     '',
+    ...(own.length === 0 ? [] : [`options of ${program.name} itself:`]),
+    ...optionLines(Object.fromEntries(own)),
+    ...(own.length === 0 ? [] : ['']),
     'options of every command:',
     ...optionLines({
       ...program.shared,

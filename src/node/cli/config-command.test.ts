@@ -3,8 +3,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { CLAWCHAT } from './clawchat-program.ts';
 import { CLAWCHATD } from './clawchatd-program.ts';
-import { runProgram } from './command-line.ts';
+import { type Program, runProgram } from './command-line.ts';
 
 let directory = '';
 let printed = '';
@@ -20,6 +21,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.restoreAllMocks();
+  vi.unstubAllEnvs();
   rmSync(directory, { recursive: true });
 });
 
@@ -55,6 +57,70 @@ test.each([
 ])('%j is refused with what is wrong', async (text, expected) => {
   expect(await check(text)).toBe(2);
   expect(printed).toContain(expected);
+});
+
+test.each<[name: string, said: string, program: Program]>([
+  ['CLAWCHATD_PROT', 'there is no variable CLAWCHATD_PROT; did you mean CLAWCHATD_PORT?', CLAWCHATD],
+  ['CLAWCHAT_PORT', 'there is no variable CLAWCHAT_PORT; did you mean CLAWCHATD_PORT?', CLAWCHATD],
+  ['CLAWCHATD_LOGLEVEL', 'did you mean CLAWCHATD_LOG_LEVEL?', CLAWCHATD],
+  ['CLAWCHATD_PASSPHRASE_FILE', 'did you mean CLAWCHAT_PASSPHRASE_FILE?', CLAWCHATD],
+  ['CLAWCHATD_TRUST_DATABASE', 'CLAWCHATD_TRUST_DATABASE: whether a data directory is the newest', CLAWCHATD],
+  ['CLAWCHAT_DAT', 'there is no variable CLAWCHAT_DAT; did you mean CLAWCHAT_DATA?', CLAWCHAT],
+  ['CLAWCHAT_SOMETHING_ELSE_ENTIRELY', 'there are CLAWCHAT_PRESET, CLAWCHAT_DATA, CLAWCHAT_CONFIG', CLAWCHAT],
+  ['CLAWCHATD_LISTN', 'did you mean CLAWCHATD_LISTEN?', CLAWCHAT],
+])('the variable %s is refused, with the one that was meant', async (name, said, program) => {
+  vi.stubEnv(name, '1');
+  const commands = [
+    ['config', 'check'],
+    ['passphrase', 'set'],
+  ];
+  for (const words of commands) {
+    printed = '';
+    expect(await runProgram(program, [...words, '--data', directory])).toBe(2);
+    expect(printed).toContain(said);
+  }
+  // What reads no setting works; an empty variable is none.
+  for (const words of [['--help'], ['--version'], ['completion', 'bash']])
+    expect(await runProgram(program, words)).toBe(0);
+  vi.stubEnv(name, '');
+  expect(await runProgram(program, ['config', 'check', '--data', directory])).toBe(0);
+});
+
+test('variables of the other program are no mistake, nor is what begins otherwise', async () => {
+  const names = [
+    'CLAWCHAT_RECEIPTS',
+    'CLAWCHAT_PASSPHRASE_FILE',
+    'CLAWCHAT_MEGA_PIN',
+    'CLAWCHATS_X',
+    'CLAWCHAT',
+  ];
+  for (const name of names) vi.stubEnv(name, '/x');
+  expect(await check('port: 1')).toBe(0);
+});
+
+test('what is decided for one start is no setting, and says so', async () => {
+  expect(await check('trust-database: true')).toBe(2);
+  const said = 'no setting, but the option --trust-database';
+  expect(printed).toContain(
+    'config.yaml line 1: there is no setting "trust-database"; whether a data directory',
+  );
+  expect(printed).toContain(said);
+  printed = '';
+  expect(await check('', '--trust-database')).toBe(0);
+  expect(printed).toContain(said);
+});
+
+test('each command says its own default of the level', async () => {
+  const level = async (program: Program, ...words: readonly string[]): Promise<readonly string[]> => {
+    printed = '';
+    await runProgram(program, [...words, '--help']);
+    return [...printed.matchAll(/--log-level.*\(default: (.*)\)$/gm)].map(([, name = '']) => name);
+  };
+  expect(await level(CLAWCHATD)).toEqual(['info', 'warn']);
+  expect(await level(CLAWCHATD, 'status')).toEqual(['warn']);
+  expect(await level(CLAWCHATD, 'config')).toEqual(['info']);
+  expect(await level(CLAWCHAT, 'send')).toEqual(['warn']);
+  expect(await level(CLAWCHAT, 'chat')).toEqual(['error, warn in a file']);
 });
 
 test('what the options say is judged with the file', async () => {

@@ -2,24 +2,17 @@
 import { parseInterval } from '../../protocol/rotation-interval.ts';
 import type { HostOptions } from '../host/options.ts';
 import type { TlsFiles } from '../host/tls-identity.ts';
-import { createLog, type Log, openingLog } from '../log.ts';
-import { LogFile } from '../log-file.ts';
+import { type Log, openingLog } from '../log.ts';
 import { isLoopback } from '../metrics-server.ts';
 import type { Call } from './command-line.ts';
 import { askedPassphrase } from './passphrase.ts';
-import {
-  commandLog,
-  constantsOf,
-  type HostConfigured,
-  hostConfigured,
-  proxyEnvironment,
-  styleOf,
-} from './settings.ts';
+import { commandLog, fileLog, styleOf } from './program-log.ts';
+import { constantsOf, type HostConfigured, hostConfigured, proxyEnvironment } from './settings.ts';
 
 /** Read what a call says of a host. @throws ClawChatError `USAGE`, `PERMISSIONS_LOOSE` */
 export async function hostOptions(call: Call): Promise<HostOptions> {
   const configured = await hostConfigured(call);
-  return { ...hostOptionsOf(configured, commandLog(configured)), trustDatabase: call.on('trust-database') };
+  return hostOptionsOf(configured, commandLog(configured));
 }
 
 /** The same for the host itself, whose log may go to a file; on a terminal it waits for `beginLog`. */
@@ -28,18 +21,14 @@ export async function servingOptions(
 ): Promise<{ readonly options: HostOptions; readonly beginLog: () => void }> {
   const configured = await hostConfigured(call);
   const { settings, known } = configured;
-  const [level, style] = [settings.get(known.logLevel), styleOf(configured)];
   const trustDatabase = call.on('trust-database');
-  const path = settings.get(known.logFile);
-  if (path === undefined) {
-    const { log, begin } = openingLog(level, style);
-    return { options: { ...hostOptionsOf(configured, log), trustDatabase }, beginLog: begin };
+  const file = fileLog(configured);
+  if (file !== undefined) {
+    const options = { ...hostOptionsOf(configured, file.log), trustDatabase, reopenLog: file.reopen };
+    return { options, beginLog: () => {} };
   }
-  const where = { path, bytesMax: settings.get(known.logSize), filesMax: settings.get(known.logFiles) };
-  const file = new LogFile(where);
-  const log = createLog({ level, style: style ?? 'json', write: line => file.write(line), now: Date.now });
-  const options = { ...hostOptionsOf(configured, log), trustDatabase, reopenLog: () => file.reopen() };
-  return { options, beginLog: () => {} };
+  const { log, begin } = openingLog(settings.get(known.logLevel), styleOf(configured));
+  return { options: { ...hostOptionsOf(configured, log), trustDatabase }, beginLog: begin };
 }
 
 /** Make a host's options of settings that were read. @throws ClawChatError `USAGE` where two do not go together. */

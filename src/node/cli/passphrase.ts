@@ -1,6 +1,7 @@
 /** Where the commands get the passphrase of a data directory, and how it is set. Chapter: spec/12-control.md 12.1. */
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { PASSPHRASE_BYTES_MAX } from '../../gen/constants.ts';
+import { PASSPHRASE_VARIABLE } from '../config/variables.ts';
 import { failure } from '../failure.ts';
 import { readFileCapped } from '../files.ts';
 import { isNextIdentityExported } from '../host/identity.ts';
@@ -13,7 +14,6 @@ import { jsonLine, line } from './output.ts';
 import { dataDirectory } from './settings.ts';
 import { withCommands } from './typed-command.ts';
 
-const VARIABLE = 'CLAWCHAT_PASSPHRASE_FILE';
 const CHARS_MIN = 8;
 /** A takeover opens the directory again, and nobody is there to be asked again. */
 const given = new Map<string, Promise<string | undefined>>();
@@ -26,7 +26,7 @@ export function askedPassphrase(directory: string): Promise<string | undefined> 
 }
 
 async function obtain(directory: string): Promise<string | undefined> {
-  const file = process.env[VARIABLE];
+  const file = process.env[PASSPHRASE_VARIABLE];
   if (file !== undefined && file !== '') return readPassphrase(file);
   return ask(async asker => asker.question(`Passphrase of ${directory}: `, false));
 }
@@ -59,7 +59,7 @@ export function passphraseCommand(program: StoreProgram): Command {
     summary: 'put the data directory under a passphrase, change it, or remove it (while nothing runs on it)',
     details: [
       'Whoever then has the disk or a backup can read nothing without it - and neither can you: there is no way around it.',
-      `Commands ask for it when they open the directory; ${VARIABLE} names a file that holds it, for services.`,
+      `Commands ask for it when they open the directory; ${PASSPHRASE_VARIABLE} names a file that holds it, for services.`,
     ],
     options: { new: { value: 'FILE', help: 'read the new passphrase from the first line of FILE' } },
     run: call => run(call, program),

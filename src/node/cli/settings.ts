@@ -8,7 +8,8 @@ import { type ConfigFile, readConfigFile } from '../config/file.ts';
 import { HOST_PLACE, HOST_SETTINGS, type HostSettings, STORES_KEY } from '../config/host-settings.ts';
 import { resolveSettings, type Setting, type Settings } from '../config/setting.ts';
 import type { PlaceSettings, ProxyChoice, SharedSettings } from '../config/shared-settings.ts';
-import { type Log, standardErrorLog } from '../log.ts';
+import { refuseUnknownVariables } from '../config/variables.ts';
+import type { LogLevel } from '../log.ts';
 import type { ProxyEnvironment } from '../proxy.ts';
 import { checkStoreConfigs, type StoreConfig } from '../stores/config.ts';
 import { type Call, type Option, usage } from './command-line.ts';
@@ -44,15 +45,16 @@ export function optionsOf(settings: Iterable<Setting<unknown>>): Readonly<Record
   return Object.fromEntries([...settings].map(optionOf));
 }
 
-/** Options of every command of a program. */
+/** Options of every command of a program. `logLevel` is what they log on standard error when nobody says otherwise. */
 export function sharedOptions(
   place: PlaceSettings,
   shared: SharedSettings,
+  logLevel: LogLevel,
 ): Readonly<Record<string, Option>> {
   return {
     ...optionsOf([place.data, place.config]),
     json: { help: 'results and errors as JSON, one value a line' },
-    ...optionsOf([shared.preset, shared.logLevel, shared.logStyle]),
+    ...optionsOf([shared.preset, { ...shared.logLevel, standard: logLevel }, shared.logStyle]),
   };
 }
 
@@ -110,8 +112,14 @@ function flagTexts(
   return text === undefined ? undefined : [text];
 }
 
-/** `--data`, the environment, or the place where the system wants it. */
+/**
+ * `--data`, the environment, or the place where the system wants it: what every command that touches anything begins
+ * with, and so where a mistyped variable is refused.
+ *
+ * @throws ClawChatError `USAGE`
+ */
 export function dataDirectory(call: Call, program: 'clawchat' | 'clawchatd'): string {
+  refuseUnknownVariables(process.env);
   const place = program === 'clawchat' ? CLIENT_PLACE : HOST_PLACE;
   const given = call.text('data') ?? process.env[place.data.variable];
   if (given === '') throw usage('--data takes a directory');
@@ -123,22 +131,6 @@ export function dataDirectory(call: Call, program: 'clawchat' | 'clawchatd'): st
 /** The constants of the preset: what host and clients share, and nothing on the wire names. */
 export function constantsOf({ settings, known }: Configured<SharedSettings>): Constants {
   return settings.get(known.preset) === 'minimal' ? MINIMAL : STANDARD;
-}
-
-/** The log of a command on standard error. What a file says of the level is for a program that stays. */
-export function commandLog({ settings, known }: Configured<SharedSettings>): Log {
-  const { kind } = settings.origin(known.logLevel);
-  const isAsked = kind === 'option' || kind === 'environment';
-  return standardErrorLog(isAsked ? settings.get(known.logLevel) : 'warn', styleOf({ settings, known }));
-}
-
-/** The style that was named; undefined to choose. */
-export function styleOf({
-  settings,
-  known,
-}: Pick<Configured<SharedSettings>, 'settings' | 'known'>): 'human' | 'json' | undefined {
-  const style = settings.get(known.logStyle);
-  return style === 'auto' ? undefined : style;
 }
 
 /** The variables that decide on a proxy, as if the setting had been written into them. */

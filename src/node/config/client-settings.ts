@@ -15,7 +15,11 @@ const { one } = settingsOf(PREFIX);
 export const CLIENT_PLACE: PlaceSettings = placeSettings(PREFIX, 'clawchat');
 
 export const CLIENT_SETTINGS: ClientSettings = {
-  ...sharedSettings(PREFIX, 'host and stores', 'warn'),
+  ...sharedSettings(PREFIX, {
+    proxied: 'host and stores',
+    logLevel: 'warn',
+    logFile: 'Several commands at once may do so.',
+  }),
   receipts: one('chat.receipts', SWITCH, {
     flag: 'no-receipts',
     variable: 'CLAWCHAT_RECEIPTS',

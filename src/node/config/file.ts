@@ -14,6 +14,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { failure } from '../failure.ts';
 import { readFileCapped } from '../files.ts';
 import { nearestOf } from './nearest.ts';
+import { oneStartOf } from './one-start.ts';
 import type { FileValue, Setting } from './setting.ts';
 
 const CONFIG_BYTES_MAX = 65_536;
@@ -136,6 +137,8 @@ class Reader {
   }
 
   #suggestion(key: string): string {
+    const once = oneStartOf(key);
+    if (once !== undefined) return once;
     const nearest = nearestOf(key, this.#keys);
     return nearest === undefined ? `there are ${this.#keys.join(', ')}` : `did you mean "${nearest}"?`;
   }

@@ -10,8 +10,6 @@ import {
   orWord,
   PORT,
   SWITCH,
-  size,
-  wholeNumber,
 } from './kinds.ts';
 import { type Setting, settingsOf } from './setting.ts';
 import { type PlaceSettings, placeSettings, type SharedSettings, sharedSettings } from './shared-settings.ts';
@@ -33,14 +31,15 @@ export interface HostSettings extends SharedSettings {
   readonly frontHops: Setting<readonly string[]>;
   readonly metrics: Setting<{ readonly host: string; readonly port: number } | undefined>;
   readonly metricsRemote: Setting<boolean>;
-  readonly logFile: Setting<string | undefined>;
-  readonly logSize: Setting<number>;
-  readonly logFiles: Setting<number>;
 }
 
 const PREFIX = 'CLAWCHATD';
 const { one, list } = settingsOf(PREFIX);
-const shared = sharedSettings(PREFIX, 'stores', 'info');
+const shared = sharedSettings(PREFIX, {
+  proxied: 'stores',
+  logLevel: 'info',
+  logFile: 'Opened again at SIGHUP.',
+});
 
 /** The key of the stores in the file: a list of its own shape. */
 export const STORES_KEY = 'stores';
@@ -135,20 +134,7 @@ export const HOST_SETTINGS: HostSettings = {
   }),
   logLevel: shared.logLevel,
   logStyle: shared.logStyle,
-  logFile: one('log.file', orWord('none', ABSOLUTE_PATH), {
-    value: 'FILE',
-    standard: 'none',
-    help: 'log into this file instead of standard error',
-    more: 'Opened again at SIGHUP.',
-  }),
-  logSize: one('log.size', size('1KiB', '1GiB'), {
-    value: 'SIZE',
-    standard: '10MiB',
-    help: 'begin a new log file at this size',
-  }),
-  logFiles: one('log.files', wholeNumber(1, 100), {
-    value: 'N',
-    standard: '5',
-    help: 'keep so many log files, the current one among them',
-  }),
+  logFile: shared.logFile,
+  logSize: shared.logSize,
+  logFiles: shared.logFiles,
 };

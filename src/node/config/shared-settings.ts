@@ -1,6 +1,6 @@
 /** Settings that both programs have, each with its own variables. */
 import { LOG_LEVELS, LOG_STYLES, type LogLevel, type LogStyle } from '../log.ts';
-import { ANY_PATH, type Kind, oneOf, orWord, PROXY } from './kinds.ts';
+import { ABSOLUTE_PATH, ANY_PATH, type Kind, oneOf, orWord, PROXY, size, wholeNumber } from './kinds.ts';
 import { type Setting, settingsOf } from './setting.ts';
 
 /** `environment`: what HTTPS_PROXY and NO_PROXY say; undefined: none; a URL: that one. */
@@ -11,7 +11,19 @@ export interface SharedSettings {
   readonly preset: Setting<'standard' | 'minimal'>;
   readonly logLevel: Setting<LogLevel>;
   readonly logStyle: Setting<LogStyle | 'auto'>;
+  readonly logFile: Setting<string | undefined>;
+  readonly logSize: Setting<number>;
+  readonly logFiles: Setting<number>;
   readonly proxy: Setting<ProxyChoice>;
+}
+
+/** In what the two programs differ. */
+interface SharedAbout {
+  /** What goes through the proxy. */
+  readonly proxied: string;
+  readonly logLevel: LogLevel;
+  /** A further sentence on the log file. */
+  readonly logFile: string;
 }
 
 /** What says where the other settings are: never in a file. */
@@ -27,8 +39,8 @@ const PROXY_CHOICE: Kind<ProxyChoice> = orWord('none', {
     text === 'environment' ? { value: text } : PROXY.read(text),
 });
 
-/** Make the settings that both programs have; `what` goes through the proxy. */
-export function sharedSettings(prefix: string, what: string, logLevel: LogLevel): SharedSettings {
+/** Make the settings that both programs have. */
+export function sharedSettings(prefix: string, { proxied, logLevel, logFile }: SharedAbout): SharedSettings {
   const { one } = settingsOf(prefix);
   return {
     preset: one('preset', oneOf(['standard', 'minimal'] as const), {
@@ -48,10 +60,26 @@ export function sharedSettings(prefix: string, what: string, logLevel: LogLevel)
       help: 'human (lines for people), json (for programs), or auto',
       more: 'auto is human on a terminal, and json elsewhere.',
     }),
+    logFile: one('log.file', orWord('none', ABSOLUTE_PATH), {
+      value: 'FILE',
+      standard: 'none',
+      help: 'log into this file instead of standard error',
+      more: logFile,
+    }),
+    logSize: one('log.size', size('1KiB', '1GiB'), {
+      value: 'SIZE',
+      standard: '10MiB',
+      help: 'begin a new log file at this size',
+    }),
+    logFiles: one('log.files', wholeNumber(1, 100), {
+      value: 'N',
+      standard: '5',
+      help: 'keep so many log files, the current one among them',
+    }),
     proxy: one('proxy', PROXY_CHOICE, {
       value: 'URL',
       standard: 'environment',
-      help: `the HTTP proxy for ${what}: a URL, none, or environment`,
+      help: `the HTTP proxy for ${proxied}: a URL, none, or environment`,
       more: 'environment is what HTTPS_PROXY, ALL_PROXY and NO_PROXY say. User and password may stand in the URL.',
     }),
   };

@@ -261,7 +261,7 @@ export class HostCore {
   async close(): Promise<void> {
     clearInterval(this.#pruning);
     this.driver.close();
-    this.publisher.close();
+    await this.publisher.close();
     for (const { reject } of this.#pending.values()) reject(failure(ErrorCode.CANCELLED, 'the host stops'));
     await this.#persisting.catch(() => undefined);
     await this.chat.stop();

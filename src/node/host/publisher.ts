@@ -1,4 +1,5 @@
 /** Performs what publishing decides: writes and reads stores, with a deadline each. Chapter: spec/07-discovery.md 7.3. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   isSealVerified,
   type Publication,
@@ -38,11 +39,19 @@ export interface PublisherOptions {
   readonly log: Log;
 }
 
+/** How long a store may take to heed that it is given up. */
+const CLOSE_MS_MAX = 2000;
+
+interface Attempt {
+  readonly controller: AbortController;
+  readonly ended: Promise<void>;
+}
+
 /** Keeps the current connection file in every store. */
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #alarm = new Alarm(() => this.#step({ kind: 'wake', entropy: drawUnit() }));
-  readonly #underWay = new Map<number, AbortController>();
+  readonly #underWay = new Map<number, Attempt>();
   #waiting: { readonly serial: number; readonly resolve: (verified: boolean) => void }[] = [];
   #state: Publishing;
   #closed = false;
@@ -89,12 +98,17 @@ export class Publisher {
     this.#step({ kind: 'surveyed', store });
   }
 
-  /** Give up what is under way. */
-  close(): void {
+  /** Give up what is under way; resolves when no store is written any more, as far as stores heed that. */
+  async close(): Promise<void> {
     this.#closed = true;
     this.#alarm.set(undefined);
-    for (const attempt of this.#underWay.values()) attempt.abort();
+    for (const { controller } of this.#underWay.values()) controller.abort();
     for (const { resolve } of [...this.#waiting]) resolve(false);
+    const ended = [...this.#underWay.values()].map(attempt => attempt.ended);
+    const enough = new AbortController();
+    const late = sleep(CLOSE_MS_MAX, undefined, { signal: enough.signal }).catch(() => {});
+    await Promise.race([Promise.all(ended), late]);
+    enough.abort();
   }
 
   #step(input: PublishInput): void {
@@ -121,7 +135,8 @@ export class Publisher {
     switch (output.kind) {
       case 'write': {
         const { attempt, bytes } = output;
-        void store.writer.publish(bytes, this.#begin(attempt)).then(answer => {
+        this.#begin(attempt, async signal => {
+          const answer = await store.writer.publish(bytes, signal);
           this.#underWay.delete(attempt);
           this.#step({ kind: 'wrote', store: output.store, attempt, answer, entropy: drawUnit() });
         });
@@ -129,7 +144,8 @@ export class Publisher {
       }
       case 'read': {
         const { attempt } = output;
-        void store.reader.read(this.#begin(attempt), { unconditional: true }).then(answer => {
+        this.#begin(attempt, async signal => {
+          const answer = await store.reader.read(signal, { unconditional: true });
           this.#underWay.delete(attempt);
           const verdict = judge(answer, this.#options.open);
           this.#step({ kind: 'read', store: output.store, attempt, verdict, entropy: drawUnit() });
@@ -137,7 +153,7 @@ export class Publisher {
         break;
       }
       case 'cancel':
-        this.#underWay.get(output.attempt)?.abort();
+        this.#underWay.get(output.attempt)?.controller.abort();
         break;
       case 'verified':
         this.#options.ended(output.store, 'verified');
@@ -154,9 +170,8 @@ export class Publisher {
     }
   }
 
-  #begin(attempt: number): AbortSignal {
+  #begin(attempt: number, run: (signal: AbortSignal) => Promise<void>): void {
     const controller = new AbortController();
-    this.#underWay.set(attempt, controller);
-    return controller.signal;
+    this.#underWay.set(attempt, { controller, ended: run(controller.signal) });
   }
 }

@@ -117,12 +117,16 @@ export function megaReach(within: StoreEnvironment): MegaReach {
   return { trust: { kind: 'system' }, proxy, ...limit, ...other, ...within.mega };
 }
 
+/** Names the emulator in Mega's place. */
+export const MEGA_GATEWAY_VARIABLE = 'CLAWCHAT_MEGA_GATEWAY';
+export const MEGA_PIN_VARIABLE = 'CLAWCHAT_MEGA_PIN';
+
 /** An emulator in Mega's place, for whoever tries this out: its address and the pin of its key (docs/stores.md). */
 function emulatorReach(
   environment: StoreEnvironment['environment'],
 ): Pick<MegaReach, 'gateway' | 'trust'> | undefined {
-  const gateway = environment['CLAWCHAT_MEGA_GATEWAY'] ?? '';
-  const pin = environment['CLAWCHAT_MEGA_PIN'] ?? '';
+  const gateway = environment[MEGA_GATEWAY_VARIABLE] ?? '';
+  const pin = environment[MEGA_PIN_VARIABLE] ?? '';
   if (parseStoreUrl(gateway) === undefined || !gateway.endsWith('/') || !/^[0-9a-f]{64}$/i.test(pin))
     return undefined;
   return { gateway, trust: { kind: 'pin', sha256: Uint8Array.from(Buffer.from(pin, 'hex')) } };
