@@ -1,7 +1,8 @@
 /** A connection of the load with the reference client's machine, over a real socket (bench/README.md). */
 import type { WebSocket } from 'ws';
 import { native } from '../src/node/native.ts';
-import { Alarm, readNow } from '../src/node/now.ts';
+import { readNow } from '../src/node/now.ts';
+import { Turns } from '../src/node/turns.ts';
 import { Client } from '../src/protocol/client.ts';
 import type { ClientInput, ClientOutput } from '../src/protocol/client-io.ts';
 import { codeName } from '../src/protocol/fault.ts';
@@ -29,11 +30,10 @@ class SessionLink implements Link {
   readonly #client: Client;
   readonly #ready: (link: Link) => void;
   readonly #failed: (error: unknown) => void;
-  readonly #alarm = new Alarm(() => this.#step({ kind: 'tick' }));
+  readonly #turns: Turns;
   #socket: WebSocket | undefined;
   #streams: Streams | undefined;
   #stream: ServiceStream | undefined;
-  #flushing = false;
   #closed = false;
   #gone: () => void = () => {};
 
@@ -49,6 +49,7 @@ class SessionLink implements Link {
     this.#ready = ready;
     this.#failed = failed;
     this.#client = new Client({ suite: native, member: member(index, holds), software: 'bench' });
+    this.#turns = new Turns(this.#client, () => this.#step({ kind: 'tick' }));
   }
 
   start(): void {
@@ -64,13 +65,13 @@ class SessionLink implements Link {
       this.#gone = resolve;
       this.#step({ kind: 'stop' });
       this.#closed = true;
-      this.#alarm.set(undefined);
+      this.#turns.close();
     });
   }
 
   #step(input: ClientInput): void {
     for (const output of this.#client.step(input, readNow())) this.#perform(output);
-    this.#schedule();
+    this.#turns.schedule();
   }
 
   #perform(output: ClientOutput): void {
@@ -131,7 +132,7 @@ class SessionLink implements Link {
         end: stream => client.end(session, stream),
         abort: (stream, code) => client.abort(session, stream, code),
         taken: (stream, cost) => client.taken(session, stream, cost),
-        flush: () => this.#schedule(),
+        flush: () => this.#turns.schedule(),
       },
       () => undefined,
     );
@@ -140,20 +141,6 @@ class SessionLink implements Link {
     this.#streams.bind(id, stream => {
       this.#stream = stream;
       return { message: () => this.onMessage(), writable: () => {}, closed: () => {} };
-    });
-  }
-
-  #schedule(): void {
-    if (this.#flushing || this.#closed) return;
-    const deadline = this.#client.deadline(readNow());
-    if (deadline?.why !== 'flush') {
-      this.#alarm.set(deadline?.at);
-      return;
-    }
-    this.#flushing = true;
-    setImmediate(() => {
-      this.#flushing = false;
-      if (!this.#closed) this.#step({ kind: 'tick' });
     });
   }
 }

@@ -154,8 +154,9 @@ export function isSealVerified(state: Publishing): boolean {
 export function publishDeadline(state: Publishing): number | undefined {
   let soonest: number | undefined;
   for (const { phase } of state.stores) {
-    const at = phase.kind === 'idle' ? undefined : phase.kind === 'waiting' ? phase.at : phase.endsAt;
-    if (at !== undefined && (soonest === undefined || at < soonest)) soonest = at;
+    if (phase.kind === 'idle') continue;
+    const at = phase.kind === 'waiting' ? phase.at : phase.endsAt;
+    if (soonest === undefined || at < soonest) soonest = at;
   }
   return soonest;
 }

@@ -105,13 +105,12 @@ const ECDSA_WITH_SHA256: Uint8Array = sequence(OID_ECDSA_WITH_SHA256);
 
 function der(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
   const length = contents.reduce((sum, part) => sum + part.length, 0);
-  const head =
-    length < 128
-      ? [tag, length]
-      : length < 256
-        ? [tag, 0x81, length]
-        : [tag, 0x82, length >> 8, length & 255];
-  return Uint8Array.from(Buffer.concat([Uint8Array.from(head), ...contents]));
+  return Uint8Array.from(Buffer.concat([Uint8Array.of(tag, ...lengthBytes(length)), ...contents]));
+}
+
+function lengthBytes(length: number): readonly number[] {
+  if (length < 128) return [length];
+  return length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255];
 }
 
 function sequence(...contents: readonly Uint8Array[]): Uint8Array {

@@ -19,7 +19,7 @@ import { controlItem, fitting, ListenQueue } from './client/listen-queue.ts';
 import { Patience } from './client/patience.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
 import type { PassphraseSource } from './data-key.ts';
-import { failure } from './failure.ts';
+import { asError, failure } from './failure.ts';
 import type { Log } from './log.ts';
 import { native } from './native.ts';
 import type { Owner } from './owner.ts';
@@ -321,7 +321,7 @@ export class ClientOwner implements Owner {
   }
 
   #broken(reason: unknown): void {
-    const detail = reason instanceof Error ? reason.message : String(reason);
+    const detail = asError(reason).message;
     this.#log.error('database-failed', { why: detail });
     this.#tell(fault('self', ErrorCode.STORAGE_FULL, detail));
   }
@@ -343,8 +343,7 @@ export async function openClientOn(database: Database, running: Running): Promis
     const chat = await ChatClient.open({
       database,
       suite: native,
-      failed: reason =>
-        log.error('outbox-failed', { why: reason instanceof Error ? reason : String(reason) }),
+      failed: reason => log.error('outbox-failed', { why: asError(reason) }),
       notice: notice => log.warn('outbox', { kind: notice.kind }),
     });
     return new ClientOwner(database, chat, member, running);

@@ -8,7 +8,7 @@ import { WIRE_RECORD_BYTES_MAX } from '../gen/constants.ts';
 import type { Endpoint } from '../protocol/connection-record.ts';
 import { type Fault, fault } from '../protocol/fault.ts';
 import { SUBPROTOCOL } from '../protocol/gate.ts';
-import { systemCode } from './failure.ts';
+import { asError, systemCode } from './failure.ts';
 import { native } from './native.ts';
 import { connectThrough, type ProxyEnvironment, ProxyError, proxyFor } from './proxy.ts';
 
@@ -292,7 +292,7 @@ function systemText(error: Error): string {
 
 /** What a proxy's trouble means for whoever wanted to get through it. @impl HS-041~1 */
 function proxyFault(error: unknown): Fault {
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = asError(error).message;
   const trouble = error instanceof ProxyError ? error.trouble : 'unreachable';
   switch (trouble) {
     case 'credentials':

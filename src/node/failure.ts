@@ -7,6 +7,11 @@ export function failure(code: ErrorCode, detail: string, cause?: unknown): ClawC
   return new ClawChatError(fault('self', code, detail), cause === undefined ? undefined : { cause });
 }
 
+/** What was thrown, as an Error, which it need not be. */
+export function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
+
 /** The `code` of a system error, such as `ENOENT`; undefined for anything else. */
 export function systemCode(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;

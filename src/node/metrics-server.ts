@@ -60,10 +60,9 @@ export class MetricsServer {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const { method = '', url = '', headers } = request;
     const isKnown = url.split('?')[0] === '/metrics' && namesMachine(headers.host ?? '');
-    const status = !isKnown ? 404 : method === 'GET' || method === 'HEAD' ? 200 : 405;
-    if (status !== 200) {
-      response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' });
-      response.end(status === 404 ? 'metrics are at /metrics\n' : 'GET only\n');
+    if (!isKnown || (method !== 'GET' && method !== 'HEAD')) {
+      response.writeHead(isKnown ? 405 : 404, { 'content-type': 'text/plain; charset=utf-8' });
+      response.end(isKnown ? 'GET only\n' : 'metrics are at /metrics\n');
       return;
     }
     const body = this.#text();

@@ -1,7 +1,7 @@
 /** Who may come to a host: its invites and devices, as data (spec/08-devices.md). */
 import type { Suite } from '../crypto/suite.ts';
 import { CLAIM_LIFE_MS, DEVICE_NAME_BYTES_MAX, DEVICE_UNUSED_MS } from '../gen/constants.ts';
-import { toHex, utf8Length } from '../wire/bytes.ts';
+import { hex, utf8Length } from '../wire/bytes.ts';
 import type { Gate, GateRecipient } from './gate.ts';
 import { deviceId, deviceKeys, type MemberKeys } from './keys.ts';
 
@@ -50,7 +50,7 @@ export const EMPTY_REGISTRY: Registry = { invites: new Map(), devices: new Map()
 
 /** Name an invite or a device by its public key, for tables, logs and paths. */
 export function memberId(suite: Suite, publicKey: Uint8Array): string {
-  return toHex(deviceId(suite, publicKey));
+  return hex(deviceId(suite, publicKey));
 }
 
 /** Apply changes in order. */

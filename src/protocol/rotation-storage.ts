@@ -4,6 +4,7 @@ import type { Suite } from '../crypto/suite.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import {
   type StoredChannelKey,
+  type StoredEmergency,
   type StoredEpochKeys,
   StoredPhase,
   type StoredPlace,
@@ -160,10 +161,15 @@ function decodeJournal(stored: StoredRotation): Journal | undefined {
             atMs: safeNumber(emergency.atMs),
             epoch: safeNumber(emergency.epoch),
             isHard: emergency.hard,
-            again: emergency.again ? (emergency.againHard ? 'hard' : 'soft') : undefined,
+            again: againOf(emergency),
           },
     writtenAtMs: safeNumber(stored.writtenAtMs),
   };
+}
+
+function againOf({ again, againHard }: StoredEmergency): 'soft' | 'hard' | undefined {
+  if (!again) return undefined;
+  return againHard ? 'hard' : 'soft';
 }
 
 function decodePlace({

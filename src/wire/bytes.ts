@@ -1,7 +1,7 @@
 /** Small operations on bytes that are no secret; secrets are compared by `Suite.equal` (spec/04-handshake.md). */
 import { UsageError } from './usage-error.ts';
 
-const HEX_DIGITS = '0123456789abcdef';
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** Join parts into new bytes. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
@@ -27,10 +27,17 @@ export function isZero(bytes: Uint8Array): boolean {
 }
 
 /** Write bytes as lower-case hexadecimal. */
-export function toHex(bytes: Uint8Array): string {
+export function hex(bytes: Uint8Array): string {
   let text = '';
-  for (const byte of bytes) text += HEX_DIGITS.charAt(byte >>> 4) + HEX_DIGITS.charAt(byte & 15);
+  for (const byte of bytes) text += HEX[byte];
   return text;
+}
+
+/** Read what `hex` wrote. */
+export function parseHex(text: string): Uint8Array {
+  return Uint8Array.from({ length: text.length / 2 }, (_, i) =>
+    Number.parseInt(text.slice(2 * i, 2 * i + 2), 16),
+  );
 }
 
 /** Turn ASCII into bytes. */
@@ -60,9 +67,12 @@ export function readU64be(bytes: Uint8Array, offset: number): number | undefined
 /** Count the bytes of a text in UTF-8, a lone surrogate as the 3 bytes of its replacement. */
 export function utf8Length(text: string): number {
   let bytes = 0;
-  for (const character of text) {
-    const point = character.codePointAt(0) ?? 0;
-    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-  }
+  for (const character of text) bytes += pointBytes(character.codePointAt(0) ?? 0);
   return bytes;
+}
+
+function pointBytes(point: number): number {
+  if (point < 0x80) return 1;
+  if (point < 0x800) return 2;
+  return point < 0x10000 ? 3 : 4;
 }

@@ -5,7 +5,7 @@ import { SERVICE_BYTES_MAX } from '../../gen/constants.ts';
 import { type Channel, StreamChannel } from '../../runtime/channel.ts';
 import { MemoryDatabase, restoreDatabase } from '../../runtime/memory-database.ts';
 import type { ServiceStream } from '../../services/ports.ts';
-import { toHex } from '../../wire/bytes.ts';
+import { hex } from '../../wire/bytes.ts';
 import { expectAnswer } from '../cli/directory.ts';
 import { type Asking, following } from '../client/following.ts';
 import { type Joined, joinWith } from '../client/join-host.ts';
@@ -253,8 +253,8 @@ class LinkedClient implements Client {
     const joining = { invite: bytes, name, progress: () => {} };
     const joined: Joined = await joinWith(this.#here(), joining, signal);
     return {
-      server: toHex(joined.serverId),
-      device: toHex(joined.deviceId),
+      server: hex(joined.serverId),
+      device: hex(joined.deviceId),
       name: joined.name,
       words: joined.words,
     };
@@ -271,7 +271,7 @@ class LinkedClient implements Client {
     const extra = replyTo === undefined ? {} : { extra: { replyTo: BigInt(replyTo) } };
     const value = { messageId, room, text, sentAtMs: BigInt(Date.now()), ...extra };
     const { cursor } = expectAnswer(await this.#link.call({ case: 'send', value }, signal), 'sent');
-    return { cursor: Number(cursor), id: toHex(messageId) };
+    return { cursor: Number(cursor), id: hex(messageId) };
   }
 
   async *listen({ after, room = '', signal, onGap = () => {} }: ListenOptions = {}): AsyncGenerator<Message> {
@@ -296,8 +296,8 @@ class LinkedClient implements Client {
     const found = expectAnswer(await this.#link.call({ case: 'status', value: {} }), 'clientStatus');
     return {
       joined: found.joined,
-      server: toHex(found.serverId),
-      device: toHex(found.deviceId),
+      server: hex(found.serverId),
+      device: hex(found.deviceId),
       name: found.name,
       link: LINKS[found.link] ?? 'idle',
       unacknowledged: found.unacknowledged,

@@ -1,6 +1,6 @@
 /** Chat messages as a program sees them. Chapter: spec/11-chat.md. */
 import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
-import { toHex } from '../../wire/bytes.ts';
+import { hex } from '../../wire/bytes.ts';
 
 /** A message that the host has stored. Ids are lower-case hexadecimal, times Unix milliseconds. */
 export interface Message {
@@ -39,9 +39,9 @@ export function messageOf(item: ControlItem): Message {
   return {
     cursor: Number(item.cursor),
     room: item.room,
-    id: toHex(item.messageId),
-    device: toHex(item.deviceId),
-    person: toHex(item.personId),
+    id: hex(item.messageId),
+    device: hex(item.deviceId),
+    person: hex(item.personId),
     name: item.name,
     sentAtMs: Number(item.sentAtMs),
     storedAtMs: Number(item.storedAtMs),

@@ -6,7 +6,7 @@ import { parseInterval } from '../../protocol/rotation-interval.ts';
 import { type Channel, StreamChannel } from '../../runtime/channel.ts';
 import { BENCH_SERVICE } from '../../services/bench/answer.ts';
 import { CHAT_SERVICE } from '../../services/chat/host.ts';
-import { toHex } from '../../wire/bytes.ts';
+import { hex } from '../../wire/bytes.ts';
 import { expectAnswer } from '../cli/directory.ts';
 import { failure } from '../failure.ts';
 import type { HostOptions, MemberService } from '../host/options.ts';
@@ -194,7 +194,7 @@ function memberService(
   return (stream, member) => {
     const channel = new StreamChannel(stream);
     channels.add(channel);
-    const peer = { device: toHex(member.deviceId), name: member.name };
+    const peer = { device: hex(member.deviceId), name: member.name };
     Promise.resolve()
       .then(() => service(channel, peer))
       .then(
@@ -237,7 +237,7 @@ class ServingHost implements Host {
     this.#serving = serving;
     this.#channels = channels;
     this.#drainMs = drainMs;
-    this.server = toHex(about.serverId);
+    this.server = hex(about.serverId);
     this.port = about.port;
     this.addresses = about.addresses;
     const { call } = askWithin(serving.owner);
@@ -272,7 +272,7 @@ class ServingHost implements Host {
   async devices(): Promise<readonly Device[]> {
     const { devices } = expectAnswer(await this.#call({ case: 'devices', value: {} }), 'devices');
     return devices.map(({ deviceId, name, connected, pending, words }) => ({
-      device: toHex(deviceId),
+      device: hex(deviceId),
       name,
       connected,
       pending,

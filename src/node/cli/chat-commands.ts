@@ -253,8 +253,8 @@ export function completeCommand(line: string, rooms: readonly string[]): readonl
 
 /** Do what was typed. A beginning that only one command has will do. */
 export async function chatCommand(chat: Chat, name: string, rest: string): Promise<void> {
-  const near = NAMES.filter(known => known.startsWith(name));
-  const known = NAMES.includes(name) ? name : near.length === 1 ? (near[0] ?? '') : '';
+  const [near = '', ...others] = NAMES.filter(known => known.startsWith(name));
+  const known = NAMES.includes(name) || others.length > 0 ? name : near;
   const command = COMMANDS[known];
   if (command === undefined) chat.note(`there is no /${name}; /help lists what there is`);
   else await command.run(chat, rest);

@@ -6,7 +6,7 @@ import { PROTOCOL_VERSION } from '../../protocol/keys.ts';
 import { UsageError } from '../../wire/usage-error.ts';
 import { readDuration } from '../config/kinds.ts';
 import { nearestOf } from '../config/nearest.ts';
-import { failure } from '../failure.ts';
+import { asError, failure } from '../failure.ts';
 import { SCHEMA_VERSION } from '../store.ts';
 import { EXIT_INTERNAL, EXIT_OK, EXIT_TIMEOUT, exitCode } from './exit-code.ts';
 import { harmless } from './terminal-text.ts';
@@ -112,16 +112,8 @@ export function report(program: Pick<Program, 'name'>, error: unknown, json: boo
   const known =
     error instanceof ClawChatError
       ? error
-      : failure(
-          error instanceof UsageError ? ErrorCode.USAGE : ErrorCode.INTERNAL,
-          error instanceof Error ? error.message : String(error),
-        );
-  const exit =
-    error instanceof TimeLimitError
-      ? EXIT_TIMEOUT
-      : error instanceof ClawChatError
-        ? exitCode(known.code)
-        : EXIT_INTERNAL;
+      : failure(error instanceof UsageError ? ErrorCode.USAGE : ErrorCode.INTERNAL, asError(error).message);
+  const exit = exitOf(error);
   if (json) {
     const text = withCommands(known.message.replace(/^\[\w+\] /, ''));
     process.stderr.write(
@@ -132,6 +124,11 @@ export function report(program: Pick<Program, 'name'>, error: unknown, json: boo
     if (exit === EXIT_INTERNAL && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   }
   return exit;
+}
+
+function exitOf(error: unknown): number {
+  if (error instanceof TimeLimitError) return EXIT_TIMEOUT;
+  return error instanceof ClawChatError ? exitCode(error.code) : EXIT_INTERNAL;
 }
 
 function parse(program: Program, command: Command, args: readonly string[]): Call {

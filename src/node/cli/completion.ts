@@ -53,6 +53,12 @@ function isPath({ value = '' }: Option): boolean {
   return /FILE|DIR|OUT/.test(value);
 }
 
+/** What a shell's completion does for the value of an option: lists words, finds files, or nothing. */
+function forValue<T>(option: Option, words: (listed: readonly string[]) => T, files: T, nothing: T): T {
+  if (option.words !== undefined) return words(option.words);
+  return isPath(option) ? files : nothing;
+}
+
 /** Words that can follow a command's name, when they are listed, such as `check|show` or `delete|owner ROOM`. */
 function wordsOf({ words = '' }: Command): readonly string[] {
   const [first = ''] = words.split(' ');
@@ -83,15 +89,12 @@ function bash(program: Program): string {
   const every = new Map<string, Option>();
   for (const command of program.commands)
     for (const option of optionsOf(program, command)) every.set(option.name, option.option);
-  const values = [...every].flatMap(([option, { value, words, ...rest }]) => {
-    if (value === undefined) return [];
-    const answer =
-      words !== undefined
-        ? `COMPREPLY=($(compgen -W '${words.join(' ')}' -- "$current"))`
-        : isPath({ value, ...rest })
-          ? 'compopt -o filenames; COMPREPLY=($(compgen -f -- "$current"))'
-          : ':';
-    return [`    --${option}) ${answer}; return ;;`];
+  const values = [...every].flatMap(([flag, option]) => {
+    if (option.value === undefined) return [];
+    const words = (listed: readonly string[]): string =>
+      `COMPREPLY=($(compgen -W '${listed.join(' ')}' -- "$current"))`;
+    const files = 'compopt -o filenames; COMPREPLY=($(compgen -f -- "$current"))';
+    return [`    --${flag}) ${forValue(option, words, files, ':')}; return ;;`];
   });
   return `# Completion of ${program.name} for bash.
 _${name}() {
@@ -122,8 +125,7 @@ function quoted(text: string): string {
 function zsh(program: Program): string {
   const argument = ({ name, option }: Named): string => {
     const text = option.help.replace(/[[\]\\:]/g, '\\$&');
-    const action =
-      option.words !== undefined ? `(${option.words.join(' ')})` : isPath(option) ? '_files' : ' ';
+    const action = forValue(option, listed => `(${listed.join(' ')})`, '_files', ' ');
     const repeated = option.multiple === true ? '*' : '';
     return quoted(
       `${repeated}--${name}[${text}]${option.value === undefined ? '' : `:${option.value.replaceAll(':', '\\:')}:${action}`}`,
@@ -175,14 +177,8 @@ function fish(program: Program): string {
     .join(' ');
   const none = `not __fish_seen_subcommand_from ${all}`;
   const line = (condition: string, { name, option }: Named): string => {
-    const takes =
-      option.value === undefined
-        ? ''
-        : option.words !== undefined
-          ? ` -x -a ${quoted(option.words.join(' '))}`
-          : isPath(option)
-            ? ' -r -F'
-            : ' -x';
+    const words = (listed: readonly string[]): string => ` -x -a ${quoted(listed.join(' '))}`;
+    const takes = option.value === undefined ? '' : forValue(option, words, ' -r -F', ' -x');
     return `complete -c ${program.name} -n ${quoted(condition)} -l ${name}${takes} -d ${quoted(option.help)}`;
   };
   const lines = named(program).flatMap(command => {

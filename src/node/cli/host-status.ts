@@ -1,5 +1,11 @@
 /** Prints how a host stands. */
-import type { ControlDevice, ControlHostStatus, ControlNote } from '../../gen/clawchat/v1/control_pb.ts';
+import type {
+  ControlDevice,
+  ControlHostStatus,
+  ControlNote,
+  ControlPlace,
+  ControlStore,
+} from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
 import { judgeHealth } from './health.ts';
@@ -40,45 +46,49 @@ export function describeHost(
   devices: readonly ControlDevice[],
   json: boolean,
 ): void {
-  const stores = status.stores.map(store => ({
+  if (json) jsonLine(hostJson(status));
+  else printHost(status, devices, Date.now());
+}
+
+function hostJson(status: ControlHostStatus): Readonly<Record<string, unknown>> {
+  return {
+    server: status.serverId,
+    serving: status.serving,
+    started_at_ms: status.startedAtMs,
+    epoch: status.epoch,
+    sequence: status.sequence,
+    port: status.port,
+    addresses: status.addresses,
+    next_rotation_ms: status.nextRotationAtMs,
+    valid_until_ms: status.validUntilMs,
+    devices: status.devices,
+    connected: status.connected,
+    invites: status.invites,
+    stores: status.stores.map(storeJson),
+    next_identity_exported: status.nextIdentityExported,
+    phase: status.phase,
+    places: status.places.map(placeJson),
+    history: status.history.map(noteJson),
+    warnings: status.warnings.map(warning => withCommands(warning)),
+  };
+}
+
+function placeJson({ port, epoch, role, open, paths, listedUntilMs }: ControlPlace): unknown {
+  return { port, epoch, role, open, paths, listed_until_ms: listedUntilMs };
+}
+
+function storeJson(store: ControlStore): unknown {
+  return {
     name: store.name,
     error: store.code === ErrorCode.UNSPECIFIED ? null : codeName(store.code),
     state: store.trouble === '' ? null : store.trouble,
     detail: store.detail === '' ? null : withCommands(store.detail),
     verified_sequence: store.verifiedSequence,
     verified_at_ms: store.verifiedAtMs,
-  }));
-  if (json) {
-    jsonLine({
-      server: status.serverId,
-      serving: status.serving,
-      started_at_ms: status.startedAtMs,
-      epoch: status.epoch,
-      sequence: status.sequence,
-      port: status.port,
-      addresses: status.addresses,
-      next_rotation_ms: status.nextRotationAtMs,
-      valid_until_ms: status.validUntilMs,
-      devices: status.devices,
-      connected: status.connected,
-      invites: status.invites,
-      stores,
-      next_identity_exported: status.nextIdentityExported,
-      phase: status.phase,
-      places: status.places.map(place => ({
-        port: place.port,
-        epoch: place.epoch,
-        role: place.role,
-        open: place.open,
-        paths: place.paths,
-        listed_until_ms: place.listedUntilMs,
-      })),
-      history: status.history.map(noteJson),
-      warnings: status.warnings.map(warning => withCommands(warning)),
-    });
-    return;
-  }
-  const now = Date.now();
+  };
+}
+
+function printHost(status: ControlHostStatus, devices: readonly ControlDevice[], now: number): void {
   const { well, text } = judgeHealth(status, now);
   const failing = status.stores.filter(({ code }) => code !== ErrorCode.UNSPECIFIED).length;
   const but =

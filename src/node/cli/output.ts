@@ -42,16 +42,15 @@ export function endsText(untilMs: number | bigint, now: number): string {
 export function fromNow(ms: number | bigint, now: number): string {
   const value = Number(ms);
   if (value === 0) return 'never';
-  const seconds = Math.round(Math.abs(value - now) / 1000);
-  const [amount, unit] =
-    seconds < 120
-      ? [seconds, 's']
-      : seconds < 7200
-        ? [Math.round(seconds / 60), 'min']
-        : seconds < 172_800
-          ? [Math.round(seconds / 3600), 'h']
-          : [Math.round(seconds / 86_400), 'd'];
-  return value >= now ? `in ${amount} ${unit}` : `${amount} ${unit} ago`;
+  const text = spanText(Math.round(Math.abs(value - now) / 1000));
+  return value >= now ? `in ${text}` : `${text} ago`;
+}
+
+/** In the largest unit of which there are two or more. */
+function spanText(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
 }
 
 /** Say how many there are. */

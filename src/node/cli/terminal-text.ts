@@ -123,7 +123,10 @@ const WIDE =
 /** How many columns a text takes. */
 export function columns(text: string): number {
   let width = 0;
-  for (const letter of text) width += ZERO.test(letter) ? 0 : WIDE.test(letter) ? 2 : 1;
+  for (const letter of text) {
+    if (ZERO.test(letter)) continue;
+    width += WIDE.test(letter) ? 2 : 1;
+  }
   return width;
 }
 

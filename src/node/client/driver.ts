@@ -15,6 +15,7 @@ import type { Log } from '../log.ts';
 import { native } from '../native.ts';
 import { Alarm, drawUnit, readNow } from '../now.ts';
 import type { ProxyEnvironment } from '../proxy.ts';
+import { Turns } from '../turns.ts';
 import { VERSION } from '../version.ts';
 import { Connections } from './connections.ts';
 import { Finder } from './finder.ts';
@@ -60,15 +61,13 @@ export class ClientDriver {
   readonly #connections: Connections;
   readonly #streams: SessionStreams;
   readonly #finder: Finder;
-  readonly #machineAlarm = new Alarm(() => this.step({ kind: 'tick' }));
+  readonly #turns: Turns;
   readonly #moveAlarm = new Alarm(() => this.#move());
   readonly #constants: Constants;
   /** The path that the session is on. */
   #current: number | undefined;
   #migration: Migration | undefined;
   #persisted: Promise<void> = Promise.resolve();
-  #flushing = false;
-  #closed = false;
   /** How it stands, for `status`. */
   link: LinkState = 'idle';
   endpoint = '';
@@ -87,10 +86,11 @@ export class ClientDriver {
     this.#constants = constants;
     this.#port = port;
     this.#log = log;
+    this.#turns = new Turns(this.client, () => this.step({ kind: 'tick' }));
     this.#connections = new Connections(input => this.step(input), environment);
     const streamsPort = {
       chat: (stream: ServiceStream) => port.chat(stream),
-      flush: () => this.#schedule(),
+      flush: () => this.#turns.schedule(),
     };
     this.#streams = new SessionStreams(this.client, service, streamsPort, log);
     const found = {
@@ -126,7 +126,7 @@ export class ClientDriver {
   /** Give the machine one input and do what it says. */
   step(input: ClientInput): void {
     for (const output of this.client.step(input, readNow())) this.#perform(output);
-    this.#schedule();
+    this.#turns.schedule();
   }
 
   /** Be connected from now on. */
@@ -149,9 +149,8 @@ export class ClientDriver {
   /** End the session and every attempt. */
   async close(): Promise<void> {
     this.step({ kind: 'stop' });
-    this.#closed = true;
     this.#streams.close();
-    this.#machineAlarm.set(undefined);
+    this.#turns.close();
     this.#moveAlarm.set(undefined);
     this.#connections.cancelAll();
     await this.#finder.close();
@@ -307,21 +306,5 @@ export class ClientDriver {
     this.link = 'waiting';
     this.lastFault = why;
     this.#port.trouble(why, true);
-  }
-
-  // ---- turns ----
-
-  #schedule(): void {
-    if (this.#flushing || this.#closed) return;
-    const deadline = this.client.deadline(readNow());
-    if (deadline?.why !== 'flush') {
-      this.#machineAlarm.set(deadline?.at);
-      return;
-    }
-    this.#flushing = true;
-    setImmediate(() => {
-      this.#flushing = false;
-      if (!this.#closed) this.step({ kind: 'tick' });
-    });
   }
 }

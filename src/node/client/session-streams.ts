@@ -4,6 +4,7 @@ import type { Client } from '../../protocol/client.ts';
 import type { SessionEvent } from '../../protocol/session.ts';
 import { type StreamPort, Streams } from '../../runtime/streams.ts';
 import type { ServiceStream, StreamHandler } from '../../services/ports.ts';
+import { asError } from '../failure.ts';
 import type { Log } from '../log.ts';
 import { drawUnit } from '../now.ts';
 
@@ -48,7 +49,7 @@ export class SessionStreams {
       flush: () => this.#port.flush(),
     };
     const failed = (stream: number, reason: unknown): void =>
-      this.#log.error('service-failed', { stream, why: reason instanceof Error ? reason : String(reason) });
+      this.#log.error('service-failed', { stream, why: asError(reason) });
     this.#session = session;
     this.#streams = new Streams(port, () => undefined, failed);
     this.#chatEnds = 0;

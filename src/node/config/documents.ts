@@ -27,7 +27,8 @@ export function settingsTable(settings: readonly Setting<unknown>[], isInFile = 
   const rows = settings.map(setting => {
     const { key, flag, value, variable, standard, isList, kind } = setting;
     const option = `\`--${flag}${value === undefined ? '' : ` ${value}`}\``;
-    const shown = isList ? '`[]`' : isInFile ? `\`${standard}\`` : standard;
+    const quoted = isInFile ? `\`${standard}\`` : standard;
+    const shown = isList ? '`[]`' : quoted;
     const takes = isList ? `a list, each ${kind.takes}` : kind.takes;
     const cells = [option, `\`${variable}\``, shown, takes, sentences(setting)];
     return `| ${(isInFile ? [`\`${key}\``, ...cells] : cells).join(' | ')} |`;

@@ -1,6 +1,8 @@
 /** One thing that `doctor` looks at, and how it prints what it found. */
+
 import { jsonLine, line } from '../cli/output.ts';
 import { withCommands } from '../cli/typed-command.ts';
+import { asError } from '../failure.ts';
 
 /** `ok`; `warn` when it works and could be better; `fail` when it does not work. */
 export type Grade = 'ok' | 'warn' | 'fail';
@@ -28,7 +30,7 @@ export async function check(
     const found = await look();
     return 'what' in found ? [found] : found;
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = asError(error).message;
     return [finding(what, 'fail', text, 'do what the message says')];
   }
 }

@@ -26,7 +26,7 @@ import { BENCH_SERVICE } from '../../services/bench/answer.ts';
 import { BenchHost } from '../../services/bench/host.ts';
 import { CHAT_SERVICE, type ChatHost, type MadeInvite } from '../../services/chat/host.ts';
 import { PRUNE_MS } from '../../services/chat/retention.ts';
-import { failure } from '../failure.ts';
+import { asError, failure } from '../failure.ts';
 import { native } from '../native.ts';
 import { openStore, type Store } from '../store.ts';
 import type { HostStore } from '../stores/open.ts';
@@ -105,8 +105,7 @@ export class HostCore {
       this.#break = settle;
     });
     chat.failed = reason => this.#fail(reason);
-    chat.crashed = reason =>
-      options.log.error('service-failed', { why: reason instanceof Error ? reason : String(reason) });
+    chat.crashed = reason => options.log.error('service-failed', { why: asError(reason) });
     chat.inviteDevice = name => this.#inviteDevice(name);
     this.#pruning = setInterval(() => this.chat.prune(Date.now()), PRUNE_MS);
     this.#pruning.unref();
@@ -227,7 +226,7 @@ export class HostCore {
       native.erase(privateKey);
       return { id: memberId(native, publicKey), text: inviteText(native, invite), expiresAtMs };
     } catch (error) {
-      this.options.log.warn('device-invite', { why: error instanceof Error ? error : String(error) });
+      this.options.log.warn('device-invite', { why: asError(error) });
       return ErrorCode.RATE_LIMITED;
     }
   }
@@ -316,7 +315,7 @@ export class HostCore {
   }
 
   #fail(reason: unknown): void {
-    this.options.log.error('database-failed', { why: reason instanceof Error ? reason : String(reason) });
+    this.options.log.error('database-failed', { why: asError(reason) });
     this.#break(reason);
   }
 

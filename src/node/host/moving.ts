@@ -29,7 +29,7 @@ import type {
 import type { RotationState } from '../../protocol/rotation-storage.ts';
 import { advertisedAddresses, systemReservedPorts } from '../address.ts';
 import { clockOffset } from '../clock-check.ts';
-import { failure, systemCode } from '../failure.ts';
+import { asError, failure, systemCode } from '../failure.ts';
 import { Listener, type TlsIdentity } from '../listen.ts';
 import { native } from '../native.ts';
 import { Alarm, readNow } from '../now.ts';
@@ -369,10 +369,6 @@ export class Moving {
     const isHopeless = what === 'held' && 'why' in note && note.why === 'no-port';
     if (isHopeless) this.#ready?.reject(failure(ErrorCode.NO_PORT, 'no port of the range could be had'));
   }
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }
 
 /** Whether a record says this of addresses, ports, pins and stores. */

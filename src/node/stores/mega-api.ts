@@ -50,11 +50,12 @@ const ERRORS: Readonly<Record<number, readonly [trouble: StoreTrouble, says: str
   [-401]: ['quota', "the folder's owner is over quota"],
 };
 
+const WAITS_MS: Readonly<Record<number, number>> = { [-16]: STORE_PATIENCE_MS, [-6]: TOO_MANY_WAIT_MS };
+
 /** Name an error of Mega. -6 and -16 say for how long to leave it alone. */
 export function megaError(number: number): StoreError {
   const [trouble, says] = ERRORS[number] ?? ['malformed', 'Mega answers with an error that is not known'];
-  const waitMs = number === -16 ? STORE_PATIENCE_MS : number === -6 ? TOO_MANY_WAIT_MS : undefined;
-  return new StoreError(trouble, `${says} (${number})`, waitMs);
+  return new StoreError(trouble, `${says} (${number})`, WAITS_MS[number]);
 }
 
 /** What requests need. */

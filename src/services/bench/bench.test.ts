@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { noble } from '../../crypto/noble.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { BENCH_MESSAGE_BYTES_MAX, BENCH_UNANSWERED_MAX } from '../../gen/constants.ts';
-import { asciiBytes, concat, toHex } from '../../wire/bytes.ts';
+import { asciiBytes, concat, hex } from '../../wire/bytes.ts';
 import type { Fault } from '../../wire/fault.ts';
 import { ProbeStream } from '../testing/probe-stream.ts';
 import { EMPTY_TALLY, encodeAnswer, parseAnswer, type Tally } from './answer.ts';
@@ -39,7 +39,7 @@ function answersTo(messages: readonly Uint8Array[]): readonly Uint8Array[] {
 
 describe('the host', () => {
   it('counts and digests what came, as chapter 13 works it out (BE-002)', () => {
-    expect(answersTo([asciiBytes('a'), asciiBytes('bc')]).map(toHex)).toEqual([
+    expect(answersTo([asciiBytes('a'), asciiBytes('bc')]).map(hex)).toEqual([
       '0000000000000001000000000000000141a0370c3d9f42773a59e8e01651911cf43b1e3f66944cbb690029debc4eb647',
       '0000000000000002000000000000000394d00f3289e8fe03976d6c8d7178a6c66c0458b38c7a8c03caffca4d4f540e4b',
     ]);

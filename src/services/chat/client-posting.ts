@@ -1,6 +1,6 @@
 /** How a client posts on one stream: agree on the outbox first, then everything in order (spec/11-chat.md, 11.4). */
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { hex, sameBytes } from './bytes.ts';
+import { hex, sameBytes } from '../../wire/bytes.ts';
 import type { ClientLink } from './client-link.ts';
 import type { ClientOutbox } from './client-outbox.ts';
 import { judgeStatus } from './outbox.ts';

@@ -2,8 +2,9 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { StoredClientOutboxSchema, StoredSentSchema } from '../../gen/clawchat/v1/chat_storage_pb.ts';
 import type { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { hex, parseHex } from '../../wire/bytes.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
-import { hex, KEY_END, numberKey, parseHex } from './bytes.ts';
+import { KEY_END, numberKey } from './bytes.ts';
 import { encodeIntent, isCode, parseContent } from './content.ts';
 import type { Outbox, OutboxItem } from './outbox.ts';
 import type { KeptPost } from './posting.ts';

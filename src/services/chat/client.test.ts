@@ -6,10 +6,11 @@ import { type ChatRequest, ChatRequestSchema } from '../../gen/clawchat/v1/chat_
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { CONTROL_IDS_MAX, OUTBOX_UNACKNOWLEDGED_MAX } from '../../gen/constants.ts';
 import { codeName } from '../../protocol/fault.ts';
+import { hex } from '../../wire/bytes.ts';
 import { fault, isFault } from '../../wire/fault.ts';
 import type { StreamHandler } from '../ports.ts';
 import { ProbeStream } from '../testing/probe-stream.ts';
-import { hex, numberKey } from './bytes.ts';
+import { numberKey } from './bytes.ts';
 import { ChatClient } from './client.ts';
 import type { Enqueued, SendResult } from './client-outbox.ts';
 import type { OutboxNotice } from './client-posting.ts';

@@ -3,7 +3,8 @@ import { labelledHash } from '../../crypto/labels.ts';
 import { noble } from '../../crypto/noble.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { CONTENT_BYTES_MAX, TEXT_BYTES_MAX } from '../../gen/constants.ts';
-import { hex, parseHex, utf8Bytes } from './bytes.ts';
+import { hex, parseHex } from '../../wire/bytes.ts';
+import { utf8Bytes } from './bytes.ts';
 import { checkContent, encodeContent, parseContent } from './content.ts';
 import { encodeRequest } from './request.ts';
 

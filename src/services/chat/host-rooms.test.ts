@@ -9,10 +9,10 @@ import {
   ROOM_PEOPLE_MAX,
 } from '../../gen/constants.ts';
 import { codeName } from '../../protocol/fault.ts';
+import { hex } from '../../wire/bytes.ts';
 import { isFault } from '../../wire/fault.ts';
 import type { StreamHandler } from '../ports.ts';
 import { ProbeStream } from '../testing/probe-stream.ts';
-import { hex } from './bytes.ts';
 import { type ContentExtra, encodeContent } from './content.ts';
 import { ChatHost } from './host.ts';
 import { type OperatorAct, ownersOf, peopleIn } from './operator.ts';

@@ -5,9 +5,9 @@ import {
   OUTBOX_UNACKNOWLEDGED_MAX,
   SESSION_CREDIT_BYTES,
 } from '../../gen/constants.ts';
+import { hex, parseHex } from '../../wire/bytes.ts';
 import { isFault } from '../../wire/fault.ts';
 import type { ServiceStream, StreamHandler } from '../ports.ts';
-import { hex, parseHex } from './bytes.ts';
 import { isCode } from './content.ts';
 import type { ChatHost } from './host.ts';
 import type { Sender } from './message-log.ts';

@@ -1,7 +1,7 @@
 /** What the operator of a host sees of its rooms, and does to them (spec/11-chat.md, 11.3). */
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { hex } from './bytes.ts';
+import { hex } from '../../wire/bytes.ts';
 import { type Act, ID_BYTES } from './content.ts';
 import type { Sender } from './message-log.ts';
 import { type HostRoom, LOBBY, type RoomTable } from './rooms.ts';

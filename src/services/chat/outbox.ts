@@ -1,5 +1,5 @@
 /** What a client's outbox and the host's word on it mean together: decisions without I/O (spec/11-chat.md, 11.4). */
-import { hex, sameBytes } from './bytes.ts';
+import { hex, sameBytes } from '../../wire/bytes.ts';
 import type { OutboxStatus, StoredEntry } from './reply.ts';
 
 /** A post without the host's word on it. */

@@ -2,8 +2,9 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { StoredPersonSchema } from '../../gen/clawchat/v1/chat_storage_pb.ts';
 import { DEVICE_INVITES_MAX, PERSON_DEVICES_MAX } from '../../gen/constants.ts';
+import { hex, parseHex } from '../../wire/bytes.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
-import { hex, KEY_END, parseHex } from './bytes.ts';
+import { KEY_END } from './bytes.ts';
 import type { Change } from './change.ts';
 import { encodeReply } from './reply-writing.ts';
 

@@ -1,6 +1,6 @@
 /** What becomes of a post: the host's half of the outbox, as decisions without I/O (spec/11-chat.md, 11.4). */
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { sameBytes } from './bytes.ts';
+import { sameBytes } from '../../wire/bytes.ts';
 import type { PostOutcome } from './reply.ts';
 
 /** A device's outbox: which it is, how far it came, and the content hash of its highest number. */

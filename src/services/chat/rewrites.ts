@@ -1,7 +1,7 @@
 /** Edits and deletions of stored messages (spec/11-chat.md, 11.3). */
 import { type ChatMessage, Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { hex } from './bytes.ts';
+import { hex } from '../../wire/bytes.ts';
 import { type Content, isCode, parseContent } from './content.ts';
 import type { MessageLog, Placed } from './message-log.ts';
 import { encodeMessage } from './reply-writing.ts';

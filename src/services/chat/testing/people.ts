@@ -1,7 +1,7 @@
 /** Those who use a chat client: one who writes and repeats until answered, one who reads. For tests only. */
 import { ErrorCode } from '../../../gen/clawchat/v1/error_pb.ts';
+import { hex } from '../../../wire/bytes.ts';
 import { isFault } from '../../../wire/fault.ts';
-import { hex } from '../bytes.ts';
 import type { ChatClient } from '../client.ts';
 import type { ContentExtra } from '../content.ts';
 import type { Listening } from '../feed.ts';

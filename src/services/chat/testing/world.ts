@@ -6,7 +6,7 @@ import { ChatMessageSchema, ChatReplySchema, ChatRequestSchema } from '../../../
 import { StoredPersonSchema, StoredRoomSchema } from '../../../gen/clawchat/v1/chat_storage_pb.ts';
 import { ErrorCode } from '../../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../../protocol/fault.ts';
-import { hex } from '../bytes.ts';
+import { hex } from '../../../wire/bytes.ts';
 import { ChatClient } from '../client.ts';
 import { isCode, parseContent } from '../content.ts';
 import { ChatHost } from '../host.ts';
