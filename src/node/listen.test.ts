@@ -7,6 +7,7 @@ import { makeCertificate } from './certificate.ts';
 import type { Refusal } from './host/counts.ts';
 import { type Admitted, type Doorkeeper, Listener } from './listen.ts';
 import { native } from './native.ts';
+import { ROUND_CONNECTIONS_MAX } from './rounds.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
 const { key, cert } = makeCertificate(native, Date.now());
@@ -32,21 +33,32 @@ interface Listening {
   readonly room: WaitingRoom;
 }
 
-/** A listener whose gate lets one token in; `admitted` is told of each connection. */
-async function listening(
-  admitted: (connection: Admitted) => void = () => {},
+/** What a test wants to know of a listener, and who makes room: whoever is longest there, unless told. */
+interface Wishes {
+  readonly admitted?: (connection: Admitted) => void;
+  readonly seats?: number;
+  readonly accepted?: () => void;
+  readonly asked?: () => void;
+  readonly draw?: (count: number) => number;
+}
+
+/** A listener whose gate lets one token in. */
+async function listening({
+  admitted = () => {},
   seats = 8,
-  asked: () => void = () => {},
-): Promise<Listening> {
+  accepted = () => {},
+  asked = () => {},
+  draw = () => 0,
+}: Wishes = {}): Promise<Listening> {
   const refusals: Refusal[] = [];
-  // Whoever is longest there makes room: which one is of no matter here, but has to be known.
-  const room = new WaitingRoom(seats, () => 0, true);
+  const room = new WaitingRoom(seats, draw, true);
   const door: Doorkeeper = {
     accepts: () => {
-      asked();
+      accepted();
       return room;
     },
     opens: token => {
+      asked();
       if (token === TOKEN) return 1;
       refusals.push('token_unreadable');
       return undefined;
@@ -183,12 +195,14 @@ describe('behind the head', () => {
   async function send(...pieces: readonly Buffer[]): Promise<Arrived> {
     const messages: number[] = [];
     let heard: () => void = () => {};
-    const { port, refusals } = await listening(({ socket, authenticated }) => {
-      socket.once('message', authenticated);
-      socket.on('message', (data: Buffer) => {
-        messages.push(data.length);
-        heard();
-      });
+    const { port, refusals } = await listening({
+      admitted: ({ socket, authenticated }) => {
+        socket.once('message', authenticated);
+        socket.on('message', (data: Buffer) => {
+          messages.push(data.length);
+          heard();
+        });
+      },
     });
     const one = visit(port);
     one.socket.write(`${HEAD}\r\n\r\n`);
@@ -231,7 +245,7 @@ describe('behind the head', () => {
 });
 
 test('a full room lets one in for another, and keeps those that have shown a right MAC (LI-002~2)', async () => {
-  const { port, refusals, room } = await listening(() => {}, 3);
+  const { port, refusals, room } = await listening({ seats: 3 });
   const secured = async (): Promise<Visit> => {
     const one = visit(port);
     await new Promise(resolve => one.socket.once('secureConnect', resolve));
@@ -277,16 +291,15 @@ test('connections that wait to be accepted are taken up one by one, with turns f
   const COUNT = 100;
   const turns: number[] = [];
   let turn = 0;
-  const { port, room } = await listening(
-    () => {},
-    COUNT,
-    () => {
+  const { port, room } = await listening({
+    seats: COUNT,
+    accepted: () => {
       turns.push(turn);
       setImmediate(() => {
         turn += 1;
       });
     },
-  );
+  });
   // All of them are established before this process accepts the first.
   const all = `const { connect } = require('node:net');
     let established = 0;
@@ -299,5 +312,35 @@ test('connections that wait to be accepted are taken up one by one, with turns f
   execFileSync(process.execPath, ['-e', all]);
   await vi.waitFor(() => expect(turns).toHaveLength(COUNT), { timeout: 20_000 });
   expect(new Set(turns).size).toBe(COUNT);
+  await vi.waitFor(() => expect(room.taken).toBe(0), { timeout: 20_000 });
+});
+
+test('strangers who all speak at one instant are read a few in a turn, with turns for others between (LI-011~2)', async () => {
+  const COUNT = 100;
+  const turns: number[] = [];
+  let turn = 0;
+  let isCounting = false;
+  const { port, room } = await listening({
+    seats: COUNT,
+    draw: count => Math.floor(Math.random() * count),
+    asked: () => {
+      if (!isCounting) return;
+      turns.push(turn);
+      setImmediate(() => {
+        turn += 1;
+      });
+    },
+  });
+  const visits = Array.from({ length: COUNT }, () => visit(port));
+  await Promise.all(
+    visits.map(({ socket }) => new Promise(resolve => socket.once('secureConnect', resolve))),
+  );
+  isCounting = true;
+  for (const { socket } of visits) socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  for (const { ended } of visits) expect(await ended).toMatch(/^HTTP\/1\.1 404 /);
+  expect(turns).toHaveLength(COUNT);
+  const together = new Map<number, number>();
+  for (const each of turns) together.set(each, (together.get(each) ?? 0) + 1);
+  expect(Math.max(...together.values())).toBeLessThanOrEqual(ROUND_CONNECTIONS_MAX);
   await vi.waitFor(() => expect(room.taken).toBe(0), { timeout: 20_000 });
 });

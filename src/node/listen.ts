@@ -15,6 +15,7 @@ import { HostSocket } from './host-socket.ts';
 import { strangersAnswer } from './http/answer.ts';
 import { BodyReader } from './http/body.ts';
 import { type Head, HeadReader } from './http/head.ts';
+import type { Reading } from './rounds.ts';
 import { upgradeToken } from './upgrade.ts';
 import type { Seat, WaitingRoom } from './waiting-room.ts';
 
@@ -130,6 +131,7 @@ export class Listener {
     // A failed TLS handshake has nobody to answer to.
     this.#tls.on('tlsClientError', (_error, socket) => {
       const guest = this.#guests.get(peerOf(socket));
+      guest?.seat.work();
       if (guest !== undefined) this.#refused(guest, 'tls_failed');
       socket.destroy();
     });
@@ -201,7 +203,7 @@ export class Listener {
     socket.setNoDelay(true);
     socket.on('error', ignore);
     this.#watch(socket, peerOf(socket));
-    this.#sort(socket, room);
+    this.#sort(socket);
   }
 
   /** What it makes goes when the connection is authenticated: nothing that stays may hold this scope. */
@@ -210,7 +212,7 @@ export class Listener {
       this.#refused(guest, reason);
       socket.destroy();
     };
-    const seat = room.enter(() => end('displaced'));
+    const seat = room.enter(() => end('displaced'), readingOf(socket));
     if (seat === undefined) return false;
     const timer = setTimeout(() => end('late'), AUTH_MS_MAX);
     const guest: Guest = { address, seat, timer, acceptedAt: performance.now(), isRefused: false };
@@ -222,25 +224,24 @@ export class Listener {
     socket.on('close', () => {
       this.#sockets.delete(socket);
       const guest = this.#guests.get(peer);
+      guest?.seat.work();
       if (guest !== undefined) this.#refused(guest, 'gave_up');
       this.#release(peer);
     });
   }
 
   /** Give TLS to TLS, and answer what is none. */
-  #sort(socket: Socket, room: WaitingRoom): void {
+  #sort(socket: Socket): void {
     const begin: Buffer | null = socket.read();
     if (begin === null) {
-      socket.once('readable', () => this.#sort(socket, room));
+      socket.once('readable', () => this.#sort(socket));
       return;
     }
+    this.#guests.get(peerOf(socket))?.seat.work();
     socket.unshift(begin);
     const [first = 0] = begin;
-    if (first === TLS_HELLO || (first & SSL2_BIT) !== 0) {
-      room.serve(() => {
-        if (!socket.destroyed) this.#tls.emit('connection', socket);
-      });
-    } else this.#serve(socket, true);
+    if (first === TLS_HELLO || (first & SSL2_BIT) !== 0) this.#tls.emit('connection', socket);
+    else this.#serve(socket, true);
   }
 
   /** Read a request, and answer it. */
@@ -250,8 +251,11 @@ export class Listener {
       socket.destroy();
       return;
     }
+    const { seat } = guest;
+    seat.work();
     const reader = new HeadReader();
     const take = (piece: Buffer): void => {
+      seat.work();
       const head = reader.push(piece);
       if (head === undefined) return;
       socket.off('data', take);
@@ -288,6 +292,7 @@ export class Listener {
     socket.write(strangersAnswer(head, new Date()));
     // What comes behind it is taken and dropped, so that the answer is not lost to a reset.
     socket.on('data', piece => {
+      guest.seat.work();
       if (body.take(piece)) socket.end();
     });
     if (isOver) socket.end();
@@ -369,6 +374,24 @@ export class Listener {
     guest.seat.leave();
     this.#guests.delete(peer);
   }
+}
+
+/** What the system knows a connection by; Node has no public way to leave one unread under TLS. */
+interface Handle {
+  /** Whether Node wants to read. */
+  readonly reading: boolean;
+  readStart(): void;
+  readStop(): void;
+}
+
+function readingOf(socket: Socket): Reading {
+  const { _handle: handle } = socket as unknown as { readonly _handle: Handle };
+  return {
+    start: () => {
+      if (handle.reading) handle.readStart();
+    },
+    stop: () => handle.readStop(),
+  };
 }
 
 /** A name for one connection that its raw and its TLS socket share. */

@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Seat, WaitingRoom } from './waiting-room.ts';
 
+/** Nobody looks whether it is read. */
+const UNSEEN = { start: () => {}, stop: () => {} };
+
 describe('a waiting room (LI-002~2)', () => {
   it('never holds more than its bound, displaces only those who have shown nothing, and counts right', () => {
     const act = fc.tuple(fc.constantFrom('enter', 'keep', 'leave'), fc.nat({ max: 40 }));
@@ -25,7 +28,7 @@ describe('a waiting room (LI-002~2)', () => {
               entry.seat = room.enter(() => {
                 expect(entry.state).toBe('open');
                 entry.state = 'gone';
-              });
+              }, UNSEEN);
               expect(entry.seat === undefined).toBe(isFull && open === 0);
               if (entry.seat !== undefined) seats.push(entry as { seat: Seat; state: 'open' });
             } else {
@@ -48,29 +51,28 @@ describe('a waiting room (LI-002~2)', () => {
     const counts = new Map<number, number>();
     for (let draw = 0; draw < 8; draw += 1) {
       const room = new WaitingRoom(8, () => draw, false);
-      for (let i = 0; i < 8; i += 1) room.enter(() => counts.set(i, (counts.get(i) ?? 0) + 1));
-      room.enter(() => {});
+      for (let i = 0; i < 8; i += 1) room.enter(() => counts.set(i, (counts.get(i) ?? 0) + 1), UNSEEN);
+      room.enter(() => {}, UNSEEN);
     }
     expect([...counts.values()]).toEqual(Array(8).fill(1));
   });
 
-  it('begins handshakes of strangers one by one, with turns for others between, and those of members at once (LI-011~1)', async () => {
-    const done: string[] = [];
-    const room = new WaitingRoom(8, () => 0, true);
-    const all = new Promise<void>(resolve => {
-      for (const name of ['a', 'b', 'c']) {
-        room.serve(() => {
-          done.push(name);
-          setImmediate(() => done.push(`others behind ${name}`));
-          if (name === 'c') setImmediate(resolve);
-        });
-      }
-    });
-    expect(done).toEqual(['a']);
-    await all;
-    expect(done).toEqual(['a', 'others behind a', 'b', 'others behind b', 'c', 'others behind c']);
-    const members = new WaitingRoom(8, () => 0, false);
-    members.serve(() => done.push('member'));
-    expect(done.at(-1)).toBe('member');
+  it('reads members, and whoever has shown a right MAC, at once and outside of all rounds (LI-010~1, LI-011~2)', () => {
+    const entering = (
+      inRounds: boolean,
+    ): { readonly read: Set<number>; readonly seats: (Seat | undefined)[] } => {
+      const room = new WaitingRoom(100, () => 0, inRounds);
+      const read = new Set<number>();
+      const seats = Array.from({ length: 100 }, (_, i) => {
+        read.add(i);
+        return room.enter(() => {}, { start: () => read.add(i), stop: () => read.delete(i) });
+      });
+      return { read, seats };
+    };
+    expect(entering(false).read.size).toBe(100);
+    const { read, seats } = entering(true);
+    expect(read.has(99)).toBe(false);
+    seats[99]?.keep();
+    expect(read.has(99)).toBe(true);
   });
 });

@@ -1,23 +1,21 @@
 /** Where connections wait until they are authenticated: how many there are, and who leaves for whom (spec/10-limits.md, 10.1). */
+import { type Loop, type Reading, Rounds } from './rounds.ts';
 
 /** The place of one connection. */
 export interface Seat {
-  /** It has shown a right MAC: nobody takes its place any more. */
+  /** It begins to cost time. */
+  work(): void;
+  /** It has shown a right MAC: nobody takes its place any more, and it is read at once. */
   keep(): void;
   /** Give the place back; any number of times. */
   leave(): void;
 }
 
-/**
- * Between the beginnings of two handshakes, for everything that members wait for: a hundred ClientHellos that come at once
- * would otherwise be answered in one turn of the event loop, and nobody else for as long as that takes.
- */
-const GAP_MS = 1;
-
 interface Waiting {
   /** Its place in `#replaceable`; -1 when it is kept or has left. */
   at: number;
   hasLeft: boolean;
+  readonly reading: Reading;
   readonly displaced: () => void;
 }
 
@@ -26,17 +24,16 @@ export class WaitingRoom {
   readonly #max: number;
   /** Draw a whole number from 0 to below `count`. */
   readonly #draw: (count: number) => number;
-  /** Whether handshakes begin one by one. */
-  readonly #isPaced: boolean;
+  /** Undefined where everybody is read at once. */
+  readonly #rounds: Rounds | undefined;
   readonly #replaceable: Waiting[] = [];
-  readonly #queue: (() => void)[] = [];
-  #isServing = false;
   #taken = 0;
 
-  constructor(max: number, draw: (count: number) => number, isPaced: boolean) {
+  /** `inRounds` says whether its connections share a part of the event loop. */
+  constructor(max: number, draw: (count: number) => number, inRounds: boolean, loop?: Loop) {
     this.#max = max;
     this.#draw = draw;
-    this.#isPaced = isPaced;
+    this.#rounds = inRounds ? new Rounds(draw, loop) : undefined;
   }
 
   /** How many wait. */
@@ -47,37 +44,27 @@ export class WaitingRoom {
   /**
    * Take a seat, if need be that of somebody drawn from those who have shown nothing yet, whose `displaced` is called.
    * Undefined when everybody has. Whoever fills the room so shortens everybody's stay, and stops nobody for long.
+   * `reading` is being read.
    */
-  enter(displaced: () => void): Seat | undefined {
+  enter(displaced: () => void, reading: Reading): Seat | undefined {
     if (this.#taken >= this.#max) {
       const victim = this.#replaceable[this.#draw(this.#replaceable.length)];
       if (victim === undefined) return undefined;
       this.#leave(victim);
       victim.displaced();
     }
-    const waiting: Waiting = { at: this.#replaceable.length, hasLeft: false, displaced };
+    const waiting: Waiting = { at: this.#replaceable.length, hasLeft: false, reading, displaced };
     this.#replaceable.push(waiting);
     this.#taken += 1;
-    return { keep: () => this.#keep(waiting), leave: () => this.#leave(waiting) };
-  }
-
-  /** Begin a handshake: at once, or in its turn. @impl LI-011~1 */
-  serve(handshake: () => void): void {
-    if (!this.#isPaced) {
-      handshake();
-      return;
-    }
-    this.#queue.push(handshake);
-    if (!this.#isServing) this.#serveNext();
-  }
-
-  #serveNext(): void {
-    const next = this.#queue.shift();
-    this.#isServing = next !== undefined;
-    if (next === undefined) return;
-    next();
-    // Behind a turn of the event loop, whatever the timer and the handshake took.
-    setTimeout(() => setImmediate(() => this.#serveNext()), GAP_MS);
+    this.#rounds?.add(reading);
+    return {
+      work: () => this.#rounds?.work(),
+      keep: () => {
+        this.#keep(waiting);
+        reading.start();
+      },
+      leave: () => this.#leave(waiting),
+    };
   }
 
   #leave(waiting: Waiting): void {
@@ -92,6 +79,7 @@ export class WaitingRoom {
     const { at } = waiting;
     if (at < 0) return;
     waiting.at = -1;
+    this.#rounds?.remove(waiting.reading);
     const last = this.#replaceable.pop();
     if (last === undefined || last === waiting) return;
     this.#replaceable[at] = last;
