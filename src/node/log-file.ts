@@ -72,6 +72,7 @@ export class LogFile {
     }
   }
 
+  /** Close the file. */
   close(): void {
     closeSync(this.#file);
   }

@@ -7,6 +7,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** `human` for a terminal, `json` for programs. */
 export const LOG_STYLES = ['human', 'json'] as const;
+/** How entries are written. */
 export type LogStyle = (typeof LOG_STYLES)[number];
 
 /**

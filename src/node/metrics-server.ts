@@ -45,6 +45,7 @@ export class MetricsServer {
     });
   }
 
+  /** The port that it listens on. */
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
   }

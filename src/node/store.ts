@@ -192,6 +192,7 @@ export class Sealer {
     suite.erase(key);
   }
 
+  /** Seal the value of a database key. */
   seal(key: string, value: Uint8Array): Uint8Array {
     // Random nonces are safe for 2^32 values under one key: a message a second for 136 years.
     const nonce = this.#suite.randomBytes(NONCE_BYTES);
@@ -201,6 +202,7 @@ export class Sealer {
     return sealed;
   }
 
+  /** Open what `seal` gave. @throws ClawChatError `STORE_DAMAGED` */
   open(key: string, sealed: Uint8Array): Uint8Array {
     const opened = this.tryOpen(key, sealed);
     if (opened !== undefined) return opened;
@@ -208,11 +210,13 @@ export class Sealer {
     throw failure(ErrorCode.STORE_DAMAGED, text);
   }
 
+  /** The same; undefined for what is damaged. */
   tryOpen(key: string, sealed: Uint8Array): Uint8Array | undefined {
     if (sealed.length < NONCE_BYTES + TAG_BYTES) return undefined;
     return this.#aead.open(sealed.subarray(0, NONCE_BYTES), asciiBytes(key), sealed.subarray(NONCE_BYTES));
   }
 
+  /** Forget the key. */
   destroy(): void {
     this.#aead.destroy();
   }

@@ -85,6 +85,7 @@ export class Members {
     return this.run(seen(this.registry, id, now.wall), path, []).filter(({ kind }) => kind === 'output');
   }
 
+  /** Make an invite. Declined as `makeInvite` of enrolment.ts. */
   makeInvite(ref: number, terms: InviteTerms, now: Now): readonly Effect[] {
     const made = makeInvite(this.suite, this.registry, terms, now.wall);
     if (isFault(made)) return [{ kind: 'output', output: { kind: 'declined', ref, fault: made } }];
@@ -93,6 +94,7 @@ export class Members {
     return this.run([made.registry, made.outputs], undefined, [{ kind: 'output', output }]);
   }
 
+  /** Void an open invite. */
   withdraw(ref: number, invite: string): readonly Effect[] {
     return this.asked(ref, withdraw(this.registry, invite));
   }

@@ -22,22 +22,26 @@ export interface DataFrame {
   readonly end: ErrorCode | undefined;
 }
 
+/** Data frames up to this sequence number were taken, in order. */
 export interface AckFrame {
   readonly kind: 'ack';
   readonly receivedThrough: number;
 }
 
+/** How far a stream may be written: bytes from its beginning, as flow control counts them. */
 export interface CreditFrame {
   readonly kind: 'credit';
   readonly stream: number;
   readonly limit: number;
 }
 
+/** Asks whether the other side is there, or answers with the id of the question. */
 export interface PingFrame {
   readonly kind: 'ping' | 'pong';
   readonly id: number;
 }
 
+/** Puts a session on this path, or opens it. `sessionId`: 16 bytes. */
 export interface AttachFrame {
   readonly kind: 'attach';
   readonly sessionId: Uint8Array;
@@ -46,12 +50,14 @@ export interface AttachFrame {
   readonly open: boolean;
 }
 
+/** The session is on this path, by the Attach of this generation. */
 export interface AttachedFrame {
   readonly kind: 'attached';
   readonly generation: number;
   readonly receivedThrough: number;
 }
 
+/** Ends the path, and the session too unless it is resumable. */
 export interface CloseFrame {
   readonly kind: 'close';
   readonly code: ErrorCode;

@@ -30,6 +30,26 @@ export function cellOf(before: string, after: string, done: readonly string[]): 
   return [...next, ...done].join(', ') || NOTHING;
 }
 
+/** A machine whose state is data. */
+export interface StateWorld {
+  readonly state: unknown;
+  /** What its state is called. */
+  name(): string;
+}
+
+/** The cell of one: `input` gives words for its outputs; a change that has no other sign is noted. */
+export function stateCell<World extends StateWorld>(
+  world: World,
+  input: (world: World) => readonly string[],
+): string {
+  const { state } = world;
+  const before = world.name();
+  const words = input(world);
+  const isSame = JSON.stringify(state) === JSON.stringify(world.state);
+  const isNoted = words.length === 0 && world.name() === before && !isSame;
+  return cellOf(before, world.name(), isNoted ? ['noted'] : words);
+}
+
 /** The cell of a path: who says Close, or cuts, has ended it; `unexpected` is the most frequent of the ends. */
 export function pathCell(before: string, after: string, done: readonly string[]): string {
   const isSaid = after === 'ended' && done.some(word => /^(Close|cuts|closes)/.test(word));

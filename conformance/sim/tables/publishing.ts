@@ -14,7 +14,7 @@ import { ErrorCode } from '../../../src/gen/clawchat/v1/error_pb.ts';
 import { STANDARD } from '../../../src/gen/constants.ts';
 import { fault } from '../../../src/protocol/fault.ts';
 import { NOW_MS } from '../../../src/protocol/fixtures.ts';
-import { cellOf, grid } from './grid.ts';
+import { grid, stateCell } from './grid.ts';
 
 const PATIENCE_MS = 60_000;
 const entropy = 0.5;
@@ -132,16 +132,7 @@ const INPUTS: readonly (readonly [string, Move])[] = [
 ];
 
 function cell(make: () => World, input: Move): string {
-  const world = make();
-  const { state } = world;
-  const before = world.name();
-  const outputs = input(world);
-  const isNoted = outputs.length === 0 && world.name() === before && !isSame(state, world.state);
-  return cellOf(before, world.name(), isNoted ? ['noted'] : outputs.map(word));
-}
-
-function isSame(a: Publishing, b: Publishing): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+  return stateCell(make(), world => input(world).map(word));
 }
 
 function word(output: PublishOutput): string {

@@ -14,7 +14,7 @@ import { STANDARD } from '../../../src/gen/constants.ts';
 import { fault } from '../../../src/protocol/fault.ts';
 import { NOW_MS } from '../../../src/protocol/fixtures.ts';
 import type { RecordName } from '../../../src/protocol/freshness.ts';
-import { cellOf, grid } from './grid.ts';
+import { grid, stateCell } from './grid.ts';
 
 const TIMES = { readBeforeDialMs: STANDARD.READ_BEFORE_DIAL_MS, readAgainMs: STANDARD.STORE_READ_AGAIN_MS };
 const entropy = 0.5;
@@ -127,16 +127,7 @@ const INPUTS: readonly (readonly [string, Move])[] = [
 ];
 
 function cell(make: () => World, input: Move): string {
-  const world = make();
-  const { state } = world;
-  const before = world.name();
-  const outputs = input(world);
-  const isNoted = outputs.length === 0 && world.name() === before && !isSame(state, world.state);
-  return cellOf(before, world.name(), isNoted ? ['noted'] : [...new Set(outputs.map(word))]);
-}
-
-function isSame(a: Reading, b: Reading): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+  return stateCell(make(), world => [...new Set(input(world).map(word))]);
 }
 
 function word(output: ReadOutput<Opened>): string {

@@ -50,6 +50,7 @@ export class Asker {
     return shown ? String(value).trim() : String(value);
   }
 
+  /** Give the terminal back. */
   close(): void {
     this.#interface.close();
     if (this.#input !== process.stdin) this.#input.destroy();

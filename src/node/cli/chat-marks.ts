@@ -38,6 +38,7 @@ export class ChatMarks {
     }, MARK_MS);
   }
 
+  /** Send no more. */
   stop(): void {
     clearTimeout(this.#timer);
   }

@@ -67,6 +67,7 @@ export class ChatModel {
     return this.#names;
   }
 
+  /** Give a room, which is made when nothing is known of it yet. */
   room(name: string): ChatRoom {
     const known = this.rooms.get(name);
     if (known !== undefined) return known;
@@ -84,6 +85,7 @@ export class ChatModel {
     return room;
   }
 
+  /** Take the host's list of rooms; what is not in it is gone. */
   setRooms(rooms: readonly Room[]): void {
     const names = new Set(rooms.map(({ name }) => name));
     for (const name of this.rooms.keys()) if (!names.has(name)) this.rooms.delete(name);
@@ -97,6 +99,7 @@ export class ChatModel {
     }
   }
 
+  /** Take the host's list of the people of a room. */
   setPeople(name: string, people: readonly Person[]): void {
     const room = this.room(name);
     room.people.clear();
@@ -108,6 +111,7 @@ export class ChatModel {
     }
   }
 
+  /** Note how a person is called. */
   learnName(person: string, name: string): void {
     if (this.#names.get(person) === name) return;
     this.#names.set(person, name);
@@ -236,6 +240,7 @@ export class ChatModel {
     return [...typing].map(([person, { name: called }]) => this.nameOf(person, called));
   }
 
+  /** Somebody is writing, as far as is known until `TYPING_MS` later. */
   setTyping(name: string, person: string, called: string, now: number): void {
     this.rooms.get(name)?.typing.set(person, { name: called, untilMs: now + TYPING_MS });
   }

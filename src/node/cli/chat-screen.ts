@@ -66,6 +66,7 @@ export class ChatScreen {
     });
   }
 
+  /** How wide it is, and whether it shows colours. */
   get look(): Look {
     const width = this.isTerminal ? process.stdout.columns || COLUMNS : Number.POSITIVE_INFINITY;
     return { width, colour: this.#colour };
@@ -124,10 +125,12 @@ export class ChatScreen {
     this.#scrollTo(Math.min(wanted, Math.max(0, rows - page)));
   }
 
+  /** Scroll down by a screen. */
   pageDown(): void {
     this.#scrollTo(Math.max(0, this.#below - Math.max(1, this.room - 1)));
   }
 
+  /** Give the terminal back. */
   close(): void {
     if (this.#closed) return;
     this.#leave();

@@ -181,6 +181,7 @@ export class ChatView {
     }
   }
 
+  /** Ask who is in a room. */
   async refreshPeople(room: string): Promise<void> {
     const { people } = expectAnswer(await this.#port.ask({ case: 'people', value: { room } }), 'people');
     this.#model.setPeople(room, people);

@@ -76,10 +76,12 @@ export class Chat {
     });
   }
 
+  /** The room that is shown. */
   get room(): string {
     return this.view.room;
   }
 
+  /** Whether others learn what was read here. */
   get receipts(): boolean {
     return this.#marks.receipts;
   }
@@ -135,6 +137,7 @@ export class Chat {
     return this.#link.call(body, this.#stop.signal);
   }
 
+  /** Show a line of the program's own. */
   note(text: string): void {
     this.screen.print(look => noteLines(text, look));
   }
@@ -183,6 +186,7 @@ export class Chat {
     await sendAct(this.#link, act, room, this.#stop.signal);
   }
 
+  /** End the chat. */
   quit(): void {
     this.screen.close();
   }

@@ -36,6 +36,7 @@ export class Waiting {
     this.#timer.unref();
   }
 
+  /** Look no more. */
   stop(): void {
     clearInterval(this.#timer);
   }

@@ -34,6 +34,7 @@ export class ChatRequests {
     this.#port = port;
   }
 
+  /** Answer a request of the control socket: once, or with what comes until `signal` ends it. */
   answer(request: Asking, signal: AbortSignal): Promise<ResponseInit> | AsyncIterable<ResponseInit> {
     switch (request.case) {
       case 'rooms':

@@ -12,8 +12,10 @@ export interface ClientSettings extends SharedSettings {
 const PREFIX = 'CLAWCHAT';
 const { one } = settingsOf(PREFIX);
 
+/** Where a client's data and configuration are. */
 export const CLIENT_PLACE: PlaceSettings = placeSettings(PREFIX, 'clawchat');
 
+/** Every setting of `clawchat`. */
 export const CLIENT_SETTINGS: ClientSettings = {
   ...sharedSettings(PREFIX, {
     proxied: 'host and stores',

@@ -44,8 +44,10 @@ const shared = sharedSettings(PREFIX, {
 /** The key of the stores in the file: a list of its own shape. */
 export const STORES_KEY = 'stores';
 
+/** Where a host's data and configuration are. */
 export const HOST_PLACE: PlaceSettings = placeSettings(PREFIX, 'clawchatd');
 
+/** Every setting of `clawchatd`. */
 export const HOST_SETTINGS: HostSettings = {
   listen: one('listen', orWord('all', IP_ADDRESS), {
     value: 'ADDRESS',

@@ -110,11 +110,17 @@ export function orWord<T>(word: string, kind: Kind<T>): Kind<T | undefined> {
   };
 }
 
+/** An IPv4 or IPv6 address, without a zone. */
 export const IP_ADDRESS: Kind<string> = textWhich('an IP address', text => isIP(text) !== 0);
+/** What can be dialled. */
 export const HOST: Kind<string> = textWhich('an address or a name', text => HOST_NAME.test(text));
+/** A TCP port. */
 export const PORT: Kind<number> = wholeNumber(1, 65_535);
+/** A path, from the working directory where it is relative. */
 export const ANY_PATH: Kind<string> = textWhich('a path', text => text !== '' && !text.includes('\0'));
+/** A path that means the same wherever the program was started. */
 export const ABSOLUTE_PATH: Kind<string> = textWhich('an absolute path', text => isAbsolute(text));
+/** Any text but an empty one. */
 export const ANY_TEXT: Kind<string> = textWhich('a text', text => text !== '');
 
 /** `127.0.0.1:9464`, `[::1]:9464`. */

@@ -42,18 +42,22 @@ export class Tally<Name extends string = string> {
     for (const name of names) this.#counts.set(name, 0);
   }
 
+  /** Count one. */
   add(name: Name): void {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 
+  /** How often a name was counted. */
   get(name: Name): number {
     return this.#counts.get(name) ?? 0;
   }
 
+  /** Every name that was counted, or is always shown. */
   entries(): IterableIterator<[Name, number]> {
     return this.#counts.entries();
   }
 
+  /** How often anything was counted. */
   get total(): number {
     let sum = 0;
     for (const count of this.#counts.values()) sum += count;

@@ -79,6 +79,7 @@ export class History {
     return new History(store, known.reduce<readonly HistoryNote[]>(withNote, []));
   }
 
+  /** All that is kept, oldest first. */
   get notes(): readonly HistoryNote[] {
     return this.#notes;
   }

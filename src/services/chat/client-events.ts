@@ -36,6 +36,7 @@ export class ClientEvents {
     this.#questions = questions;
   }
 
+  /** Tell a sink from now on; gives what ends that. */
   listen(sink: EventSink): () => void {
     this.#sinks.add(sink);
     if (this.#personId !== undefined) sink.welcome(this.#personId);
@@ -45,12 +46,14 @@ export class ClientEvents {
     };
   }
 
+  /** There is a stream to the host. */
   attach(link: ClientLink): void {
     this.#link = link;
     for (const sink of this.#sinks) sink.changed();
     this.#hello();
   }
 
+  /** There is none any more. */
   detach(): void {
     this.#link = undefined;
     this.#asked = false;
@@ -58,6 +61,7 @@ export class ClientEvents {
     for (const sink of this.#sinks) sink.changed();
   }
 
+  /** Something came from the host. */
   take(event: ChatEvent): void {
     for (const sink of this.#sinks) sink.event(event);
   }

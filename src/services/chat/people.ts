@@ -85,6 +85,7 @@ export class People {
     return names;
   }
 
+  /** Whether a device of theirs has a stream. */
   isOnline(person: string): boolean {
     return this.#online.has(person);
   }

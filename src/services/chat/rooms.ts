@@ -98,6 +98,7 @@ export class RoomTable {
     return this.names.flatMap(name => this.#rooms.get(name) ?? []).filter(({ removed }) => !removed);
   }
 
+  /** Find a room, also one that was deleted. */
   get(name: string): HostRoom | undefined {
     return this.#rooms.get(name);
   }
@@ -117,6 +118,7 @@ export class RoomTable {
     return role === Role.UNSPECIFIED && room.name === LOBBY ? Role.MEMBER : role;
   }
 
+  /** What is kept of somebody in a room. */
   part(room: HostRoom, person: string): Part {
     return room.parts.get(person) ?? NO_PART;
   }
