@@ -3,19 +3,22 @@ import { UsageError } from '../wire/usage-error.ts';
 import { type Aead, NONCE_BYTES, type Suite } from './suite.ts';
 
 /** Encode n as the AESGCM functions of Noise take it: 4 zero bytes || u64be(n). */
-export function encodeNonce(n: number, out: Uint8Array = new Uint8Array(NONCE_BYTES)): Uint8Array {
-  if (!Number.isSafeInteger(n) || n < 0) throw new UsageError(`${n} is no nonce`);
-  const high = Math.floor(n / 2 ** 32);
-  for (let i = 0; i < 4; i += 1) {
-    // A shift takes n modulo 2^32, and `out` keeps the low byte.
-    out[4 + i] = high >>> (24 - 8 * i);
-    out[8 + i] = n >>> (24 - 8 * i);
-  }
+export function encodeNonce(n: number): Uint8Array {
+  const out = new Uint8Array(NONCE_BYTES);
+  writeNonce(n, new DataView(out.buffer));
   return out;
+}
+
+function writeNonce(n: number, out: DataView): void {
+  if (!Number.isSafeInteger(n) || n < 0) throw new UsageError(`${n} is no nonce`);
+  // Both take their number modulo 2^32.
+  out.setUint32(4, Math.floor(n / 2 ** 32));
+  out.setUint32(8, n);
 }
 
 /** Where the nonce of a call is written: no call outlives its turn, and a session's two keys need none of their own. */
 const NONCE = new Uint8Array(NONCE_BYTES);
+const NONCE_VIEW = new DataView(NONCE.buffer);
 
 /** A key and its nonce (Noise, section 5.1). Here it always has a key; rekeying is not part of ClawChat/1. */
 export class CipherState {
@@ -77,6 +80,7 @@ export class CipherState {
   }
 
   #nextNonce(): Uint8Array {
-    return encodeNonce(this.#n, NONCE);
+    writeNonce(this.#n, NONCE_VIEW);
+    return NONCE;
   }
 }

@@ -269,30 +269,47 @@ function isSound(point: Uint8Array): boolean {
 }
 
 /** Buffers that were given back. */
-const SPARES: Uint8Array[] = [];
+const SPARES: ArrayBuffer[] = [];
 const SPARES_MAX = 8;
-/** What is smaller shares Node's own pool. */
+/** What is smaller shares a slab. */
 const SPARE_BYTES_MIN = 4096;
 
-/** Neither zeroed first nor a backing store of its own while small: that costs as much as the cipher. */
-function allocate(bytes: number): Uint8Array {
-  if (bytes < SPARE_BYTES_MIN) return Buffer.allocUnsafe(bytes);
-  const index = SPARES.findIndex(({ length }) => length >= bytes);
-  const spare = SPARES[index];
-  if (spare === undefined) return Buffer.allocUnsafeSlow(bytes);
+/** What small sealed messages are cut from; nothing is zeroed first, and one object is made where Node's pool makes two. */
+let slab = Buffer.allocUnsafeSlow(0).buffer;
+let slabAt = 0;
+const SLAB_BYTES = 8192;
+
+/** Make room for a sealed message with `room` bytes before it. */
+function allocate(bytes: number, room: number): Uint8Array {
+  const all = room + bytes;
+  if (all >= SPARE_BYTES_MIN) return new Uint8Array(spare(all), room, bytes);
+  if (slabAt + all > slab.byteLength) {
+    slab = Buffer.allocUnsafeSlow(SLAB_BYTES).buffer;
+    slabAt = 0;
+  }
+  const out = new Uint8Array(slab, slabAt + room, bytes);
+  slabAt += all;
+  return out;
+}
+
+/** A backing store of its own costs as much as the cipher: take one that was given back. */
+function spare(bytes: number): ArrayBuffer {
+  const index = SPARES.findIndex(({ byteLength }) => byteLength >= bytes);
+  const found = SPARES[index];
+  if (found === undefined) return Buffer.allocUnsafeSlow(bytes).buffer;
   const last = SPARES.pop();
-  if (last !== undefined && last !== spare) SPARES[index] = last;
-  return spare;
+  if (last !== undefined && last !== found) SPARES[index] = last;
+  return found;
 }
 
 /**
  * Give back the buffer of a sealed message that has left: the next one is written where memory is warm, and nothing is
  * left to be collected. The caller holds the only view of it, and drops it.
  */
-export function recycle({ buffer, length }: Uint8Array): void {
+export function recycle({ buffer, length }: Uint8Array<ArrayBuffer>): void {
   if (length < SPARE_BYTES_MIN) return;
   if (SPARES.length >= SPARES_MAX) SPARES.shift();
-  SPARES.push(new Uint8Array(buffer));
+  SPARES.push(buffer);
 }
 
 /** A class, because a session keeps two of these for as long as it lasts, and closures take ten times as much memory. */
@@ -309,15 +326,17 @@ class NativeAead implements Aead {
   }
 
   seal(nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array, room = 0): Uint8Array {
-    const bytes = room + plaintext.length + TAG_BYTES;
-    const all = allocate(bytes);
-    const out = new Uint8Array(all.buffer, all.byteOffset + room, bytes - room);
-    this.sealInto(out, 0, nonce, ad, plaintext);
+    const out = allocate(plaintext.length + TAG_BYTES, room);
+    this.#seal(out, 0, nonce, ad, plaintext);
     return out;
   }
 
   sealInto(out: Uint8Array, offset: number, nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array): void {
     requireRoom(out, offset, plaintext);
+    this.#seal(out, offset, nonce, ad, plaintext);
+  }
+
+  #seal(out: Uint8Array, offset: number, nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array): void {
     const cipher = crypto.createCipheriv('aes-256-gcm', this.#live(nonce), nonce);
     if (ad.length > 0) cipher.setAAD(ad);
     out.set(cipher.update(plaintext), offset);
@@ -333,7 +352,7 @@ class NativeAead implements Aead {
     for (let i = 0; i < TAG_BYTES; i += 1) TAG[i] = ciphertext[tagAt + i] ?? 0;
     decipher.setAuthTag(TAG);
     if (ad.length > 0) decipher.setAAD(ad);
-    const plaintext = decipher.update(ciphertext.subarray(0, tagAt));
+    const plaintext = decipher.update(new Uint8Array(ciphertext.buffer, ciphertext.byteOffset, tagAt));
     try {
       decipher.final();
     } catch {
@@ -351,8 +370,11 @@ class NativeAead implements Aead {
   }
 
   #live(nonce: Uint8Array): crypto.KeyObject | Uint8Array {
-    requireLength(nonce, NONCE_BYTES, 'an AES-GCM nonce');
-    if (this.#key !== undefined) return this.#key;
+    if (nonce.length !== NONCE_BYTES) requireLength(nonce, NONCE_BYTES, 'an AES-GCM nonce');
+    return this.#key ?? this.#firstKey();
+  }
+
+  #firstKey(): crypto.KeyObject | Uint8Array {
     const raw = this.#raw;
     if (raw === undefined) throw new UsageError('the AES-256-GCM key was destroyed');
     if (!this.#used) {
