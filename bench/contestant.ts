@@ -18,6 +18,10 @@ export interface Shape {
   readonly messages: number;
 }
 
+function isOurs(kind: Kind): boolean {
+  return kind === 'clawchat' || kind === 'unsealed';
+}
+
 /** One server with the processes that load it. */
 export class Contestant {
   readonly kind: Kind;
@@ -28,8 +32,8 @@ export class Contestant {
 
   constructor(kind: Kind, { built, hostFlags }: Settings, serverFlags: readonly string[] = []) {
     this.kind = kind;
-    const flags = kind === 'clawchat' ? [...hostFlags, ...serverFlags] : serverFlags;
-    this.#server = new Child(`${built}/${kind === 'clawchat' ? 'host' : 'raw-host'}.js`, kind, flags);
+    const flags = isOurs(kind) ? [...hostFlags, ...serverFlags] : serverFlags;
+    this.#server = new Child(`${built}/${isOurs(kind) ? 'host' : 'raw-host'}.js`, kind, flags);
     this.#loads = [0, 1].map(() => new Child(`${built}/load.js`, `load of ${kind}`));
   }
 
@@ -87,7 +91,7 @@ export class Contestant {
     const answers = (await load?.ask<readonly string[]>('strangers', about)) ?? [];
     const expected = isSilent
       ? ''
-      : this.kind === 'clawchat'
+      : isOurs(this.kind)
         ? 'HTTP/1.1 404 Not Found'
         : 'HTTP/1.1 401 Unauthorized';
     if (answers.join() !== expected) throw new Error(`${this.kind} answered strangers: ${answers.join()}`);
@@ -155,9 +159,9 @@ export function versus(
   all: ReadonlyMap<Kind, readonly number[]>,
 ): readonly Measured[] {
   const { aim, ...rest } = about;
-  const ours = all.get('clawchat') ?? [];
+  const [ours = []] = [...all].filter(([kind]) => isOurs(kind)).map(([, values]) => values);
   return [...all]
-    .filter(([kind]) => kind !== 'clawchat')
+    .filter(([kind]) => !isOurs(kind))
     .map(([kind, theirs]) => ({
       ...rest,
       ours,

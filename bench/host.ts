@@ -8,6 +8,7 @@ import { Server } from '../src/protocol/server.ts';
 import type { ServiceStream, StreamHandler } from '../src/services/ports.ts';
 import { accessKey, channelKey, makeEnvelope, registry, trust } from './cast.ts';
 import { answer } from './child.ts';
+import { suiteOf } from './suite.ts';
 
 /** What a load needs to reach a server. */
 export interface Place {
@@ -15,6 +16,7 @@ export interface Place {
   readonly envelope: Uint8Array;
 }
 
+const [, , kind] = process.argv;
 const streams = new Set<ServiceStream>();
 
 /** Send back what comes. */
@@ -29,7 +31,7 @@ function echo(_service: string, stream: ServiceStream): StreamHandler {
 
 async function start(devices: number): Promise<Place> {
   const server = new Server({
-    suite: native,
+    suite: suiteOf(kind === 'unsealed' ? kind : 'clawchat'),
     serverId: trust.serverId,
     registry: registry(devices),
     accessKeys: [accessKey],

@@ -7,7 +7,8 @@ import type { Place } from './host.ts';
 import { requirePeer, type SocketIo, type SocketIoConnect } from './peer-packages.ts';
 import { connectSession } from './session-link.ts';
 
-export type Kind = 'clawchat' | 'ws' | 'ws-corked' | 'socket.io';
+/** `unsealed` is ClawChat with a cipher that only copies. */
+export type Kind = 'clawchat' | 'unsealed' | 'ws' | 'ws-corked' | 'socket.io';
 
 /** One open connection that echoes. */
 export interface Link {
@@ -112,7 +113,8 @@ function connectSocketIo(place: Place, index: number): Promise<Link> {
 export function openLink(kind: Kind, place: Place, index: number): Promise<Link> {
   switch (kind) {
     case 'clawchat':
-      return connectSession(place, index);
+    case 'unsealed':
+      return connectSession(kind, place, index);
     case 'ws':
       return connectRaw(place, index, false);
     case 'ws-corked':

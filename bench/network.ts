@@ -4,7 +4,7 @@ import { ACK_DELAY_MS_MAX } from '../src/gen/constants.ts';
 import type { Usage } from './child.ts';
 import { among, Contestant, inTurns, type Shape, versus } from './contestant.ts';
 import type { Kind } from './links.ts';
-import { type Group, type Settings, scaled } from './settings.ts';
+import { type Group, type Settings, type Show, scaled } from './settings.ts';
 import type { Aim, Measured } from './stats.ts';
 
 /** Devices of a host of a few people, and of the largest. */
@@ -18,6 +18,8 @@ const RAW: readonly Kind[] = ['clawchat', 'ws'];
 interface Exchange extends Shape {
   readonly name: string;
   readonly aim?: Aim;
+  /** Of the median time, where there is one. */
+  readonly p50Aim?: Aim;
 }
 
 /** Of a quick look: fewer messages, and no crowd. */
@@ -35,7 +37,7 @@ async function measureExchange(
   contestants: readonly Contestant[],
   { rounds, effort }: Settings,
 ): Promise<readonly Measured[]> {
-  const { name, aim } = exchange;
+  const { name, aim, p50Aim } = exchange;
   await Promise.all(contestants.map(each => each.open(0, exchange.connections)));
   for (const each of contestants) {
     const until = performance.now() + WARM_MS * effort;
@@ -47,7 +49,7 @@ async function measureExchange(
   const rows = [...versus({ group, name: `${name}: CPU`, unit: 'us', aim }, cpu)];
   if (exchange.inFlight === 1 && exchange.connections === 1) {
     const p50 = new Map([...all].map(([kind, results]) => [kind, results.map(({ p50Us }) => p50Us ?? 0)]));
-    rows.push(...versus({ group, name: `${name}: p50`, unit: 'us', aim: { max: 1.6, of: 'ratio' } }, p50));
+    rows.push(...versus({ group, name: `${name}: p50`, unit: 'us', aim: p50Aim }, p50));
   }
   return rows;
 }
@@ -61,7 +63,14 @@ const EXCHANGES: readonly Exchange[] = [
     messages: 40_000,
     aim: { max: 0.9, of: 'ratio' },
   },
-  { name: '256 B, one in flight', connections: 1, bytes: 256, inFlight: 1, messages: 3000 },
+  {
+    name: '256 B, one in flight',
+    connections: 1,
+    bytes: 256,
+    inFlight: 1,
+    messages: 3000,
+    p50Aim: { max: 1.6, of: 'ratio' },
+  },
   {
     name: '256 B, 50 connections x 4',
     connections: 50,
@@ -93,6 +102,22 @@ export const messages: Group = {
         show(await measureExchange('Messages to and fro', exchange, all, settings)),
       );
     }
+  },
+};
+
+/** What of the messages is the cipher: the same rows with one that only copies. */
+export const unsealed: Group = {
+  name: 'unsealed',
+  about: 'the same messages through a cipher that only copies: what the cipher costs',
+  measure: async (settings, show) => {
+    const kinds: readonly Kind[] = ['unsealed', 'ws'];
+    const group = 'Without the cipher';
+    for (const { aim: _, p50Aim: __, ...exchange } of chosen(EXCHANGES, settings)) {
+      await among(settings, kinds, FEW_DEVICES, async all =>
+        show(await measureExchange(group, exchange, all, settings)),
+      );
+    }
+    await among(settings, kinds, MANY_DEVICES, all => measureFanOut(group, undefined, all, settings, show));
   },
 };
 
@@ -135,26 +160,36 @@ async function fanOutRound(all: readonly Contestant[], times: number): Promise<r
   return counts.map((count, i) => ((after[i]?.cpuUs ?? 0) - (before[i]?.cpuUs ?? 0)) / count);
 }
 
+async function measureFanOut(
+  group: string,
+  aim: Aim | undefined,
+  all: readonly Contestant[],
+  settings: Settings,
+  show: Show,
+): Promise<void> {
+  const count = settings.effort < 1 ? QUICK_CROWD : FAN_OUT_SESSIONS;
+  await Promise.all(all.map(each => each.open(0, count)));
+  for (const [times, how] of [
+    [12, 'six a second'],
+    [1, 'one alone'],
+  ] as const) {
+    const cpu = new Map<Kind, number[]>(all.map(({ kind }) => [kind, []]));
+    for (let round = -1; round < settings.rounds; round += 1) {
+      const us = await fanOutRound(all, times);
+      if (round >= 0) for (const [i, { kind }] of all.entries()) cpu.get(kind)?.push(us[i] ?? Number.NaN);
+    }
+    const name = `one message to ${count} sessions, ${how}: CPU for each, acks too`;
+    show(versus({ group, unit: 'us', name, aim }, cpu));
+  }
+}
+
 export const fanOut: Group = {
   name: 'fan-out',
   about: 'one message to 1,000 sessions',
   measure: (settings, show) =>
-    among(settings, RAW, MANY_DEVICES, async all => {
-      const count = settings.effort < 1 ? QUICK_CROWD : FAN_OUT_SESSIONS;
-      await Promise.all(all.map(each => each.open(0, count)));
-      for (const [times, how] of [
-        [12, 'six a second'],
-        [1, 'one alone'],
-      ] as const) {
-        const cpu = new Map<Kind, number[]>(all.map(({ kind }) => [kind, []]));
-        for (let round = -1; round < settings.rounds; round += 1) {
-          const us = await fanOutRound(all, times);
-          if (round >= 0) for (const [i, { kind }] of all.entries()) cpu.get(kind)?.push(us[i] ?? Number.NaN);
-        }
-        const name = `one message to ${count} sessions, ${how}: CPU for each, acks too`;
-        show(versus({ group: 'Sessions at once', unit: 'us', name, aim: { max: 1.2, of: 'ratio' } }, cpu));
-      }
-    }),
+    among(settings, RAW, MANY_DEVICES, all =>
+      measureFanOut('Sessions at once', { max: 1.2, of: 'ratio' }, all, settings, show),
+    ),
 };
 
 const CROWDS: readonly Exchange[] = [10, 100, 1000, 4000].map(count => ({

@@ -1,6 +1,6 @@
 /** A connection of the load with the reference client's machine, over a real socket (bench/README.md). */
 import type { WebSocket } from 'ws';
-import { native } from '../src/node/native.ts';
+import type { Suite } from '../src/crypto/suite.ts';
 import { readNow } from '../src/node/now.ts';
 import { Turns } from '../src/node/turns.ts';
 import { Client } from '../src/protocol/client.ts';
@@ -12,19 +12,21 @@ import { Streams } from '../src/runtime/streams.ts';
 import type { ServiceStream } from '../src/services/ports.ts';
 import { held, member } from './cast.ts';
 import type { Place } from './host.ts';
-import { addressOf, type Link, openTls, openWebSocket } from './links.ts';
+import { addressOf, type Kind, type Link, openTls, openWebSocket } from './links.ts';
+import { suiteOf } from './suite.ts';
 
 const records = new Map<number, Held>();
 
 /** Open a session of device `index` with one stream to the echo service. */
-export function connectSession(place: Place, index: number): Promise<Link> {
+export function connectSession(kind: Kind, place: Place, index: number): Promise<Link> {
   const holds = records.get(place.port) ?? held(place.envelope);
   records.set(place.port, holds);
-  return new Promise((resolve, reject) => new SessionLink(place, index, holds, resolve, reject).start());
+  return new Promise((resolve, reject) => new SessionLink(suiteOf(kind), place, index, holds, resolve, reject).start());
 }
 
 class SessionLink implements Link {
   onMessage: () => void = () => {};
+  readonly #suite: Suite;
   readonly #place: Place;
   readonly #index: number;
   readonly #client: Client;
@@ -38,17 +40,19 @@ class SessionLink implements Link {
   #gone: () => void = () => {};
 
   constructor(
+    suite: Suite,
     place: Place,
     index: number,
     holds: Held,
     ready: (link: Link) => void,
     failed: (error: unknown) => void,
   ) {
+    this.#suite = suite;
     this.#place = place;
     this.#index = index;
     this.#ready = ready;
     this.#failed = failed;
-    this.#client = new Client({ suite: native, member: member(index, holds), software: 'bench' });
+    this.#client = new Client({ suite, member: member(index, holds), software: 'bench' });
     this.#turns = new Turns(this.#client, () => this.#step({ kind: 'tick' }));
   }
 
@@ -77,7 +81,7 @@ class SessionLink implements Link {
   #perform(output: ClientOutput): void {
     switch (output.kind) {
       case 'need':
-        this.#step({ kind: 'dial', entropy: native.randomBytes(64) });
+        this.#step({ kind: 'dial', entropy: this.#suite.randomBytes(64) });
         break;
       case 'dial':
         this.#dial(output.path, output.token);

@@ -269,13 +269,13 @@ function isSound(point: Uint8Array): boolean {
 }
 
 /** Buffers that were given back. */
-const SPARES: ArrayBuffer[] = [];
+const SPARES: ArrayBufferLike[] = [];
 const SPARES_MAX = 8;
 /** What is smaller shares a slab. */
 const SPARE_BYTES_MIN = 4096;
 
 /** What small sealed messages are cut from; nothing is zeroed first, and one object is made where Node's pool makes two. */
-let slab = Buffer.allocUnsafeSlow(0).buffer;
+let slab: ArrayBufferLike = new ArrayBuffer(0);
 let slabAt = 0;
 const SLAB_BYTES = 8192;
 
@@ -293,7 +293,7 @@ function allocate(bytes: number, room: number): Uint8Array {
 }
 
 /** A backing store of its own costs as much as the cipher: take one that was given back. */
-function spare(bytes: number): ArrayBuffer {
+function spare(bytes: number): ArrayBufferLike {
   const index = SPARES.findIndex(({ byteLength }) => byteLength >= bytes);
   const found = SPARES[index];
   if (found === undefined) return Buffer.allocUnsafeSlow(bytes).buffer;
@@ -306,7 +306,7 @@ function spare(bytes: number): ArrayBuffer {
  * Give back the buffer of a sealed message that has left: the next one is written where memory is warm, and nothing is
  * left to be collected. The caller holds the only view of it, and drops it.
  */
-export function recycle({ buffer, length }: Uint8Array<ArrayBuffer>): void {
+export function recycle({ buffer, length }: Uint8Array): void {
   if (length < SPARE_BYTES_MIN) return;
   if (SPARES.length >= SPARES_MAX) SPARES.shift();
   SPARES.push(buffer);
