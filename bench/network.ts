@@ -11,7 +11,7 @@ import type { Aim, Measured } from './stats.ts';
 const FEW_DEVICES = 64;
 const MANY_DEVICES = 4096;
 /** Until what is compiled while it runs is compiled. */
-const WARM_MS = 1500;
+const WARM_MS = 5000;
 const RAW: readonly Kind[] = ['clawchat', 'ws'];
 
 /** One row of messages. */
@@ -60,7 +60,7 @@ const EXCHANGES: readonly Exchange[] = [
     connections: 1,
     bytes: 256,
     inFlight: 64,
-    messages: 40_000,
+    messages: 150_000,
     aim: { max: 0.9, of: 'ratio' },
   },
   {

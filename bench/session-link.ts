@@ -21,7 +21,9 @@ const records = new Map<number, Held>();
 export function connectSession(kind: Kind, place: Place, index: number): Promise<Link> {
   const holds = records.get(place.port) ?? held(place.envelope);
   records.set(place.port, holds);
-  return new Promise((resolve, reject) => new SessionLink(suiteOf(kind), place, index, holds, resolve, reject).start());
+  return new Promise((resolve, reject) =>
+    new SessionLink(suiteOf(kind), place, index, holds, resolve, reject).start(),
+  );
 }
 
 class SessionLink implements Link {

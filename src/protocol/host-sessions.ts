@@ -41,6 +41,8 @@ export class HostSessions {
   // In the order in which they expire.
   private readonly detached = new Set<HostSession>();
   private starving = false;
+  // A lower bound: nothing is due before.
+  private tickAt = Number.POSITIVE_INFINITY;
 
   constructor(port: SessionsPort) {
     this.port = port;
@@ -168,6 +170,7 @@ export class HostSessions {
     session.detachedAt = now;
     this.owingAck.delete(session);
     this.detached.add(session);
+    this.tickAt = Math.min(this.tickAt, now + SESSION_RESUME_MS);
     this.port.emit({ kind: 'detached', session: session.handle, path: path.id });
   }
 
@@ -205,7 +208,10 @@ export class HostSessions {
     // A blocked path is looked at again when it is not blocked any more.
     if (due === undefined || session.path?.path?.blocked !== false) this.owingAck.delete(session);
     else if (due <= now) this.port.touch(session.path);
-    else this.owingAck.add(session);
+    else {
+      this.owingAck.add(session);
+      this.tickAt = Math.min(this.tickAt, due);
+    }
   }
 
   private deliver(session: HostSession): void {
@@ -229,14 +235,12 @@ export class HostSessions {
 
   /** When `tick` has something to do. */
   get deadline(): number {
-    const [ack] = this.owingAck;
-    const [old] = this.detached;
-    const expiry = old === undefined ? Number.POSITIVE_INFINITY : old.detachedAt + SESSION_RESUME_MS;
-    return Math.min(expiry, ack?.session.ackDeadline ?? Number.POSITIVE_INFINITY);
+    return this.tickAt;
   }
 
   /** Send the acks that are due, and give up sessions that nobody has come back to. */
   tick(now: number): void {
+    if (now < this.tickAt) return;
     for (const session of this.owingAck) {
       if ((session.session.ackDeadline ?? Number.POSITIVE_INFINITY) > now) break;
       this.owingAck.delete(session);
@@ -247,10 +251,16 @@ export class HostSessions {
       if (session.detachedAt + SESSION_RESUME_MS > now) break;
       this.forget(session, ErrorCode.SESSION_LOST);
     }
+    const [ack] = this.owingAck;
+    const [old] = this.detached;
+    const expiry = old === undefined ? Number.POSITIVE_INFINITY : old.detachedAt + SESSION_RESUME_MS;
+    this.tickAt = Math.min(expiry, ack?.session.ackDeadline ?? Number.POSITIVE_INFINITY);
   }
 
   private touch(of: HostSession | undefined): void {
-    if (of?.path?.path?.sendable(of.session) === true) this.port.touch(of.path);
+    const path = of?.path;
+    if (path === undefined || path.isDue) return;
+    if (path.path?.sendable(of?.session) === true) this.port.touch(path);
   }
 }
 

@@ -22,6 +22,8 @@ export interface ServerPath {
   /** Defined behind message 3. */
   path: Path | undefined;
   session: HostSession | undefined;
+  /** Whether it stands in the row of paths that have something to send. */
+  isDue: boolean;
   /** An Enrol waits for its commit. */
   enrolling: boolean;
   /** What arrived while a commit was waited for. */

@@ -70,7 +70,8 @@ export class Server {
   private witness: RecordName | undefined;
   private stopping = false;
   private readonly paths = new Map<number, ServerPath>();
-  private readonly dirty = new Set<ServerPath>();
+  // Paths that have something to send, each once; one that ends stays until the next tick.
+  private readonly due: ServerPath[] = [];
   private outputs: ServerOutput[] = [];
   // No path has anything to do before this.
   private watchAt = Number.POSITIVE_INFINITY;
@@ -87,7 +88,7 @@ export class Server {
     this.sessions = new HostSessions({
       emit: output => void this.outputs.push(output),
       stop: (path, end, now) => this.stop(path, end, now),
-      touch: path => void this.dirty.add(path),
+      touch: path => this.touch(path),
     });
   }
 
@@ -110,7 +111,7 @@ export class Server {
 
   /** Say when the next `tick` is due; undefined for never. */
   deadline(now: Now): ServerDeadline | undefined {
-    if (this.dirty.size > 0) return { at: now.mono, why: 'flush' };
+    if (this.due.length > 0) return { at: now.mono, why: 'flush' };
     const expiry = now.mono + (this.members.expiresAtMs - now.wall);
     const at = Math.min(this.watchAt, this.sessions.deadline, expiry);
     return at === Number.POSITIVE_INFINITY ? undefined : { at, why: 'timer' };
@@ -216,6 +217,7 @@ export class Server {
       endsAt: acceptedAt + AUTH_MS_MAX,
       path: undefined,
       session: undefined,
+      isDue: false,
       enrolling: false,
       held: undefined,
     };
@@ -277,7 +279,7 @@ export class Server {
     path.phase = phase;
     path.endsAt = now + ATTACH_MS_MAX;
     this.watchAt = Math.min(this.watchAt, path.endsAt);
-    this.dirty.add(path);
+    this.touch(path);
   }
 
   /** @impl SE-019~1 */
@@ -307,7 +309,7 @@ export class Server {
       if (path.path.closed) break;
     }
     if (path.session !== undefined) this.sessions.settle(path.session, now.mono);
-    if (path.path.sendable(path.session?.session)) this.dirty.add(path);
+    if (!path.isDue && path.path.sendable(path.session?.session)) this.touch(path);
   }
 
   /** @impl SE-004~1, EN-007~2 */
@@ -353,13 +355,13 @@ export class Server {
       const path = this.paths.get(id);
       if (path === undefined || (path.phase !== 'device' && path.phase !== 'attached')) continue;
       path.path?.queue(frame);
-      this.dirty.add(path);
+      this.touch(path);
     }
   }
 
   private written(path: ServerPath | undefined, bytes: number): void {
     if (path?.path === undefined) return;
-    if (path.path.written(bytes)) this.dirty.add(path);
+    if (path.path.written(bytes)) this.touch(path);
   }
 
   // ---- the end of paths ----
@@ -384,7 +386,6 @@ export class Server {
   /** A path has ended. */
   private gone(path: ServerPath | undefined, now: number): void {
     if (path === undefined || !this.paths.delete(path.id)) return;
-    this.dirty.delete(path);
     path.handshake?.destroy();
     if (path.path?.closed === false) path.path.end();
     path.held = undefined;
@@ -400,10 +401,20 @@ export class Server {
       const connected = new Set([...this.paths.values()].map(({ recipient }) => recipient.id));
       this.perform(this.members.expire(connected, now), now);
     }
-    for (const path of this.dirty) {
-      this.dirty.delete(path);
+    // What a flush makes due is flushed here, too.
+    for (let i = 0; i < this.due.length; i += 1) {
+      const path = this.due[i];
+      if (path === undefined) break;
+      path.isDue = false;
       this.flush(path, now.mono);
     }
+    this.due.length = 0;
+  }
+
+  private touch(path: ServerPath): void {
+    if (path.isDue) return;
+    path.isDue = true;
+    this.due.push(path);
   }
 
   private flush(path: ServerPath, now: number): void {
@@ -423,7 +434,7 @@ export class Server {
       if (wrong !== undefined) this.fail(path, wrong, now);
       else {
         this.watchAt = Math.min(this.watchAt, path.endsAt, path.path?.deadline ?? Number.POSITIVE_INFINITY);
-        if (path.path?.sendable(undefined) === true) this.dirty.add(path);
+        if (path.path?.sendable(undefined) === true) this.touch(path);
       }
     }
   }
@@ -494,7 +505,7 @@ export class Server {
     path.enrolling = false;
     const enrolled = create(EnrolledSchema, { deviceSecret, envelope: this.envelope, name });
     path.path.queue({ kind: 'enrolled', enrolled });
-    this.dirty.add(path);
+    this.touch(path);
   }
 }
 

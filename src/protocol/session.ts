@@ -13,7 +13,7 @@ import {
   STREAM_CREDIT_BYTES,
   STREAMS_MAX,
 } from '../gen/constants.ts';
-import { type Fault, fault, isFault } from '../wire/fault.ts';
+import { type Fault, fault } from '../wire/fault.ts';
 import { type AckFrame, type CreditFrame, type DataFrame, isService } from '../wire/frame.ts';
 import type { RowWriter } from '../wire/row.ts';
 import { UsageError } from '../wire/usage-error.ts';
@@ -195,10 +195,12 @@ export class Session {
     if (frame.sequence > this.receivedThrough + 1) {
       return peerFault(ErrorCode.SEQUENCE_GAP, `${frame.sequence} follows ${this.receivedThrough}`);
     }
-    const stream = frame.open === undefined ? this.streams.get(frame.stream) : this.judgeOpen(frame);
+    const wrong = frame.open === undefined ? undefined : this.judgeOpen(frame);
+    if (wrong !== undefined) return wrong;
+    const stream =
+      frame.open === undefined ? this.streams.get(frame.stream) : new Stream(frame.stream, undefined);
     if (stream === undefined)
       return peerFault(ErrorCode.STREAM_INVALID, `stream ${frame.stream} is not open`);
-    if (isFault(stream)) return stream;
     // @impl SE-042~1
     if (stream.ended) return peerFault(ErrorCode.STREAM_INVALID, `stream ${frame.stream} has ended`);
     const cost = creditCost(frame);
@@ -215,16 +217,17 @@ export class Session {
     return undefined;
   }
 
-  /** Make the other side's next stream, which counts once its first frame is found good. @impl SE-042~1 */
-  private judgeOpen({ stream: id }: DataFrame): Stream | Fault {
+  /** Whether the other side may open this stream, which counts once its first frame is found good. @impl SE-042~1 */
+  private judgeOpen({ stream: id }: DataFrame): Fault | undefined {
     if (id !== this.peer.next) {
       return peerFault(
         ErrorCode.STREAM_INVALID,
         `stream ${id} cannot be opened, ${this.peer.next} is the next`,
       );
     }
-    if (this.peer.open >= STREAMS_MAX) return peerFault(ErrorCode.STREAM_LIMIT, `${STREAMS_MAX} are open`);
-    return new Stream(id, undefined);
+    return this.peer.open >= STREAMS_MAX
+      ? peerFault(ErrorCode.STREAM_LIMIT, `${STREAMS_MAX} are open`)
+      : undefined;
   }
 
   private accept(stream: Stream, service: string): void {

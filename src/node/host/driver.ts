@@ -139,7 +139,9 @@ export class HostDriver implements Doorkeeper {
   };
   readonly #refusals: Refusals;
   readonly #alarm = new Alarm(() => this.step({ kind: 'tick' }));
-  readonly #flush = (): void => this.#schedule();
+  readonly #flush = (): void => {
+    if (!this.#flushing) this.#schedule(readNow());
+  };
   #paths = 0;
   #flushing = false;
   #closed = false;
@@ -160,7 +162,7 @@ export class HostDriver implements Doorkeeper {
   step(input: ServerInput): void {
     const now = readNow();
     for (const output of this.server.step(input, now)) this.#perform(output, now);
-    this.#schedule();
+    this.#schedule(now);
   }
 
   /** Tell everybody to come back later; resolves when they have taken leave, or been cut off. @impl ER-005~1 */
@@ -465,9 +467,9 @@ export class HostDriver implements Doorkeeper {
   }
 
   /** What is ready in one turn of the event loop leaves together at its end; the rest has its instant. */
-  #schedule(): void {
+  #schedule(now: Now): void {
     if (this.#flushing || this.#closed) return;
-    const deadline = this.server.deadline(readNow());
+    const deadline = this.server.deadline(now);
     if (deadline?.why !== 'flush') {
       this.#alarm.set(deadline?.at);
       return;
