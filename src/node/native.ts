@@ -79,7 +79,7 @@ function plain(buffer: Buffer): Uint8Array {
 const BLOCK_BYTES = 64;
 /** Where short inputs are joined for a one-shot hash, which is cheaper than a hash object. Wiped after each use. */
 const SCRATCH = new Uint8Array(512);
-/** Where HMAC has its outer block and the inner hash. */
+/** Where HMAC has its outer block and the inner hash. Wiped after each use. */
 const OUTER = new Uint8Array(BLOCK_BYTES + HASH_BYTES);
 
 /** Join the parts in SCRATCH from `offset` on, or undefined if they do not fit. */
@@ -93,21 +93,55 @@ function join(parts: readonly Uint8Array[], offset: number): Uint8Array | undefi
   return SCRATCH.subarray(0, end);
 }
 
+/**
+ * Hash into `out` by way of a string, which is three times as fast as bytes and cannot be erased: only for a result that
+ * is no secret.
+ */
+function hashInto(out: Uint8Array, offset: number, bytes: Uint8Array): Uint8Array {
+  const hash = crypto.hash('sha256', bytes, 'latin1' as 'hex');
+  for (let i = 0; i < HASH_BYTES; i += 1) out[offset + i] = hash.charCodeAt(i);
+  return out;
+}
+
 function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   const [first] = parts;
-  if (first !== undefined && parts.length === 1) return plain(crypto.hash('sha256', first, 'buffer'));
+  const out = new Uint8Array(HASH_BYTES);
+  if (first !== undefined && parts.length === 1) return hashInto(out, 0, first);
   const joined = join(parts, 0);
   if (joined !== undefined) {
-    const digest = crypto.hash('sha256', joined, 'buffer');
+    hashInto(out, 0, joined);
     joined.fill(0);
-    return plain(digest);
+    return out;
   }
   const hash = crypto.createHash('sha256');
   for (const part of parts) hash.update(part);
   return plain(hash.digest());
 }
 
-/** HMAC by its definition (RFC 2104) for what fits into SCRATCH, else by OpenSSL. */
+/** Prepare both blocks of HMAC (RFC 2104) for a key of at most 64 bytes, the inner one in `scratch`. */
+function setHmacKey(scratch: Uint8Array, key: Uint8Array): void {
+  scratch.fill(0x36, 0, BLOCK_BYTES);
+  OUTER.fill(0x5c, 0, BLOCK_BYTES);
+  for (let i = 0; i < key.length; i += 1) {
+    const byte = key[i] ?? 0;
+    scratch[i] = byte ^ 0x36;
+    OUTER[i] = byte ^ 0x5c;
+  }
+}
+
+/** HMAC of what stands in `scratch` behind the inner block and up to `end`, under the key that was set. */
+function finishHmac(scratch: Uint8Array, end: number): Buffer {
+  // Without the key the inner hash tells nothing.
+  hashInto(OUTER, BLOCK_BYTES, scratch.subarray(0, end));
+  return crypto.hash('sha256', OUTER, 'buffer');
+}
+
+function wipeHmac(scratch: Uint8Array, end: number): void {
+  scratch.fill(0, 0, end);
+  OUTER.fill(0);
+}
+
+/** HMAC by its definition for what fits into SCRATCH, else by OpenSSL. */
 function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
   const inner = key.length <= BLOCK_BYTES ? join(parts, BLOCK_BYTES) : undefined;
   if (inner === undefined) {
@@ -115,20 +149,10 @@ function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
     for (const part of parts) mac.update(part);
     return plain(mac.digest());
   }
-  SCRATCH.fill(0x36, 0, BLOCK_BYTES);
-  OUTER.fill(0x5c, 0, BLOCK_BYTES);
-  for (let i = 0; i < key.length; i += 1) {
-    const byte = key[i] ?? 0;
-    SCRATCH[i] = byte ^ 0x36;
-    OUTER[i] = byte ^ 0x5c;
-  }
-  // As a string, which is three times as fast as bytes and cannot be erased: without the key it tells nothing.
-  const innerHash = crypto.hash('sha256', inner, 'latin1' as 'hex');
-  for (let i = 0; i < HASH_BYTES; i += 1) OUTER[BLOCK_BYTES + i] = innerHash.charCodeAt(i);
-  const digest = crypto.hash('sha256', OUTER, 'buffer');
-  inner.fill(0);
-  OUTER.fill(0);
-  return plain(digest);
+  setHmacKey(SCRATCH, key);
+  const digest = plain(finishHmac(SCRATCH, inner.length));
+  wipeHmac(SCRATCH, inner.length);
+  return digest;
 }
 
 /** Derive 32 bytes from a passphrase with scrypt (RFC 7914), in a thread of its own; takes 128 r 2^costLog2 bytes of memory. */
@@ -147,22 +171,29 @@ export function scryptKey(
   });
 }
 
-const COUNTER = new Uint8Array(1);
-
-/** These few calls of HMAC take half the time of `hkdfSync`. */
+/** These few hashes take half the time of `hkdfSync`. */
 function hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
   requireHkdfLength(length);
   const prk = hmac(salt, ikm);
   const okm = new Uint8Array(length);
-  let block: Uint8Array = EMPTY;
+  const longest = BLOCK_BYTES + HASH_BYTES + info.length + 1;
+  const scratch = longest <= SCRATCH.length ? SCRATCH : new Uint8Array(longest);
+  setHmacKey(scratch, prk);
   for (let at = 0, i = 1; at < length; at += HASH_BYTES, i += 1) {
-    const previous = block;
-    COUNTER[0] = i;
-    block = hmac(prk, previous, info, COUNTER);
-    previous.fill(0);
+    // T(i) = HMAC(PRK, T(i - 1) || info || i)
+    let end = BLOCK_BYTES;
+    if (i > 1) {
+      scratch.set(okm.subarray(at - HASH_BYTES, at), end);
+      end += HASH_BYTES;
+    }
+    scratch.set(info, end);
+    end += info.length;
+    scratch[end] = i;
+    const block = finishHmac(scratch, end + 1);
     okm.set(at + HASH_BYTES <= length ? block : block.subarray(0, length - at), at);
+    block.fill(0);
   }
-  block.fill(0);
+  wipeHmac(scratch, longest);
   prk.fill(0);
   return okm;
 }
@@ -204,7 +235,8 @@ function importPublic(curve: OkpCurve, raw: Uint8Array): crypto.KeyObject {
  * `generateKeyPairSync` - its finished job takes the key's lock when it is collected - and for no imported key.
  */
 function publicHalf(key: crypto.KeyObject): Uint8Array {
-  const { x } = crypto.createPublicKey(key).export({ format: 'jwk' });
+  // Where the private half was a string at the import, it may be one again: that saves a key object.
+  const { x } = (SLOW_DER ? key : crypto.createPublicKey(key)).export({ format: 'jwk' });
   if (x === undefined) throw new UsageError('not an X25519 or Ed25519 key');
   return new Uint8Array(Buffer.from(x, 'base64url'));
 }
@@ -228,15 +260,28 @@ function x25519Key(privateKey: Uint8Array): X25519Key {
   };
 }
 
-/** The last public key that came in: two of the three DHs of a handshake are with one and the same. */
-let lastPeer: { readonly raw: Uint8Array; readonly key: crypto.KeyObject } | undefined;
+interface Peer {
+  readonly raw: Uint8Array;
+  readonly key: crypto.KeyObject;
+}
+
+/**
+ * Public keys that came in, the last one used first: two of the three DHs of a handshake are with one and the same, and
+ * the static ones come back with every handshake of the same two.
+ */
+const PEERS: Peer[] = [];
+const PEERS_MAX = 8;
 
 function importPeer(raw: Uint8Array): crypto.KeyObject {
   requireLength(raw, KEY_BYTES, 'an X25519 public key');
-  if (lastPeer === undefined || Buffer.compare(lastPeer.raw, raw) !== 0) {
-    lastPeer = { raw: new Uint8Array(raw), key: importPublic('X25519', raw) };
+  const at = PEERS.findIndex(peer => Buffer.compare(peer.raw, raw) === 0);
+  const peer = PEERS[at] ?? { raw: new Uint8Array(raw), key: importPublic('X25519', raw) };
+  if (at !== 0) {
+    if (at > 0) PEERS.splice(at, 1);
+    else if (PEERS.length >= PEERS_MAX) PEERS.pop();
+    PEERS.unshift(peer);
   }
-  return lastPeer.key;
+  return peer.key;
 }
 
 function agree(privateKey: crypto.KeyObject, publicKey: Uint8Array): Uint8Array | undefined {
