@@ -43,10 +43,11 @@ export function exchange(
 export function sealer(suite: Suite): (plaintext: Uint8Array) => Uint8Array {
   let [sender, receiver] = noiseHandshake(suite);
   return plaintext => {
-    const sealed = must(sender.seal(plaintext));
-    const opened = must(receiver.open(sealed.record));
-    if (sealed.renew) [sender, receiver] = noiseHandshake(suite);
-    return opened.plaintext;
+    const record = sender.seal(plaintext);
+    const opened = record && receiver.open(record);
+    if (opened === undefined) throw new Error(`${sender.fault ?? receiver.fault}`);
+    if (sender.renew) [sender, receiver] = noiseHandshake(suite);
+    return opened;
   };
 }
 

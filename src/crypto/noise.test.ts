@@ -49,9 +49,8 @@ function sha256OfSeries(sender: Records, receiver: Records, count: number, plain
   const ciphertexts: Uint8Array[] = [];
   for (let i = 0; i < count; i += 1) {
     const sealed = sender.seal(plaintext);
-    if (sealed.kind === 'fault' || receiver.open(sealed.record).kind === 'fault')
-      throw new Error(`record ${i}`);
-    ciphertexts.push(sealed.record);
+    if (sealed === undefined || receiver.open(sealed) === undefined) throw new Error(`record ${i}`);
+    ciphertexts.push(sealed);
   }
   return toHex(native.sha256(...ciphertexts));
 }
@@ -84,8 +83,8 @@ describe.each(pairs)('the transcripts of an independent implementation, $name', 
       side === 'initiator' ? [paths.initiator, paths.responder] : [paths.responder, paths.initiator];
     for (const { from: side, plaintext, ciphertext } of vector.transport) {
       const [sender, receiver] = from(side);
-      expect(sender.seal(hex(plaintext))).toMatchObject({ record: hex(ciphertext) });
-      expect(receiver.open(hex(ciphertext))).toMatchObject({ plaintext: hex(plaintext) });
+      expect(sender.seal(hex(plaintext))).toEqual(hex(ciphertext));
+      expect(receiver.open(hex(ciphertext))).toEqual(hex(plaintext));
     }
     // 70,000 records take noble seconds: one pair is enough for what only counts.
     for (const series of name === 'native-native' ? vector.series : []) {

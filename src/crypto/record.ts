@@ -16,33 +16,13 @@ export const RECORD_ROOM_BYTES = 4;
 const EMPTY = new Uint8Array(0);
 
 /** Why a path's records ended: a length that no record has, a tag that is wrong, or the last nonce used. */
-export type RecordFaultCode = 'record_length' | 'decryption_failed' | 'records_exhausted';
-
-/** The end of a path's records, in both directions, as data. */
-export interface RecordFault {
-  readonly kind: 'fault';
-  readonly code: RecordFaultCode;
-}
-
-/** A record for the wire, with RECORD_ROOM_BYTES before it. `renew`: one direction has carried so many that it is time for a new path. */
-export interface Sealed {
-  readonly kind: 'sealed';
-  readonly record: Uint8Array;
-  readonly renew: boolean;
-}
-
-/** What a record of the peer carried; `renew` as in Sealed. */
-export interface Opened {
-  readonly kind: 'opened';
-  readonly plaintext: Uint8Array;
-  readonly renew: boolean;
-}
+export type RecordFault = 'record_length' | 'decryption_failed' | 'records_exhausted';
 
 /**
  * The two directions of a path. A record is one Noise transport message without associated data; its nonce is its
  * place in its direction, counted and never sent, so records open in the order in which they were sealed or not at all.
  *
- * Any fault ends both directions: it erases the keys, and every later call gives the same fault.
+ * Any fault ends both directions: it erases the keys, and every later call gives nothing.
  */
 export class Records {
   readonly #send: CipherState;
@@ -55,6 +35,11 @@ export class Records {
     this.#receive = receive;
   }
 
+  /** What ended both directions; undefined while they go on. */
+  get fault(): RecordFault | undefined {
+    return this.#fault;
+  }
+
   /** How many records were sealed. */
   get sealed(): number {
     return this.#send.n;
@@ -65,26 +50,31 @@ export class Records {
     return this.#receive.n;
   }
 
-  /** Seal at most 65,519 bytes as the next record; more is a UsageError. */
-  seal(plaintext: Uint8Array): Sealed | RecordFault {
-    if (this.#fault !== undefined) return this.#fault;
+  /** Whether one direction has carried so many that it is time for a new path. */
+  get renew(): boolean {
+    return this.#send.n >= WIRE_RECORDS_SOFT_MAX || this.#receive.n >= WIRE_RECORDS_SOFT_MAX;
+  }
+
+  /**
+   * Seal at most 65,519 bytes as the next record, with RECORD_ROOM_BYTES before it; undefined behind a fault. More bytes
+   * are a UsageError.
+   */
+  seal(plaintext: Uint8Array): Uint8Array | undefined {
+    if (this.#fault !== undefined) return undefined;
     if (plaintext.length > WIRE_RECORD_PLAINTEXT_BYTES_MAX) {
       throw new UsageError(`a record cannot carry ${plaintext.length} bytes`);
     }
     if (this.#send.n >= WIRE_RECORDS_HARD_MAX) return this.#fail('records_exhausted');
-    const record = this.#send.encryptWithAd(EMPTY, plaintext, RECORD_ROOM_BYTES);
-    return { kind: 'sealed', record, renew: this.#renew() };
+    return this.#send.encryptWithAd(EMPTY, plaintext, RECORD_ROOM_BYTES);
   }
 
-  /** Open the peer's next record. */
-  open(record: Uint8Array): Opened | RecordFault {
-    if (this.#fault !== undefined) return this.#fault;
+  /** Open the peer's next record; undefined behind a fault, of this record or an earlier one. */
+  open(record: Uint8Array): Uint8Array | undefined {
+    if (this.#fault !== undefined) return undefined;
     if (record.length < TAG_BYTES || record.length > WIRE_RECORD_BYTES_MAX)
       return this.#fail('record_length');
     if (this.#receive.n >= WIRE_RECORDS_HARD_MAX) return this.#fail('records_exhausted');
-    const plaintext = this.#receive.decryptWithAd(EMPTY, record);
-    if (plaintext === undefined) return this.#fail('decryption_failed');
-    return { kind: 'opened', plaintext, renew: this.#renew() };
+    return this.#receive.decryptWithAd(EMPTY, record) ?? this.#fail('decryption_failed');
   }
 
   /** Erase the keys when the path closes; sealing or opening is a UsageError from here on. */
@@ -93,13 +83,9 @@ export class Records {
     this.#receive.destroy();
   }
 
-  #renew(): boolean {
-    return this.#send.n >= WIRE_RECORDS_SOFT_MAX || this.#receive.n >= WIRE_RECORDS_SOFT_MAX;
-  }
-
-  #fail(code: RecordFaultCode): RecordFault {
-    this.#fault = { kind: 'fault', code };
+  #fail(fault: RecordFault): undefined {
+    this.#fault = fault;
     this.destroy();
-    return this.#fault;
+    return undefined;
   }
 }

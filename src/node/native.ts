@@ -30,7 +30,7 @@ export interface P256KeyPair {
   readonly spki: Uint8Array;
 }
 
-const EMPTY = new Uint8Array(0);
+const _EMPTY = new Uint8Array(0);
 /** Holds a tag on its way into OpenSSL, which copies it at once. */
 const TAG = Buffer.alloc(TAG_BYTES);
 

@@ -13,7 +13,6 @@ import {
   PATH_DEAD_MS,
   PING_IDLE_MS,
   PROBE_MS_MAX,
-  WIRE_RECORDS_SOFT_MAX,
 } from '../gen/constants.ts';
 import type { Frame } from '../wire/frame.ts';
 import { RowReader, RowWriter } from '../wire/row.ts';
@@ -116,9 +115,9 @@ class Peer {
       this.records = new Records(finished.split);
       return;
     }
-    const opened = this.records.open(bytes);
-    if (opened.kind !== 'opened') throw new Error('a record of the client does not open');
-    const reader = new RowReader(opened.plaintext);
+    const plaintext = this.records.open(bytes);
+    if (plaintext === undefined) throw new Error('a record of the client does not open');
+    const reader = new RowReader(plaintext);
     for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
       if (frame.kind === 'fault') throw new Error(frame.detail);
       this.frames.push(frame);
@@ -128,9 +127,9 @@ class Peer {
   say(...frames: readonly Frame[]): readonly ClientOutput[] {
     for (const frame of frames) if (!this.writer.frame(frame)) throw new Error('too much');
     const sealed = this.records?.seal(this.writer.finish());
-    if (sealed?.kind !== 'sealed') throw new Error('not sealed');
+    if (sealed === undefined) throw new Error('not sealed');
     const { path, bench } = this;
-    return [...bench.step({ kind: 'message', path, bytes: sealed.record }), ...bench.flush()];
+    return [...bench.step({ kind: 'message', path, bytes: sealed }), ...bench.flush()];
   }
 
   get kinds(): readonly string[] {
@@ -699,12 +698,12 @@ describe('the life of a path', () => {
   it('RC-004: makes another path when this one has carried much, and keeps it meanwhile', () => {
     const one = bench.connect();
     one.attached();
-    const sealed = vi.spyOn(Records.prototype, 'open').mockImplementation(function (this: Records) {
-      return { kind: 'opened', plaintext: new Uint8Array(112), renew: WIRE_RECORDS_SOFT_MAX > 0 };
-    });
+    const open = vi.spyOn(Records.prototype, 'open').mockReturnValue(new Uint8Array(112));
+    const renew = vi.spyOn(Records.prototype, 'renew', 'get').mockReturnValue(true);
     const outputs = bench.step({ kind: 'message', path: one.path, bytes: new Uint8Array(128) });
-    sealed.mockRestore();
-    expect(kinds([...outputs, ...bench.flush()])).toEqual(['need']);
+    const later = bench.flush();
+    for (const mocked of [open, renew]) mocked.mockRestore();
+    expect(kinds([...outputs, ...later])).toEqual(['need']);
     bench.dial();
     const two = bench.last;
     two.open();

@@ -1,7 +1,7 @@
 /** One path behind its handshake: records, what is due to be sent, whether the other side is there (spec/05-session.md). */
 import { create } from '@bufbuild/protobuf';
 import type { Split } from '../crypto/noise.ts';
-import { RECORD_ROOM_BYTES, Records } from '../crypto/record.ts';
+import { RECORD_ROOM_BYTES, type RecordFault, Records } from '../crypto/record.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { HelloSchema } from '../gen/clawchat/v1/handshake_pb.ts';
 import { PATH_DEAD_MS, PING_IDLE_MS, PROBE_MS_MAX, WIRE_RECORDS_HARD_MAX } from '../gen/constants.ts';
@@ -62,7 +62,6 @@ export class Path {
   // Undefined when none wait: an idle path keeps no array.
   private control: Frame[] | undefined;
   private unwritten = 0;
-  private wantsRenewal = false;
 
   constructor(id: number, split: Pick<Split, 'send' | 'receive'>, software: string, now: number) {
     this.id = id;
@@ -75,18 +74,17 @@ export class Path {
 
   /** Whether the path has carried so many records that it is time for another. @impl RC-004~1 */
   get renew(): boolean {
-    return this.wantsRenewal;
+    return this.records.renew;
   }
 
   /** Open one record. Faults: TRANSPORT_FAILED, TRANSPORT_EXHAUSTED. @impl RC-001~1, RC-002~1, RC-003~1 */
   open(record: Uint8Array, now: number): RowReader | Fault {
-    const opened = this.records.open(record);
-    if (opened.kind === 'fault') return recordFault(opened.code);
+    const plaintext = this.records.open(record);
+    if (plaintext === undefined) return recordFault(this.records.fault);
     this.heardAt = now;
     this.pinged = false;
     this.probeEndsAt = Number.POSITIVE_INFINITY;
-    this.wantsRenewal ||= opened.renew;
-    return new RowReader(opened.plaintext);
+    return new RowReader(plaintext);
   }
 
   /** Take a frame that every path has; false if it is another one. Faults: those of Hello. @impl SE-007~1 */
@@ -218,11 +216,10 @@ export class Path {
   }
 
   private seal(writer: RowWriter, out: { push(output: PathOutput): unknown }): Fault | undefined {
-    const sealed = this.records.seal(writer.finish());
-    if (sealed.kind === 'fault') return recordFault(sealed.code);
-    this.wantsRenewal ||= sealed.renew;
-    this.unwritten += sealed.record.length;
-    out.push({ kind: 'send', path: this.id, bytes: sealed.record, room: RECORD_ROOM_BYTES });
+    const bytes = this.records.seal(writer.finish());
+    if (bytes === undefined) return recordFault(this.records.fault);
+    this.unwritten += bytes.length;
+    out.push({ kind: 'send', path: this.id, bytes, room: RECORD_ROOM_BYTES });
     return undefined;
   }
 }
@@ -232,11 +229,12 @@ export function unexpected(frame: Frame): Fault {
   return fault('peer', ErrorCode.FRAME_UNEXPECTED, `a frame came where it may not come: ${frame.kind}`);
 }
 
-function recordFault(code: 'record_length' | 'decryption_failed' | 'records_exhausted'): Fault {
-  switch (code) {
+function recordFault(why: RecordFault | undefined): Fault {
+  switch (why) {
     case 'record_length':
       return fault('network', ErrorCode.TRANSPORT_FAILED, 'a record has a length that no record can have');
     case 'decryption_failed':
+    case undefined:
       return fault('network', ErrorCode.TRANSPORT_FAILED, 'a record does not open');
     case 'records_exhausted':
       return fault('self', ErrorCode.TRANSPORT_EXHAUSTED, 'the path has carried as many records as it may');
