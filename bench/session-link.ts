@@ -1,4 +1,5 @@
 /** A connection of the load with the reference client's machine, over a real socket (bench/README.md). */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import type { Suite } from '../src/crypto/suite.ts';
 import { readNow } from '../src/node/now.ts';
@@ -16,14 +17,24 @@ import { addressOf, type Kind, type Link, openTls, openWebSocket } from './links
 import { suiteOf } from './suite.ts';
 
 const records = new Map<number, Held>();
+/** A host takes so many comers at once, and then so many a second: whoever it turns away comes again. */
+const BUSY_MS = 500;
+const TRIES_MAX = 40;
 
 /** Open a session of device `index` with one stream to the echo service. */
-export function connectSession(kind: Kind, place: Place, index: number): Promise<Link> {
+export async function connectSession(kind: Kind, place: Place, index: number): Promise<Link> {
   const holds = records.get(place.port) ?? held(place.envelope);
   records.set(place.port, holds);
-  return new Promise((resolve, reject) =>
-    new SessionLink(suiteOf(kind), place, index, holds, resolve, reject).start(),
-  );
+  for (let left = TRIES_MAX; ; left -= 1) {
+    try {
+      return await new Promise<Link>((resolve, reject) =>
+        new SessionLink(suiteOf(kind), place, index, holds, resolve, reject).start(),
+      );
+    } catch (error) {
+      if (left === 0) throw error;
+      await sleep(BUSY_MS);
+    }
+  }
 }
 
 class SessionLink implements Link {
