@@ -22,10 +22,13 @@ export class Turns {
     this.#alarm = new Alarm(tick);
   }
 
-  /** Look when the machine wants its next `tick`. What is ready in one turn leaves together at its end. */
-  schedule(): void {
+  /**
+   * Look when the machine wants its next `tick`. What is ready in one turn leaves together at its end. `now`: of the step
+   * behind which this is asked, whose reading of the clocks will do.
+   */
+  schedule(now?: Now): void {
     if (this.#flushing || this.#closed) return;
-    const deadline = this.#machine.deadline(readNow());
+    const deadline = this.#machine.deadline(now ?? readNow());
     if (deadline?.why !== 'flush') {
       this.#alarm.set(deadline?.at);
       return;

@@ -25,8 +25,9 @@ import { type StreamAcceptor, type StreamPort, Streams } from '../../runtime/str
 import type { Admitted, Doorkeeper } from '../listen.ts';
 import type { Log } from '../log.ts';
 import { native, recycle } from '../native.ts';
-import { Alarm, readNow } from '../now.ts';
+import { readNow } from '../now.ts';
 import { serverMessage } from '../server-message.ts';
+import { Turns } from '../turns.ts';
 import { WaitingRoom } from '../waiting-room.ts';
 import { endName, HostCounts, type Refusal } from './counts.ts';
 import { Refusals } from './refusals.ts';
@@ -138,16 +139,14 @@ export class HostDriver implements Doorkeeper {
     stranger: new WaitingRoom(PREAUTH_CONNECTIONS_MAX, draw, true),
   };
   readonly #refusals: Refusals;
-  readonly #alarm = new Alarm(() => this.step({ kind: 'tick' }));
-  readonly #flush = (): void => {
-    if (!this.#flushing) this.#schedule(readNow());
-  };
+  readonly #turns: Turns;
+  readonly #flush = (): void => this.#turns.schedule();
   #paths = 0;
-  #flushing = false;
   #closed = false;
 
   constructor(server: Server, port: DriverPort, log: Log) {
     this.server = server;
+    this.#turns = new Turns(server, () => this.step({ kind: 'tick' }));
     this.#port = port;
     this.#log = log;
     this.#refusals = new Refusals(log, this.counts.refused);
@@ -162,7 +161,7 @@ export class HostDriver implements Doorkeeper {
   step(input: ServerInput): void {
     const now = readNow();
     for (const output of this.server.step(input, now)) this.#perform(output, now);
-    this.#schedule(now);
+    this.#turns.schedule(now);
   }
 
   /** Tell everybody to come back later; resolves when they have taken leave, or been cut off. @impl ER-005~1 */
@@ -178,7 +177,7 @@ export class HostDriver implements Doorkeeper {
     this.step({ kind: 'shutdown' });
     this.#closed = true;
     this.#refusals.close();
-    this.#alarm.set(undefined);
+    this.#turns.close();
     for (const { socket } of this.#connections.values()) socket?.terminate();
     for (const socket of this.#closing) socket.terminate();
   }
@@ -464,20 +463,5 @@ export class HostDriver implements Doorkeeper {
     const streams = this.#streams.get(session);
     this.#streams.delete(session);
     streams?.lost(code);
-  }
-
-  /** What is ready in one turn of the event loop leaves together at its end; the rest has its instant. */
-  #schedule(now: Now): void {
-    if (this.#flushing || this.#closed) return;
-    const deadline = this.server.deadline(now);
-    if (deadline?.why !== 'flush') {
-      this.#alarm.set(deadline?.at);
-      return;
-    }
-    this.#flushing = true;
-    setImmediate(() => {
-      this.#flushing = false;
-      if (!this.#closed) this.step({ kind: 'tick' });
-    });
   }
 }
