@@ -438,7 +438,14 @@ describe('sessions', () => {
         freshSecret: secretOf('x'),
         phase: 'device',
       } as const;
-      const rest = { endsAt: 0, path: undefined, session: undefined, enrolling: false, held: undefined };
+      const rest = {
+        endsAt: 0,
+        path: undefined,
+        session: undefined,
+        isDue: false,
+        enrolling: false,
+        held: undefined,
+      };
       return sessions.attach({ ...about, ...rest }, frame, 0);
     };
     for (let of = 0; of < SESSIONS_MAX; of += 1) expect(attach(of)).toBeUndefined();
