@@ -9,6 +9,9 @@ import { failure, systemCode } from './failure.ts';
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 const LOOSE = 0o077;
+const OTHERS_WRITE = 0o022;
+/** All but the owner and the group. */
+const STRANGERS = 0o007;
 const TEMPORARY = /^\..+\.\d+-\d+\.tmp$/;
 const NAME_ATTEMPTS_MAX = 1000;
 const WINDOWS: boolean = process.platform === 'win32';
@@ -196,6 +199,23 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await directory.close();
   }
+}
+
+/**
+ * Refuse a file that somebody keeps for this program while others can change it, or read it where `secret` says why they
+ * must not. It belongs to this user or to the administrator, whose group may be the one that the program runs in.
+ *
+ * @throws ClawChatError `PERMISSIONS_LOOSE`
+ */
+export async function refuseLooseFile(path: string, secret: string | undefined): Promise<void> {
+  if (WINDOWS) return;
+  const found = await stat(path);
+  if (found.uid !== 0) refuseForeign(path, found);
+  if ((found.mode & OTHERS_WRITE) !== 0)
+    throw failure(ErrorCode.PERMISSIONS_LOOSE, `others can write ${path}: chmod go-w ${path}`);
+  if (secret === undefined || (found.mode & (found.uid === 0 ? STRANGERS : LOOSE)) === 0) return;
+  const text = `others can read ${path}, and ${secret}: chmod 600 ${path}`;
+  throw failure(ErrorCode.PERMISSIONS_LOOSE, text);
 }
 
 function refuseForeign(path: string, found: Stats): void {

@@ -1,6 +1,6 @@
 /** A host behind a real nginx that ends TLS, as docs/operations.md has it, and one with a certificate of its own. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect as connectPlain } from 'node:net';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -148,6 +148,14 @@ describe('with a certificate of an authority', () => {
       execFileSync('cp', [`${root.path}/store.key`, key]);
     };
     install();
+    chmodSync(key, 0o644);
+    const own = ['--port', String(port), '--tls-certificate', certificate, '--tls-key', key];
+    for (const words of [[], ['doctor']]) {
+      const ended = await place.run('clawchatd', [...words, '--data', C, ...own]);
+      expect(ended.code).toBe(6);
+      expect(ended.stdout + ended.stderr).toContain(`others can read ${key}`);
+    }
+    chmodSync(key, 0o600);
     const settings = ['--port', String(port), '--advertise', 'localhost'];
     const host = await place.host(C, [...settings, '--tls-certificate', certificate, '--tls-key', key]);
     expect((await join(C, D)).code).toBe(0);

@@ -145,10 +145,10 @@ async function identity(call: Call): Promise<number> {
 
 async function doctor(call: Call): Promise<number> {
   const options = await hostOptions(call);
-  const { directory, listen, timeServer } = options;
+  const { directory, listen, timeServer, tls } = options;
   const status = (): Promise<ControlHostStatus> =>
     reachHost(call, async link => expectAnswer(await link.call({ case: 'status', value: {} }), 'hostStatus'));
-  const found = await examineHost({ directory, listen, timeServer, status });
+  const found = await examineHost({ directory, listen, timeServer, tls, status });
   return printFindings(found, call.on('json')) ? EXIT_OK : EXIT_LOCAL;
 }
 
@@ -201,7 +201,13 @@ const COMMANDS: readonly Command[] = [
   {
     name: 'doctor',
     summary: 'check clock, ports, stores, modes and what else a host needs, and say what to do',
-    options: optionsOf([HOST_SETTINGS.listen, HOST_SETTINGS.timeServer]),
+    options: optionsOf([
+      HOST_SETTINGS.listen,
+      HOST_SETTINGS.port,
+      HOST_SETTINGS.timeServer,
+      HOST_SETTINGS.tlsCertificate,
+      HOST_SETTINGS.tlsKey,
+    ]),
     run: doctor,
   },
   {

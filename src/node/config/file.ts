@@ -1,5 +1,4 @@
 /** Reads a configuration file: YAML, bounded, with the line of everything that is wrong (docs/configuration.md). */
-import { stat } from 'node:fs/promises';
 import {
   isMap,
   isNode,
@@ -12,17 +11,13 @@ import {
 } from 'yaml';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { failure } from '../failure.ts';
-import { readFileCapped } from '../files.ts';
+import { readFileCapped, refuseLooseFile } from '../files.ts';
 import { nearestOf } from './nearest.ts';
 import { oneStartOf } from './one-start.ts';
 import type { FileValue, Setting } from './setting.ts';
 
 const CONFIG_BYTES_MAX = 65_536;
 const PROBLEMS_MAX = 20;
-const OTHERS_WRITE = 0o022;
-const OTHERS_READ = 0o077;
-/** A file of the administrator may be read by the group that the program runs in. */
-const STRANGERS_READ = 0o007;
 
 /** A list of things that have a shape of their own, such as stores. Its items are judged by somebody else. */
 export interface FileList {
@@ -51,10 +46,8 @@ export async function readConfigFile(
   const bytes = await readFileCapped(path, CONFIG_BYTES_MAX);
   if (bytes === undefined) return undefined;
   const config = parseConfig(new TextDecoder().decode(bytes), path, settings, lists);
-  await refuseLoose(
-    path,
-    [...config.lists.values()].some(({ items }) => items.length > 0),
-  );
+  const isSecret = [...config.lists.values()].some(({ items }) => items.length > 0);
+  await refuseLooseFile(path, isSecret ? 'stores may hold secrets' : undefined);
   return config;
 }
 
@@ -184,19 +177,4 @@ function nameOfNode(node: ParsedNode | null): string {
   if (isSeq(node)) return 'a list';
   if (node === null || (isScalar(node) && node.value === null)) return 'nothing: leave the line out';
   return isScalar(node) ? 'that' : 'an alias';
-}
-
-/** Whoever can write it decides what the host does. */
-async function refuseLoose(path: string, isSecret: boolean): Promise<void> {
-  if (process.platform === 'win32') return;
-  const { mode, uid } = await stat(path);
-  const self = process.geteuid?.();
-  if (uid !== 0 && uid !== self)
-    throw failure(ErrorCode.PERMISSIONS_LOOSE, `${path} belongs to another user (uid ${uid})`);
-  if ((mode & OTHERS_WRITE) !== 0)
-    throw failure(ErrorCode.PERMISSIONS_LOOSE, `others can write ${path}: chmod go-w ${path}`);
-  if (isSecret && (mode & (uid === self ? OTHERS_READ : STRANGERS_READ)) !== 0) {
-    const text = `others can read ${path}, and stores may hold secrets: chmod 600 ${path}`;
-    throw failure(ErrorCode.PERMISSIONS_LOOSE, text);
-  }
 }

@@ -117,6 +117,7 @@ export const HOST_SETTINGS: HostSettings = {
     value: 'FILE',
     standard: 'none',
     help: 'its private key (PEM)',
+    more: 'Others may not read it; of a file of root, its group may.',
   }),
   frontHops: list('front.hops', IP_ADDRESS, {
     flag: 'front-hop',

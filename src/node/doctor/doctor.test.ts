@@ -9,10 +9,20 @@ import { storeFailed } from '../../discovery/store.ts';
 import { type ControlHostStatus, ControlHostStatusSchema } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { PORT_MAX, PORT_MIN, SOCKET_PATH_BYTES_MAX, STANDARD } from '../../gen/constants.ts';
+import { makeCertificate } from '../certificate.ts';
+import { endOfCertificate } from '../host/tls-identity.ts';
+import { native } from '../native.ts';
 import { startTimeServer, type TimeServer } from '../testing/time-server.ts';
-import type { Finding } from './check.ts';
+import { check, type Finding } from './check.ts';
 import { examineHost } from './host-doctor.ts';
-import { checkBind, checkClock, checkModes, checkSocketPath, judgePortRange } from './machine.ts';
+import {
+  checkBind,
+  checkCertificate,
+  checkClock,
+  checkModes,
+  checkSocketPath,
+  judgePortRange,
+} from './machine.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'clawchat-doctor-'));
 const servers: TimeServer[] = [];
@@ -54,6 +64,30 @@ describe('the machine', () => {
     expect(range(PORT_MIN, PORT_MAX - 10).map(grade)).toEqual(['fail']);
     expect(judgePortRange([], [32_768, PORT_MIN - 1]).map(grade)).toEqual(['ok']);
     expect(judgePortRange([], [32_768, 60_999]).map(grade)).toEqual(['ok', 'warn']);
+  });
+
+  it("has an operator's certificate that is in order, ends soon, has ended, or a key that others can read", async () => {
+    mkdirSync(root, { recursive: true });
+    const tls = { certificate: join(root, 'own.pem'), key: join(root, 'own.key') };
+    const { cert, key } = makeCertificate(native, Date.now());
+    writeFileSync(tls.certificate, cert);
+    writeFileSync(tls.key, key);
+    const until = endOfCertificate({ cert, key });
+    expect(until).toBeGreaterThan(Date.now());
+    const look = async (mode: number, now = Date.now()): Promise<Finding | undefined> => {
+      chmodSync(tls.key, mode);
+      return (await check('certificate', () => checkCertificate(tls, now)))[0];
+    };
+    expect(grade(await look(0o600))).toBe('ok');
+    expect(grade(await look(0o600, until - 86_400_000))).toBe('warn');
+    expect(grade(await look(0o600, until))).toBe('fail');
+    for (const mode of [0o644, 0o620, 0o602]) {
+      const found = await look(mode);
+      expect(grade(found)).toBe('fail');
+      expect(found?.detail).toMatch(/others can (read|write) .*own.key.*: chmod (600|go-w) /);
+    }
+    rmSync(tls.key);
+    expect(grade((await check('certificate', () => checkCertificate(tls)))[0])).toBe('fail');
   });
 
   it('has the address that is listened on, or not', async () => {

@@ -2,25 +2,36 @@
 import { access } from 'node:fs/promises';
 import type { ControlHostStatus } from '../../gen/clawchat/v1/control_pb.ts';
 import { troubleAdvice, troubleText } from '../cli/store-trouble.ts';
+import type { TlsFiles } from '../host/tls-identity.ts';
 import { check, type Finding, finding } from './check.ts';
-import { checkBind, checkClock, checkModes, checkPortRange, checkSocketPath } from './machine.ts';
+import {
+  checkBind,
+  checkCertificate,
+  checkClock,
+  checkModes,
+  checkPortRange,
+  checkSocketPath,
+} from './machine.ts';
 
 /** What the doctor is told. */
 export interface HostDoctorOptions {
   readonly directory: string;
   readonly listen: string | undefined;
   readonly timeServer: string | undefined;
+  /** The operator's own certificate. */
+  readonly tls?: TlsFiles | undefined;
   /** Ask the owner of the directory how the host stands. */
   readonly status: () => Promise<ControlHostStatus>;
 }
 
 /** Look at everything. */
 export async function examineHost(options: HostDoctorOptions): Promise<readonly Finding[]> {
-  const { directory, listen, timeServer, status } = options;
+  const { directory, listen, timeServer, tls, status } = options;
   const machine = [
     await check('clock', () => checkClock(timeServer)),
     await check('port range', checkPortRange),
     [checkSocketPath(directory)],
+    ...(tls === undefined ? [] : [await check('certificate', () => checkCertificate(tls))]),
   ];
   const exists = await access(directory).then(
     () => true,

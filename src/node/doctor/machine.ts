@@ -12,9 +12,12 @@ import {
 import { type PortRange, systemReservedPorts } from '../address.ts';
 import { clockOffset } from '../clock-check.ts';
 import { systemCode } from '../failure.ts';
+import { endOfCertificate, readTlsFiles, type TlsFiles } from '../host/tls-identity.ts';
 import { type Finding, finding } from './check.ts';
 
 const LOOSE = 0o077;
+/** Authorities that renew every few months do so earlier than this. */
+const RENEW_MS = 14 * 86_400_000;
 /** So many that recent ports and those in use leave a choice. */
 const PORTS_WANTED = 10 * RECENT_PORTS_MAX;
 
@@ -35,6 +38,16 @@ export async function checkModes(directory: string): Promise<Finding> {
     `others can read ${loose.join(', ')}`,
     `chmod 700 ${directory}; chmod 600 ${directory}/*.key`,
   );
+}
+
+/** Is the operator's certificate one that clients take today, and its key for the host alone? @throws ClawChatError */
+export async function checkCertificate(tls: TlsFiles, now: number = Date.now()): Promise<Finding> {
+  const until = endOfCertificate(await readTlsFiles(tls));
+  const text = `${tls.certificate} is valid until ${new Date(until).toISOString()}`;
+  const leftMs = until - now;
+  if (leftMs > RENEW_MS) return finding('certificate', 'ok', `${text}, and its key is for the host alone`);
+  const advice = 'renew it, then send SIGHUP to the host';
+  return finding('certificate', leftMs > 0 ? 'warn' : 'fail', text, advice);
 }
 
 /** Does the control socket fit into the directory? */

@@ -1,10 +1,11 @@
 /** Turns stored TLS keys (DER) into what Node's TLS takes (PEM), and back. */
-import { createSecureContext } from 'node:tls';
+import { PassThrough } from 'node:stream';
+import { createSecureContext, TLSSocket } from 'node:tls';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { EpochKeys, TlsKey } from '../../protocol/host-record.ts';
 import { makeCertificate } from '../certificate.ts';
 import { failure } from '../failure.ts';
-import { readFileCapped } from '../files.ts';
+import { readFileCapped, refuseLooseFile } from '../files.ts';
 import type { TlsIdentity } from '../listen.ts';
 import { native } from '../native.ts';
 
@@ -39,6 +40,7 @@ export async function readTlsFiles({ certificate, key }: TlsFiles): Promise<TlsI
   if (cert === undefined) throw failure(ErrorCode.USAGE, `there is no certificate ${certificate}`);
   const secret = await readFileCapped(key, PEM_BYTES_MAX);
   if (secret === undefined) throw failure(ErrorCode.USAGE, `there is no key ${key}`);
+  await refuseLooseFile(key, 'whoever has it can be taken for this host');
   const identity = { cert: Buffer.from(cert).toString(), key: Buffer.from(secret).toString() };
   try {
     createSecureContext(identity);
@@ -50,6 +52,17 @@ export async function readTlsFiles({ certificate, key }: TlsFiles): Promise<TlsI
     );
   }
   return identity;
+}
+
+/** Until when a certificate is valid, Unix milliseconds; as TLS reads it. */
+export function endOfCertificate(identity: TlsIdentity): number {
+  const socket = new TLSSocket(new PassThrough(), {
+    isServer: true,
+    secureContext: createSecureContext(identity),
+  });
+  const found = socket.getCertificate();
+  socket.destroy();
+  return found !== null && 'valid_to' in found ? Date.parse(String(found.valid_to)) : Number.NaN;
 }
 
 /** Draw the keys of a new epoch. */
