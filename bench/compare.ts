@@ -30,7 +30,8 @@ export interface Comparison {
   readonly unit?: 'us' | 'ms';
 }
 
-/** Turns that do not count, until what is compiled while it runs is compiled. */
+/** What does not count, until what is compiled while it runs is compiled: so long, and so many turns. */
+const WARM_MS = 2000;
 const WARM_ROUNDS = 4;
 
 /** Measure in turns. */
@@ -42,10 +43,14 @@ export async function compare(
   const other: number[] = [];
   const scale = unit === 'ms' ? 1000 : 1;
   const times = (whole: number): number => Math.max(1, Math.round(whole * effort));
-  for (let round = -WARM_ROUNDS; round < rounds; round += 1) {
-    const a = (await cpuUs(times(count), ours)) / scale;
-    const b = theirs === undefined ? 0 : (await cpuUs(times(theirCount), theirs)) / scale;
-    if (round < 0) continue;
+  const turn = async (): Promise<readonly [number, number]> => [
+    (await cpuUs(times(count), ours)) / scale,
+    theirs === undefined ? 0 : (await cpuUs(times(theirCount), theirs)) / scale,
+  ];
+  const warmUntil = performance.now() + WARM_MS * effort;
+  for (let warm = 0; warm < WARM_ROUNDS || performance.now() < warmUntil; warm += 1) await turn();
+  for (let round = 0; round < rounds; round += 1) {
+    const [a, b] = await turn();
     mine.push(a);
     other.push(b);
   }
