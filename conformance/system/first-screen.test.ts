@@ -3,7 +3,9 @@ import { execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { logged } from './host-log.ts';
 import { NODE, PATIENCE_MS, Place } from './programs.ts';
+import { freePort } from './stores/server.ts';
 
 let place: Place;
 beforeEach(() => {
@@ -59,4 +61,23 @@ test('the commands of the block can be copied, whatever the directory is called'
   await host.line(text => text.includes('to see how it is'));
   expect(typed(named('to invite somebody'))).toMatch(/^clawchat1/);
   expect(typed(named('to see how it is'))).toMatch(/^state +well/);
+});
+
+test('a host that is given a port later says that it follows, and goes there', async () => {
+  const data = place.path('host');
+  // By itself it would move later than anybody waits here.
+  const rare = ['--preset', 'minimal', '--interval', '288s'];
+  const before = await place.host(data, rare);
+  await before.stop();
+  const port = await freePort();
+  const host = await place.host(data, [...rare, '--port', String(port)]);
+  await host.line(text => text.startsWith(`  port ${port} follows in some minutes`));
+  for (const until = Date.now() + PATIENCE_MS; ; await sleep(100)) {
+    const [rotated] = logged(host, 'rotated');
+    if (rotated !== undefined) {
+      expect(rotated).toMatchObject({ port });
+      return;
+    }
+    if (Date.now() > until) throw new Error(host.stderr());
+  }
 });

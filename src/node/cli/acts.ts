@@ -103,7 +103,8 @@ export function findPerson(names: ReadonlyMap<string, string>, text: string): st
   const named = [...names].filter(([, name]) => name.toLowerCase() === wanted).map(([id]) => id);
   const found = ids.length > 0 ? ids : named;
   const [person] = found;
-  if (person === undefined) throw usage(`nobody here is called '${text.slice(0, 64)}'`);
+  if (person === undefined)
+    throw usage(`nobody here is called '${text.slice(0, 64)}'; people count once they have opened a chat`);
   if (found.length > 1) throw usage(`'${text}' fits ${found.length} people: ${found.join(', ')}`);
   return person;
 }

@@ -1,4 +1,5 @@
 /** What a person reads who mistypes or comes too late: what is wrong, once, and what to do. Chapter: spec/09-errors.md. */
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -99,4 +100,14 @@ test.each([
 ])('%j is answered with what was meant', async (args, expected) => {
   expect(await run(CLAWCHAT, 'ann', ...args)).toBe(2);
   expect(err).toContain(expected);
+});
+
+test('a mistyped directory is named, and not made', async () => {
+  for (const command of ['status', 'send', 'listen', 'ping', 'rooms', 'chat']) {
+    expect(await run(CLAWCHAT, 'anm', command)).toBe(2);
+    expect(err).toContain(
+      `[NOT_JOINED] there is no ${join(place, 'anm')}: join a host first (clawchat join)`,
+    );
+  }
+  expect(existsSync(join(place, 'anm'))).toBe(false);
 });

@@ -27,8 +27,8 @@ export interface ChatOptions {
 
 const TYPING_EVERY_MS = 3_000;
 const TICK_MS = 500;
-/** A link that comes back by itself within seconds needs no explanation. */
-const LOOKS_IN_VAIN = 2;
+/** How often a look finds no connection before the chat says why: at its beginning, and behind one that broke. */
+const LOOKS_IN_VAIN = { first: 2, later: 12 };
 /** Who comes so soon after the connection was here all the time, or lost it with us: that is no news. */
 const QUIET_MS = 60_000;
 
@@ -93,7 +93,10 @@ export class Chat {
   /** Run until the end of input, or /quit. @throws ClawChatError as the owner says */
   async run(): Promise<void> {
     const timer = setInterval(() => this.#showStatus(), TICK_MS);
-    const waiting = new Waiting(this.#link, { say: text => this.note(text), looks: LOOKS_IN_VAIN });
+    const waiting = new Waiting(this.#link, {
+      say: text => this.note(text),
+      looks: () => (this.#wasConnected ? LOOKS_IN_VAIN.later : LOOKS_IN_VAIN.first),
+    });
     this.#showStatus();
     const streams = [this.#hear(), this.#listen()];
     for (const stream of streams) {

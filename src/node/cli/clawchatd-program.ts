@@ -57,6 +57,10 @@ async function serve(call: Call): Promise<number> {
       return;
     }
     line(`clawchatd ${VERSION} is ready on port ${about.port} (${about.addresses.join(', ')})`);
+    if (options.port !== undefined && options.port !== about.port)
+      line(
+        `  port ${options.port} follows in some minutes; until then people come by the port that they know`,
+      );
     line(`  to invite somebody:  ${typedCommand('clawchatd invite')}`);
     line(`  to see how it is:    ${typedCommand('clawchatd status')}`);
     beginLog();

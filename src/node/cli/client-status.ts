@@ -14,7 +14,7 @@ import { harmlessLine } from './terminal-text.ts';
 import { typedCommand, withCommands } from './typed-command.ts';
 
 const LINKS: ReadonlyMap<ControlLinkState, readonly [json: string, text: string]> = new Map([
-  [ControlLinkState.IDLE, ['idle', 'idle']],
+  [ControlLinkState.IDLE, ['idle', 'not connected: nothing that needs the host runs here']],
   [ControlLinkState.CONNECTING, ['connecting', 'connecting']],
   [ControlLinkState.CONNECTED, ['connected', 'connected']],
   [ControlLinkState.WAITING, ['waiting', 'waiting to try again']],

@@ -199,15 +199,22 @@ function commandHelp(program: Program, command: Command): string {
   ].join('\n');
 }
 
+/** What is longer has its summary on the next line. */
+const SYNOPSIS_MAX = 36;
+
 function programHelp(program: Program): string {
   const rows = program.commands.map(command => [synopsis(program, command), command.summary]);
-  const width = Math.max(...rows.map(([left = '']) => left.length));
+  const width = Math.max(...rows.map(([left = '']) => left.length).filter(length => length <= SYNOPSIS_MAX));
   const itself = program.commands.find(({ name }) => name === '')?.options ?? {};
   const own = Object.entries(itself).filter(([name, { help }]) => program.shared[name]?.help !== help);
   return [
     `${program.name} ${program.version} - ${program.summary}`,
     '',
-    ...rows.map(([left = '', summary = '']) => `  ${left.padEnd(width)}  ${summary}`),
+    ...rows.map(([left = '', summary = '']) =>
+      left.length > width
+        ? `  ${left}\n  ${' '.repeat(width)}  ${summary}`
+        : `  ${left.padEnd(width)}  ${summary}`,
+    ),
     '',
     ...(own.length === 0 ? [] : [`options of ${program.name} itself:`]),
     ...optionLines(Object.fromEntries(own)),

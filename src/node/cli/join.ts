@@ -114,7 +114,8 @@ function lookedJson(looked: Looked | undefined): Readonly<Record<string, unknown
 }
 
 function lookedText({ stores, sequence, endpoint, situation }: Looked): string {
-  const found = sequence === 0 ? 'no record of the host' : `record ${sequence}, which says ${endpoint}`;
+  const found =
+    sequence === 0 ? 'nothing that says where the host is' : `the host at ${endpoint} (record ${sequence})`;
   const rows = [
     ...stores.map(store => `  looked at ${standingText(store)}`),
     `  found ${found}`,

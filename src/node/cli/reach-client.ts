@@ -1,9 +1,11 @@
 /** How a command of `clawchat` reaches the owner of its data directory, and what ends it. Chapter: spec/12-control.md. */
 import { setMaxListeners } from 'node:events';
+import { existsSync } from 'node:fs';
 import { ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { fault } from '../../protocol/fault.ts';
 import { type ClientOptions, openClientOwner } from '../client-owner.ts';
+import { failure } from '../failure.ts';
 import type { OwnerLink } from '../owner.ts';
 import { clientOptions } from './client-options.ts';
 import { type Call, duration, type Option, TimeLimitError } from './command-line.ts';
@@ -16,11 +18,19 @@ const TIMEOUT_MS = 60_000;
 /** Why a signal is aborted when the time is up, and nobody interrupted. */
 const TIME_IS_UP = Symbol('time is up');
 
-/** Work with the owner of a client's directory, or become it. */
+/**
+ * Work with the owner of a client's directory, or become it.
+ *
+ * @throws ClawChatError `NOT_JOINED` when there is no directory: to ask about a mistyped one would make it
+ */
 export async function withClientOwner<T>(
   client: ClientOptions,
   work: (link: OwnerLink) => Promise<T>,
 ): Promise<T> {
+  if (!existsSync(client.directory)) {
+    const text = `there is no ${client.directory}: join a host first (\`clawchat join\`), or name the directory of a device with --data`;
+    throw failure(ErrorCode.NOT_JOINED, text);
+  }
   const open = (): ReturnType<typeof openClientOwner> => openClientOwner(client);
   return withOwner(directoryOptions(ControlProgram.CLIENT, client.directory, client.log, open), work);
 }

@@ -15,20 +15,20 @@ export interface WaitingOptions {
   /** Takes what is to be said, without line feed at its end. */
   readonly say: (text: string) => void;
   /** So many looks in a row have to find no connection before it is said; 1 unless given. */
-  readonly looks?: number;
+  readonly looks?: () => number;
 }
 
 /** Watches a connection while a command waits for it. */
 export class Waiting {
   readonly #link: OwnerLink;
   readonly #say: (text: string) => void;
-  readonly #looks: number;
+  readonly #looks: () => number;
   readonly #timer: NodeJS.Timeout;
   #said = '';
   #inVain = 0;
   #status: ControlClientStatus | undefined;
 
-  constructor(link: OwnerLink, { say, looks = 1 }: WaitingOptions) {
+  constructor(link: OwnerLink, { say, looks = () => 1 }: WaitingOptions) {
     this.#link = link;
     this.#say = say;
     this.#looks = looks;
@@ -66,7 +66,7 @@ export class Waiting {
       return;
     }
     this.#inVain += 1;
-    if (this.#inVain < this.#looks || this.reason === '' || this.reason === this.#said) return;
+    if (this.#inVain < this.#looks() || this.reason === '' || this.reason === this.#said) return;
     this.#said = this.reason;
     this.#say(waitingText(this.#status));
   }

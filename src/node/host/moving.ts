@@ -38,6 +38,9 @@ import { freshEpochKeys, readTlsFiles, tlsIdentity } from './tls-identity.ts';
 
 const ADDRESSES_MAX = 8;
 
+/** What happens without anything being wrong. */
+const NEWS: ReadonlySet<Note['what']> = new Set(['rotated', 'retired', 'emergency-ended', 'port-back']);
+
 const KINDS: Readonly<Record<Notice['kind'], RotationKind>> = {
   move: RotationKind.MOVE,
   hold: RotationKind.HOLD,
@@ -105,6 +108,10 @@ export class Moving {
     moving.#input({ kind: 'start', journal: core.rotation?.journal });
     if (core.record !== undefined && !isSamePlace(core.record, place, options.port))
       moving.#input({ kind: 'changed' });
+    // The port that people know stays as long as that was promised; the fixed one comes by the rules.
+    const isResting = moving.#state.phase === 'resting' || moving.#state.phase === 'grace';
+    if (isResting && options.port !== undefined && moving.port !== options.port)
+      moving.#input({ kind: 'rotateNow' });
     core.history.add('started');
     try {
       await ready;
@@ -363,8 +370,7 @@ export class Moving {
     this.#core.driver.counts.rotation.add(note.what);
     const { what, ...fields } = note;
     this.#core.history.add(what, fields);
-    const isNews = what === 'rotated' || what === 'retired' || what === 'emergency-ended';
-    if (isNews) log.info(what, fields);
+    if (NEWS.has(what)) log.info(what, fields);
     else log.warn(what, fields);
     const isHopeless = what === 'held' && 'why' in note && note.why === 'no-port';
     if (isHopeless) this.#ready?.reject(failure(ErrorCode.NO_PORT, 'no port of the range could be had'));
