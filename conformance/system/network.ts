@@ -34,6 +34,13 @@ export class Network {
     return ['ip', 'netns', 'exec', this.#namespace(name), 'sh', '-c', `${hide}exec "$@"`, 'sh'];
   }
 
+  /** Let a machine reach one address and nothing else, as behind a firewall. */
+  confine(name: string, address: string): void {
+    const machine = this.#namespace(name);
+    ip('-n', machine, 'route', 'del', `${SUBNET}.0/24`, 'dev', 'eth0');
+    ip('-n', machine, 'route', 'add', address, 'dev', 'eth0');
+  }
+
   /** Plug a machine's cable in or out. */
   plug(name: string, isIn: boolean): void {
     ip('-n', this.#namespace(name), 'link', 'set', 'eth0', isIn ? 'up' : 'down');
