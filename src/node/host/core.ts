@@ -342,26 +342,29 @@ export class HostCore {
   #persist(changes: readonly RegistryChange[], more: readonly StoredOperation[] = []): Promise<void> {
     this.#persisting = this.#persisting.then(async () => {
       const chat = await Promise.all(changes.map(change => this.#chatOperations(change)));
-      await this.#database.commit([...registryOperations(changes), ...chat.flat(), ...more]);
+      const operations = chat.flatMap(take => take());
+      await this.#database.commit([...registryOperations(changes), ...operations, ...more]);
     });
     return this.#persisting;
   }
 
-  async #chatOperations(change: RegistryChange): Promise<readonly Operation[]> {
+  /** What the chat service does with a change, in the tick of the change's commit. */
+  async #chatOperations(change: RegistryChange): Promise<() => readonly Operation[]> {
+    const { people } = this.chat;
     switch (change.kind) {
       case 'deleteDevice':
         return this.chat.revoke(Buffer.from(change.id, 'hex'));
       case 'deleteInvite':
-        return this.chat.people.inviteGone(change.id);
+        return () => people.inviteGone(change.id);
       case 'putInvite': {
         const { id, claim } = change.invite;
-        if (claim === undefined) return [];
+        if (claim === undefined) return () => [];
         const device = memberId(native, claim.deviceKey);
         const name = this.driver.server.registry.devices.get(device)?.name ?? '';
-        return this.chat.people.claimed(id, device, name);
+        return () => people.claimed(id, device, name);
       }
       case 'putDevice':
-        return [];
+        return () => [];
     }
   }
 

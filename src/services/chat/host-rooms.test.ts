@@ -15,6 +15,7 @@ import type { StreamHandler } from '../ports.ts';
 import { ProbeStream } from '../testing/probe-stream.ts';
 import { type ContentExtra, encodeContent } from './content.ts';
 import { ChatHost } from './host.ts';
+import { messageKey } from './message-log.ts';
 import { type OperatorAct, ownersOf, peopleIn } from './operator.ts';
 import { type ChatItem, parseReply, type Reply } from './reply.ts';
 import { encodeRequest, type RequestBody } from './request.ts';
@@ -72,16 +73,23 @@ class Peer {
   /** Post and give the cursor, or the name of the refusal. */
   async post(text: string, extra: ContentExtra = {}, room: string = 'lobby'): Promise<number | string> {
     await this.replies();
+    return this.begin(text, extra, room)();
+  }
+
+  /** Post, and give what waits for the answer. */
+  begin(text: string, extra: ContentExtra = {}, room: string = 'lobby'): () => Promise<number | string> {
     ids += 1;
     const messageId = new Uint8Array(16);
     new DataView(messageId.buffer).setUint32(0, ids);
     this.#posted += 1;
     const content = encodeContent({ messageId, room, text, sentAtMs: 1, ...extra });
     this.ask({ kind: 'post', outboxId: this.#outbox, number: this.#posted, content });
-    const result = (await this.replies()).find(({ kind }) => kind === 'postResult');
-    if (result?.kind !== 'postResult') throw new Error('no result');
-    const { code, cursor } = result.outcome;
-    return code === ErrorCode.UNSPECIFIED ? cursor : codeName(code);
+    return async () => {
+      const result = (await this.replies()).find(({ kind }) => kind === 'postResult');
+      if (result?.kind !== 'postResult') throw new Error('no result');
+      const { code, cursor } = result.outcome;
+      return code === ErrorCode.UNSPECIFIED ? cursor : codeName(code);
+    };
   }
 
   async history(
@@ -107,6 +115,11 @@ beforeEach(async () => {
   database = new ProbeDatabase();
   host = await openHost();
 });
+
+const revoke = async (device: Uint8Array): Promise<void> => {
+  const operations = await host.revoke(device);
+  await database.commit(operations());
+};
 
 describe('rooms', () => {
   // CH-040~1, CH-041~2
@@ -332,7 +345,7 @@ describe('a room whose owner is gone', () => {
     await ann.post('', grant(CAT, Role.MEMBER), 'den');
     await ann.post('', grant(BOB, Role.MEMBER), 'den');
     await ann.post('', grant(BOB, Role.GUEST), 'attic');
-    await database.commit(await host.revoke(ANN));
+    await revoke(ANN);
     const expected = [`attic ${Role.GUEST}`, `den ${Role.OWNER}`, `lobby ${Role.MEMBER}`];
     expect(await new Peer(BOB, 'Bob').rooms()).toEqual(expected);
     host = await openHost();
@@ -357,7 +370,7 @@ describe('the operator', () => {
     await ann.post('', { act: { kind: 'grant', personId: BOB, role: Role.GUEST } }, 'den');
     for (let n = 0; n < 40; n += 1) await ann.post(`secret ${n}`, {}, 'den');
     await ann.post('of the lobby');
-    await database.commit(await host.revoke(ANN));
+    await revoke(ANN);
     for (const peer of [bob, cat]) peer.ask({ kind: 'hello', events: true });
     for (const peer of [bob, cat]) peer.ask({ kind: 'subscribe', afterCursor: 0, fromNow: true });
     for (const peer of [bob, cat]) await peer.replies();
@@ -380,7 +393,7 @@ describe('the operator', () => {
     const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
     await ann.post('', CREATE, 'den');
     await ann.post('', { act: { kind: 'grant', personId: BOB, role: Role.GUEST } }, 'den');
-    await database.commit(await host.revoke(ANN));
+    await revoke(ANN);
     expect(await bob.post('', REMOVE, 'den')).toBe('ROOM_FORBIDDEN');
     bob.ask({ kind: 'subscribe', afterCursor: 0, fromNow: true });
     await bob.replies();
@@ -499,6 +512,37 @@ describe('messages', () => {
     expect(disk).not.toMatch(/pas+word|passphrase/);
     expect((await bob.history())[0]).toMatchObject({ cursor: first, text: '', room: 'lobby' });
     expect(await ann.post('again', { edits: first })).toBe('MESSAGE_UNKNOWN');
+  });
+
+  // CH-042~1
+  test('that are taken back while somebody changes them stay so', async () => {
+    const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
+    await ann.post('', { act: { kind: 'create', topic: '', closed: false } }, 'den');
+    const first = Number(await bob.post('one', {}, 'den'));
+    const edit = Number(await bob.post('two', { edits: first }, 'den'));
+    // The host has read the message, and not yet its last edit.
+    const get = database.get.bind(database);
+    let go = (): void => {};
+    const held = new Promise<void>(resolve => {
+      go = resolve;
+    });
+    let isFirst = true;
+    database.get = async key => {
+      const value = await get(key);
+      if (isFirst && key === messageKey(edit)) {
+        isFirst = false;
+        await held;
+      }
+      return value;
+    };
+    const editing = bob.begin('three', { edits: first }, 'den');
+    await quiet();
+    await ann.post('', { act: { kind: 'delete', cursor: first } }, 'den');
+    go();
+    await quiet();
+    expect(await editing()).toBe('MESSAGE_UNKNOWN');
+    const disk = [...database.values.values()].map(value => new TextDecoder().decode(value)).join();
+    expect(disk).not.toMatch(/one|two|three/);
   });
 
   // CH-043~2
@@ -663,7 +707,7 @@ describe('beside messages', () => {
     await ann.replies();
     await database.commit(host.people.claimed('77'.repeat(16), hex(BOB), 'phone'));
     await new Peer(BOB, 'phone').post('one');
-    await database.commit(await host.revoke(ANN));
+    await revoke(ANN);
     host = await openHost();
     const phone = new Peer(BOB, 'phone', X);
     phone.ask({ kind: 'outboxReplace', outboxId: X });

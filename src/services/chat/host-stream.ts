@@ -311,9 +311,10 @@ export class HostStream implements StreamHandler, Guest {
         this.#wait(this.#repeat(requestId, outbox, number, verdict.serial, this.#host.hash(content)));
         break;
       case 'next': {
-        const reading = targets === undefined ? this.#host.rewrites.read(content) : undefined;
+        const decide = (found: Targets): void => this.#post(requestId, body, wallMs, found);
+        const reading = targets === undefined ? this.#host.rewrites.read(content, decide) : undefined;
         if (reading !== undefined) {
-          this.#wait(reading.then(found => this.#post(requestId, body, wallMs, found)));
+          this.#wait(reading);
           return;
         }
         this.#postsInFlight += 1;

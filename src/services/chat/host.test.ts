@@ -320,7 +320,7 @@ describe('posting', () => {
     alice.post(1);
     bob.post(1, content(9), Y);
     await settle();
-    const operations = await host.revoke(ALICE.deviceId);
+    const operations = (await host.revoke(ALICE.deviceId))();
     expect(alice.stream.closedWith).toBe(ErrorCode.DEVICE_REVOKED);
     expect(bob.stream.closedWith).toBeUndefined();
     await database.commit(operations);

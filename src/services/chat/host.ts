@@ -110,16 +110,21 @@ export class ChatHost {
     return handler;
   }
 
-  /** End a device's streams, and give the writes for the commit that deletes the device. */
-  async revoke(deviceId: Uint8Array): Promise<readonly DatabaseOperation[]> {
+  /**
+   * End a device's streams. Resolves with what forgets the device and gives the writes for it: to be called in the tick of
+   * their commit, so that whatever is decided before is committed before, and what comes after knows of it.
+   */
+  async revoke(deviceId: Uint8Array): Promise<() => readonly DatabaseOperation[]> {
     const device = hex(deviceId);
     for (const stream of [...this.#streams]) {
       if (stream.device === device) stream.abort(ErrorCode.DEVICE_REVOKED);
     }
-    const person = this.people.personOf(device);
-    const { operations, last } = this.people.forget(device);
-    const parts = last ? this.rooms.forget(person) : [];
-    return [...operations, ...parts, ...(await this.outboxes.forget(device))];
+    const posts = await this.outboxes.forget(device);
+    return () => {
+      const person = this.people.personOf(device);
+      const { operations, last } = this.people.forget(device);
+      return [...operations, ...(last ? this.rooms.forget(person) : []), ...posts];
+    };
   }
 
   /** Hash the exact bytes of a ChatContent. */

@@ -73,8 +73,13 @@ export class MessageLog {
   #last: number;
   #through: number;
   #waiting: { readonly cursor: number; readonly push: Uint8Array; readonly room: string }[] = [];
-  /** Stored messages whose rewriting is not durable yet, by cursor. */
+  /** Stored messages whose rewriting is not durable yet, or unknown to somebody who is still reading; by cursor. */
   readonly #rewritten = new Map<number, Uint8Array>();
+  /** Those of them that are durable; those who began to read below `reader` may not know them. */
+  #durable: { readonly cursor: number; readonly value: Uint8Array; readonly reader: number }[] = [];
+  /** Who is reading what is about to be rewritten, first come, first. */
+  readonly #readers = new Set<number>();
+  #nextReader = 0;
 
   private constructor(database: ServiceDatabase, pruned: number, removed: number, last: number) {
     this.#database = database;
@@ -145,7 +150,7 @@ export class MessageLog {
     return newest === undefined ? undefined : fromBinary(ChatMessageSchema, newest);
   }
 
-  /** The message as a decision that is not durable yet left it; else as it was read. */
+  /** The message as a decision left it that whoever read it may not know; else as it was read. */
   current(read: ChatMessage): ChatMessage {
     const newest = this.#rewritten.get(Number(read.cursor));
     return newest === undefined ? read : fromBinary(ChatMessageSchema, newest);
@@ -157,9 +162,31 @@ export class MessageLog {
       operations: [{ kind: 'put', key: messageKey(cursor), value }],
       take: () => void this.#rewritten.set(cursor, value),
       committed: () => {
-        if (this.#rewritten.get(cursor) === value) this.#rewritten.delete(cursor);
+        this.#durable.push({ cursor, value, reader: this.#nextReader });
+        this.#forget();
       },
     };
+  }
+
+  /** Do what reads messages to rewrite them: until it has ended, `current` knows whatever was rewritten meanwhile. */
+  async whileReading(work: () => Promise<void>): Promise<void> {
+    const reader = this.#nextReader;
+    this.#nextReader += 1;
+    this.#readers.add(reader);
+    try {
+      await work();
+    } finally {
+      this.#readers.delete(reader);
+      this.#forget();
+    }
+  }
+
+  #forget(): void {
+    const [oldest = this.#nextReader] = this.#readers;
+    const kept = this.#durable.findIndex(({ reader }) => reader > oldest);
+    for (const { cursor, value } of this.#durable.splice(0, kept < 0 ? this.#durable.length : kept)) {
+      if (this.#rewritten.get(cursor) === value) this.#rewritten.delete(cursor);
+    }
   }
 
   /** Say what is missing for a reader that has everything up to `afterCursor`. @impl CH-033~1 */

@@ -105,8 +105,10 @@ export class Retention {
     }
     if (!isWanted() || at <= before) return;
     operations.push(this.#rooms.prune(room, at));
-    if (removed && at >= through) operations.push(...this.#rooms.drop(room), this.#log.passed(through));
+    const dropped = removed && at >= through ? this.#rooms.drop(room) : undefined;
+    if (dropped !== undefined) operations.push(...dropped.operations, this.#log.passed(through));
     await this.#database.commit(operations);
+    dropped?.take();
     if (gone > 0) {
       // Of a room that was deleted everybody was told so.
       if (!removed) this.#port.pruned(room, before);

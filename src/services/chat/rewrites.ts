@@ -25,12 +25,12 @@ export class Rewrites {
     this.#rooms = rooms;
   }
 
-  /** Read what a post is about, before it is its turn; undefined when it is about itself alone. */
-  read(content: Uint8Array): Promise<Targets> | undefined {
+  /** Read what a post is about, and then let it be decided; undefined when it is about itself alone. */
+  read(content: Uint8Array, decide: (targets: Targets) => void): Promise<void> | undefined {
     const parsed = parseContent(content);
-    if (isCode(parsed)) return undefined;
-    const cursor = targetOf(parsed);
-    return cursor === undefined ? undefined : this.#find(cursor);
+    const cursor = isCode(parsed) ? undefined : targetOf(parsed);
+    if (cursor === undefined) return undefined;
+    return this.#log.whileReading(async () => decide(await this.#find(cursor)));
   }
 
   async #find(cursor: number): Promise<Targets> {

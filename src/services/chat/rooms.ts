@@ -108,7 +108,8 @@ export class RoomTable {
     if (this.#hidden === 0) return undefined;
     return name => {
       const room = this.#rooms.get(name);
-      return room === undefined || this.#sees(room, person);
+      // What was read belongs to a room that has gone meanwhile, or was lost.
+      return room !== undefined && this.#sees(room, person);
     };
   }
 
@@ -240,13 +241,19 @@ export class RoomTable {
     return putRoom(room);
   }
 
-  /** The messages of a room that was deleted are gone: forget it, and give the writes. @impl CH-053~1 */
-  drop(room: HostRoom): readonly DatabaseOperation[] {
-    this.#rooms.delete(room.name);
-    this.#hidden -= 1;
-    if (this.#hot === room) this.#hot = undefined;
+  /**
+   * The messages of a room that was deleted go: forget it. Only once that is durable, because until then the database may
+   * still give some of them to a reader. @impl CH-053~1
+   */
+  drop(room: HostRoom): Change {
     const keys = [...room.parts.keys()].map(person => partKey(room, person));
-    return [roomKey(room), ...keys].map(key => ({ kind: 'delete', key }));
+    // Nobody writes its record again, whatever comes next elsewhere.
+    if (this.#hot === room) this.#hot = undefined;
+    const take = (): void => {
+      this.#rooms.delete(room.name);
+      this.#hidden -= 1;
+    };
+    return { operations: [roomKey(room), ...keys].map(key => ({ kind: 'delete', key })), take };
   }
 
   /** Forget a person; give the writes. A room that has lost its last owner gets another. @impl CH-051~1 */
@@ -254,7 +261,7 @@ export class RoomTable {
     return [...this.#rooms.values()].flatMap(room => {
       const wasLast = this.#isLastOwner(room, person);
       if (!room.parts.delete(person)) return [];
-      const heir = wasLast ? firstOf(room, Role.MEMBER) : undefined;
+      const heir = wasLast && !room.removed ? firstOf(room, Role.MEMBER) : undefined;
       const raised = heir === undefined ? together() : this.#become(room, heir, Role.OWNER);
       raised.take();
       return [{ kind: 'delete', key: partKey(room, person) } as const, ...raised.operations];

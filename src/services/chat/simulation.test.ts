@@ -49,6 +49,36 @@ const COPY_FAULTS = [
   'operator alarm',
 ];
 
+/** Worlds in which anything is done to rooms; `.ci/deep` asks for more. */
+const ROOM_SEEDS = Number(process.env['CONFORMANCE_CHAT_WORLDS'] ?? 40);
+const ROOM_EVENTS = [
+  'client crash',
+  'host crash',
+  'device revoked',
+  'time passes',
+  'done: create',
+  'done: create in a closed room',
+  'done: join',
+  'done: leave',
+  'done: grant',
+  'done: grant in a closed room',
+  'done: keep',
+  'done: remove',
+  'done: remove in a closed room',
+  'done: delete',
+  'done: edit',
+  'operator: grant',
+  'operator: keep',
+  'operator: remove',
+  'refused: MESSAGE_UNKNOWN',
+  'refused: ROOM_EXISTS',
+  'refused: ROOM_FORBIDDEN',
+  'refused: ROOM_UNKNOWN',
+  'told: mark',
+  'told: presence',
+  'told: roomGap',
+];
+
 /** Run one world for each seed; give what went wrong, by seed, and count what happened. */
 async function campaign(
   options: Options,
@@ -90,10 +120,20 @@ describe('a host and its clients, whatever befalls them', () => {
   });
 
   test('and what they do to rooms, names and messages is done once, in its place', async () => {
-    const { problems, counts } = await campaign({ ...PLAIN, acts: true, copies: true }, 60);
+    const { problems, counts } = await campaign({ ...PLAIN, acts: 'lobby', copies: true }, 60);
     expect(problems).toEqual([]);
     expectEach(['rename', 'topic', 'edit', 'delete', ...COPY_FAULTS], counts);
   });
+
+  test(
+    'and whatever they do to rooms, and whoever is sent away, is what the rules make of it',
+    async () => {
+      const { problems, counts } = await campaign({ ...PLAIN, devices: 5, acts: 'rooms' }, ROOM_SEEDS);
+      expect(problems).toEqual([]);
+      expectEach(ROOM_EVENTS, counts);
+    },
+    ROOM_SEEDS * 4_000,
+  );
 
   test.each([
     ['without the outbox check at the host', PLAIN, { noOutboxCheck: true }, 'stored 2 times'],

@@ -25,15 +25,26 @@ export class SimDatabase implements ServiceDatabase {
   readonly #hook: WriteHook;
   /** A disk that lies says "durable" at once. */
   readonly #lies: boolean;
+  readonly #applied: (operations: readonly DatabaseOperation[]) => void;
   #pending: Pending[] = [];
   #writing = false;
   #dead = false;
 
-  constructor(disk: Disk, scheduler: Scheduler, options: { hook?: WriteHook; lies?: boolean } = {}) {
+  /** `applied` sees each commit that the disk takes. */
+  constructor(
+    disk: Disk,
+    scheduler: Scheduler,
+    options: {
+      hook?: WriteHook;
+      lies?: boolean;
+      applied?: (operations: readonly DatabaseOperation[]) => void;
+    } = {},
+  ) {
     this.disk = disk;
     this.#scheduler = scheduler;
     this.#hook = options.hook ?? (() => false);
     this.#lies = options.lies ?? false;
+    this.#applied = options.applied ?? (() => {});
   }
 
   get(key: string): Promise<Uint8Array | undefined> {
@@ -74,7 +85,7 @@ export class SimDatabase implements ServiceDatabase {
     const kept = draw(this.#scheduler.random, changes.length + 1);
     if (kept > 0) this.#scheduler.count('unsynced commits kept', kept);
     if (kept < changes.length) this.#scheduler.count('unsynced commits lost', changes.length - kept);
-    for (const { operations } of changes.slice(0, kept)) apply(this.disk, operations);
+    for (const { operations } of changes.slice(0, kept)) this.#apply(operations);
     this.#pending = [];
   }
 
@@ -88,10 +99,15 @@ export class SimDatabase implements ServiceDatabase {
     const changes = group.some(({ operations }) => operations.length > 0);
     if (changes && this.#hook('before')) return;
     this.#pending = [];
-    for (const { operations } of group) apply(this.disk, operations);
+    for (const { operations } of group) this.#apply(operations);
     if (changes && this.#hook('after')) return;
     this.#writing = false;
     for (const { resolve } of group) resolve();
+  }
+
+  #apply(operations: readonly DatabaseOperation[]): void {
+    apply(this.disk, operations);
+    this.#applied(operations);
   }
 
   #seen(): Disk {

@@ -1,18 +1,23 @@
 /** A host, devices, copies of devices, and everything that can befall them, by seed. For tests only. */
 import { fromBinary } from '@bufbuild/protobuf';
+import { labelledHash } from '../../../crypto/labels.ts';
 import { noble } from '../../../crypto/noble.ts';
 import { type Suite, withEntropy } from '../../../crypto/suite.ts';
-import { ChatMessageSchema, ChatReplySchema, ChatRequestSchema } from '../../../gen/clawchat/v1/chat_pb.ts';
-import { StoredPersonSchema, StoredRoomSchema } from '../../../gen/clawchat/v1/chat_storage_pb.ts';
+import { ChatReplySchema, ChatRequestSchema } from '../../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../../protocol/fault.ts';
 import { hex } from '../../../wire/bytes.ts';
+import type { DatabaseOperation } from '../../ports.ts';
 import { ChatClient } from '../client.ts';
 import { isCode, parseContent } from '../content.ts';
 import { ChatHost } from '../host.ts';
+import type { ChatEvent } from '../reply.ts';
+import { auditRooms, foldActs, isOpen, messagesOf } from './audit.ts';
 import { type Disk, SimDatabase, type WriteHook } from './disk.ts';
+import { Ledger, REVOKED } from './ledger.ts';
 import { Line } from './line.ts';
-import { Reader, Writer } from './people.ts';
+import { lobbyActs, Reader, Writer } from './people.ts';
+import { operatorAct, roomActs, someRoom } from './room-acts.ts';
 import { draw, Scheduler, seeded } from './scheduler.ts';
 
 /** What a world is like. */
@@ -25,8 +30,8 @@ export interface WorldOptions {
   readonly chaos: number;
   /** Data directories are copied and restored. */
   readonly copies: boolean;
-  /** Some wishes rename, set a topic, edit, or take back. */
-  readonly acts?: boolean;
+  /** Some wishes do something: in the lobby, or anything to any room, while devices are revoked and time passes. */
+  readonly acts?: 'lobby' | 'rooms';
   /** Runs what promises have become ready for. */
   readonly settle: () => Promise<void>;
   /** The host's disk, or the clients', say "durable" when they are not. */
@@ -37,7 +42,7 @@ export interface WorldOptions {
 }
 
 /** A data directory and the process that runs on it. */
-interface Device {
+export interface Device {
   readonly name: string;
   readonly deviceId: Uint8Array;
   readonly writer: Writer;
@@ -47,7 +52,12 @@ interface Device {
   chat: ChatClient | undefined;
   line: Line | undefined;
   backup: Disk | undefined;
+  /** Revoked. */
+  gone: boolean;
 }
+
+/** So long that old messages are looked for. */
+const LEAP_MS = 61_000;
 
 /** Tasks that may run before a world that was left in peace counts as stuck. */
 const PEACE_STEPS = 4_000;
@@ -63,15 +73,21 @@ export class World {
   #hostDatabase: SimDatabase | undefined;
   #host: ChatHost | undefined;
   #wallMs = 1_000;
+  /** What it has decided, when more is done than can be told from the history. */
+  readonly #ledger: Ledger | undefined;
   /** Highest number of each outbox that the host was sent. */
   readonly #posted = new Map<string, number>();
+  readonly #people: readonly Uint8Array[];
 
   constructor(options: WorldOptions) {
     this.#options = options;
     const random = seeded(options.seed);
     this.scheduler = new Scheduler(random);
     this.#suite = withEntropy(noble, length => Uint8Array.from({ length }, () => draw(random, 256)));
-    for (let i = 0; i < options.devices; i += 1) this.#addDevice(`device ${i}`, this.#suite.randomBytes(16));
+    if (options.acts === 'rooms') this.#ledger = new Ledger();
+    const ids = Array.from({ length: options.devices }, () => this.#suite.randomBytes(16));
+    this.#people = ids;
+    for (const [i, deviceId] of ids.entries()) this.#addDevice(`device ${i}`, deviceId);
   }
 
   /** Run chaos, then peace; give what the ledgers say is wrong. */
@@ -83,16 +99,22 @@ export class World {
     // Copies of one device take turns; each gets as long as it needs.
     const live = new Set<Device>();
     for (const device of this.devices) {
+      if (device.gone) continue;
       for (const other of live) if (hex(other.deviceId) === hex(device.deviceId)) live.delete(other);
       live.add(device);
       await this.#peace([...live]);
     }
-    return [
-      ...this.problems,
-      ...this.devices.flatMap(({ writer }) => writer.problems),
-      ...this.#audit(),
-      ...foldActs(this.#hostDisk),
-    ];
+    const ledger = this.#ledger;
+    if (ledger !== undefined) await this.#rest();
+    const told =
+      ledger === undefined
+        ? [...this.#audit(), ...foldActs(this.#hostDisk)]
+        : [
+            ...ledger.problems,
+            ...auditRooms(ledger, this.devices, this.#hostDisk, this.scheduler),
+            ...ledger.compare(this.#hostDisk, this.#wallMs),
+          ];
+    return [...this.problems, ...this.devices.flatMap(({ writer }) => writer.problems), ...told];
   }
 
   /** Kill the host, or the clients, from a write hook. */
@@ -120,7 +142,13 @@ export class World {
   #addDevice(name: string, deviceId: Uint8Array): Device {
     const { messages, acts } = this.#options;
     const random = (length: number): Uint8Array => this.#suite.randomBytes(length);
-    const writer = new Writer(name, messages, random, this.scheduler, acts);
+    const ledger = this.#ledger;
+    const isJudged = ledger !== undefined;
+    const choose = isJudged ? roomActs(deviceId, this.#people, ledger) : acts && lobbyActs;
+    const writer = new Writer(name, messages, random, this.scheduler, {
+      isJudged,
+      ...(choose && { choose }),
+    });
     const device: Device = {
       name,
       deviceId,
@@ -131,6 +159,7 @@ export class World {
       chat: undefined,
       line: undefined,
       backup: undefined,
+      gone: false,
     };
     this.devices.push(device);
     return device;
@@ -139,7 +168,11 @@ export class World {
   #fault(): void {
     const { random } = this.scheduler;
     const device = this.devices[draw(random, this.devices.length)];
-    if (device === undefined) return;
+    if (device === undefined || device.gone) return;
+    if (this.#ledger !== undefined && draw(random, 3) === 0) {
+      this.#roomFault(device);
+      return;
+    }
     const which = draw(random, this.#options.copies ? 8 : 5);
     if (which === 0) this.crashHost();
     else if (which === 1) this.crashDevice(device);
@@ -162,14 +195,67 @@ export class World {
     }
   }
 
+  /** What befalls rooms and the people in them. */
+  #roomFault(device: Device): void {
+    const { random } = this.scheduler;
+    const host = this.#host;
+    const which = draw(random, 5);
+    if (host === undefined) return;
+    if (which === 0) {
+      this.scheduler.count('time passes');
+      this.#wallMs += LEAP_MS;
+      host.prune(this.#wallMs);
+    } else if (which <= 2 && this.devices.filter(({ gone }) => !gone).length > 2) {
+      this.#revoke(device, host);
+    } else {
+      const act = operatorAct(this.#people, random);
+      const done = host.operate(this.#suite.randomBytes(16), someRoom(random), act, this.#wallMs);
+      done.then(({ code }) => {
+        if (code === ErrorCode.UNSPECIFIED) this.scheduler.count(`operator: ${act.kind}`);
+      }, this.#hostFailed);
+    }
+  }
+
+  /** The device is no more: it never comes again, even when the host dies before it has written that. */
+  #revoke(device: Device, host: ChatHost): void {
+    const database = this.#hostDatabase;
+    device.gone = true;
+    device.writer.revoked();
+    this.crashDevice(device);
+    const key = REVOKED + hex(device.deviceId);
+    host
+      .revoke(device.deviceId)
+      .then(async operations => {
+        await database?.commit([...operations(), { kind: 'put', key, value: new Uint8Array(0) }]);
+        this.scheduler.count('device revoked');
+      })
+      .catch(this.#hostFailed);
+  }
+
+  readonly #hostFailed = (reason: unknown): void => void this.problems.push(`host: ${reason}`);
+
+  /** Let everything old be deleted, and everything that was begun end. */
+  async #rest(): Promise<void> {
+    for (let turn = 0; turn < 2; turn += 1) {
+      this.#wallMs += LEAP_MS;
+      if (this.#hostDatabase === undefined) await this.#startHost();
+      this.#host?.prune(this.#wallMs);
+      for (let idle = 0; idle < 20; ) {
+        idle = this.scheduler.step() ? 0 : idle + 1;
+        await this.#options.settle();
+      }
+    }
+  }
+
   async #live(devices: readonly Device[]): Promise<void> {
     this.#wallMs += draw(this.scheduler.random, 3);
     if (this.#hostDatabase === undefined) await this.#startHost();
     const device = devices[draw(this.scheduler.random, devices.length)];
-    if (device !== undefined) {
+    if (device !== undefined && !device.gone) {
       if (device.database === undefined) this.#startDevice(device);
       else if (device.chat !== undefined) {
         device.writer.tick(device.chat, this.scheduler);
+        if (this.#ledger !== undefined) this.#read(device, device.chat);
         if (this.#host !== undefined && !device.line?.open) this.#connect(device, this.#host, device.chat);
       }
     }
@@ -181,7 +267,9 @@ export class World {
 
   async #peace(devices: readonly Device[]): Promise<void> {
     for (const other of this.devices) if (!devices.includes(other)) this.crashDevice(other);
-    const newest = (): number => messagesOf(this.#hostDisk).findLast(({ isEmpty }) => !isEmpty)?.cursor ?? 0;
+    const newest = (): number =>
+      messagesOf(this.#hostDisk).findLast(message => !message.isEmpty && isOpen(this.#ledger, message.cursor))
+        ?.cursor ?? 0;
     const quiet = (): boolean =>
       devices.every(
         ({ chat, writer, reader }) =>
@@ -195,15 +283,30 @@ export class World {
     }
   }
 
+  /** Now and then somebody says how far they came. */
+  #read({ reader }: Device, chat: ChatClient): void {
+    const { random } = this.scheduler;
+    if (draw(random, 8) > 0) return;
+    const [delivered, read] = [reader.cursors.at(-1) ?? 0, reader.cursors.at(-3) ?? 0];
+    chat.mark({ room: someRoom(random), delivered, read, hidden: draw(random, 2) === 0 });
+  }
+
   async #startHost(): Promise<void> {
     const { hostHook: hook, hostLies: lies = false } = this.#options;
-    const database = new SimDatabase(this.#hostDisk, this.scheduler, { lies, ...(hook && { hook }) });
+    const applied = (operations: readonly DatabaseOperation[]): void =>
+      this.#ledger?.applied(operations, this.#wallMs);
+    const database = new SimDatabase(this.#hostDisk, this.scheduler, {
+      lies,
+      applied,
+      ...(hook && { hook }),
+    });
     this.#hostDatabase = database;
     const options = {
       database,
       suite: this.#suite,
       alarm: () => this.scheduler.count('operator alarm'),
-      failed: (reason: unknown) => this.problems.push(`host: ${reason}`),
+      failed: this.#hostFailed,
+      crashed: this.#hostFailed,
     };
     const host = await this.#opened(ChatHost.open(options), database);
     if (this.#hostDatabase === database) this.#host = host;
@@ -223,6 +326,10 @@ export class World {
       if (device.database !== database) return;
       device.chat = chat;
       device.reader.listen(chat, this.scheduler);
+      if (this.#ledger !== undefined) {
+        const event = ({ kind }: ChatEvent): void => this.scheduler.count(`told: ${kind}`);
+        chat.events({ changed: () => {}, welcome: () => {}, event });
+      }
     }, options.failed);
   }
 
@@ -268,6 +375,8 @@ export class World {
     if (body.case !== 'post') return;
     const content = parseContent(body.value.content);
     if (!isCode(content))
+      this.#ledger?.posted(labelledHash(this.#suite, 'content', body.value.content), content);
+    if (!isCode(content))
       this.scheduler.count(content.edits === undefined ? (content.act?.kind ?? 'said') : 'edit');
     const outbox = hex(body.value.outboxId);
     const number = Number(body.value.number);
@@ -306,63 +415,4 @@ export class World {
     for (const id of places.keys()) problems.push(`${id} was never wished for`);
     return problems;
   }
-}
-
-/** The messages on a host's disk, in the order of cursors. */
-function messagesOf(
-  disk: Disk,
-): readonly { readonly id: string; readonly cursor: number; readonly isEmpty: boolean }[] {
-  return [...disk.keys()]
-    .filter(key => key.startsWith('chat/message/'))
-    .sort()
-    .map(key => {
-      const message = fromBinary(ChatMessageSchema, disk.get(key) ?? new Uint8Array(0));
-      const content = parseContent(message.content);
-      const own = isCode(content) ? key : hex(content.messageId);
-      const id = message.messageId.length > 0 ? hex(message.messageId) : own;
-      const isEmpty = message.content.length === 0 && message.deletedBy === 0n;
-      return { id, cursor: Number(message.cursor), isEmpty };
-    });
-}
-
-/** Do once more what the history says was done, and compare with how everything stands on the disk. */
-function foldActs(disk: Disk): readonly string[] {
-  const values = (prefix: string): readonly Uint8Array[] =>
-    [...disk.keys()]
-      .filter(key => key.startsWith(prefix))
-      .sort()
-      .flatMap(key => disk.get(key) ?? []);
-  const messages = values('chat/message/').map(value => fromBinary(ChatMessageSchema, value));
-  const topics = new Map<string, string>();
-  const names = new Map<string, string>();
-  const texts = new Map<bigint, string>();
-  const gone = new Set<bigint>();
-  for (const { content, deviceId } of messages) {
-    const parsed = parseContent(content);
-    if (isCode(parsed)) continue;
-    const { act, edits, room, text } = parsed;
-    if (act?.kind === 'topic') topics.set(room, act.topic);
-    if (act?.kind === 'rename') names.set(hex(deviceId), act.name);
-    if (act?.kind === 'delete') gone.add(BigInt(act.cursor));
-    if (edits !== undefined) texts.set(BigInt(edits), text);
-  }
-  const problems: string[] = [];
-  for (const { name, topic } of values('chat/room/').map(value => fromBinary(StoredRoomSchema, value))) {
-    if (topic !== (topics.get(name) ?? ''))
-      problems.push(`${name} is about ${topic}, not ${topics.get(name)}`);
-    topics.delete(name);
-  }
-  for (const [room, topic] of topics) problems.push(`${room} is not about ${topic}`);
-  for (const { personId, name } of values('chat/name/').map(value => fromBinary(StoredPersonSchema, value))) {
-    if (names.get(hex(personId)) !== name) problems.push(`somebody is called ${name}`);
-  }
-  for (const { cursor, content, deletedBy } of messages) {
-    const parsed = parseContent(content);
-    if (gone.has(cursor) !== deletedBy > 0n) problems.push(`${cursor} is taken back or not`);
-    const wanted = texts.get(cursor);
-    if (!gone.has(cursor) && wanted !== undefined && (isCode(parsed) || parsed.text !== wanted)) {
-      problems.push(`${cursor} does not say ${wanted}`);
-    }
-  }
-  return problems;
 }
