@@ -81,7 +81,7 @@ export function findings(report: AttackReport): readonly string[] {
     'plain_http',
     'not_http',
     'handle_unknown',
-    'handle_limit',
+    'token_seen',
     'gave_up',
   ]) {
     expect(count(reason) > 0, `nobody was counted as ${reason}`);
@@ -92,16 +92,20 @@ export function findings(report: AttackReport): readonly string[] {
     pages >= answered('HTTP/1.1 400 Bad Request'),
     `${pages} pages counted, ${answered('HTTP/1.1 400 Bad Request')} seen`,
   );
-  const refusals = count('handle_unknown') + count('handle_limit');
+  const refusals = count('handle_unknown') + count('token_seen');
   expect(
     refusals >= answered('HTTP/1.1 404 Not Found'),
     `${refusals} refusals counted, ${answered('HTTP/1.1 404 Not Found')} seen`,
   );
   expect(answered('HTTP/1.1 404 Not Found') > 0, 'nobody got a 404');
+  // A recorded token is good once.
+  const opened = answered('HTTP/1.1 101 Switching Protocols');
+  expect(opened <= 1, `${opened} replays opened the gate`);
   for (const reason of [
     'mac_wrong',
     'epoch_unknown',
     'recipient_ended',
+    'handle_limit',
     'host_limit',
     'handshake_failed',
     'too_many_bytes',

@@ -1,4 +1,5 @@
 /** The gate: the token of the upgrade request and how a host judges it (spec/04-handshake.md, 4.3). */
+import { HANDLE_SEEN_MAX } from '../../src/gen/constants.ts';
 import { concat, equal, readUnsigned, u64be } from './bytes.ts';
 import { gateHandle, gateMacKey } from './labels.ts';
 import { hmac } from './primitives.ts';
@@ -46,7 +47,7 @@ export interface GateTable {
 }
 
 /** Why a token was refused: for the host's log, never for the wire. */
-export type GateReason = 'unreadable' | 'unknown epoch' | 'unknown handle' | 'wrong mac';
+export type GateReason = 'unreadable' | 'unknown epoch' | 'unknown handle' | 'wrong mac' | 'seen';
 
 export type GateVerdict =
   | {
@@ -59,8 +60,22 @@ export type GateVerdict =
 
 const refused = (reason: GateReason): GateVerdict => ({ kind: 'refused', reason });
 
-/** Judge a token as a host does. */
-export function judgeToken(text: string, table: GateTable): GateVerdict {
+/** Judge a token as a host does that has judged those of `before`, in this order and without haste. */
+export function judgeToken(text: string, table: GateTable, before: readonly string[] = []): GateVerdict {
+  const passed: string[] = [];
+  let verdict = refused('unreadable');
+  for (const token of [...before, text]) {
+    verdict = judgeAlone(token, table);
+    if (verdict.kind === 'refused') continue;
+    // Epoch and handle are the first 24 bytes, and so the first 32 letters.
+    const ofHandle = passed.filter(other => other.slice(0, 32) === token.slice(0, 32));
+    if (ofHandle.slice(-HANDLE_SEEN_MAX).includes(token)) verdict = refused('seen');
+    else passed.push(token);
+  }
+  return verdict;
+}
+
+function judgeAlone(text: string, table: GateTable): GateVerdict {
   if (text.length !== TOKEN_CHARACTERS || !/^[A-Za-z0-9_-]+$/.test(text)) return refused('unreadable');
   const bytes = new Uint8Array(Buffer.from(text, 'base64url'));
   // Four of the 708 bits are unused; written again they must come out the same.

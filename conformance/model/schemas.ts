@@ -103,7 +103,7 @@ const gate = familySchema('gate', {
   shared: object({ access_keys: accessKeys, members: list(object({ name: text, gate_key: key })) }),
   input: either(
     what('make', { gate_key: key, access_key: key, epoch: number, message_1: bytesOf(48) }),
-    what('judge', { token: text }),
+    what('judge', { token: text, 'before?': list(object({ token: text })) }),
   ),
   output: either(
     object({ token: text, header: text }),

@@ -186,7 +186,7 @@ function gateOf(suite: Suite, shared: Fields): Gate {
   return gate;
 }
 
-function checkGate(suite: Suite, gate: Gate, { input, output, error }: Vector): void {
+function checkGate(suite: Suite, shared: Fields, { input, output, error }: Vector): void {
   if (input['what'] === 'make') {
     const accessKey = { epoch: number(input['epoch']), key: bytes(input['access_key']) };
     const request = { gateKey: bytes(input['gate_key']), accessKey, message1: bytes(input['message_1']) };
@@ -195,6 +195,8 @@ function checkGate(suite: Suite, gate: Gate, { input, output, error }: Vector): 
     expect(`Sec-WebSocket-Protocol: ${SUBPROTOCOL}, ${token}`).toBe(output['header']);
     return;
   }
+  const gate = gateOf(suite, shared);
+  for (const { token } of list(input['before'] ?? [])) gate.admit(text(token), NOW);
   const judged = gate.admit(text(input['token']), NOW);
   if (judged.kind === 'refused') {
     expect(codeName(judged.code)).toBe(error);
@@ -208,9 +210,8 @@ function checkGate(suite: Suite, gate: Gate, { input, output, error }: Vector): 
 for (const suite of SUITES) {
   describe(suite.name, () => {
     const { shared, vectors } = loadFamily('gate');
-    const gate = gateOf(suite, fields(shared));
     it.each(vectors.map(vector => [vector.id, vector] as const))('%s', (_, vector) =>
-      checkGate(suite, gate, vector),
+      checkGate(suite, fields(shared), vector),
     );
     it.each(loadFamily('invite').vectors.map(vector => [vector.id, vector] as const))('%s', (_, vector) =>
       checkInvite(suite, vector),

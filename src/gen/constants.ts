@@ -321,6 +321,9 @@ export const ADDRESSES_MAX: number = 65_536;
 /** tokens: bucket of a gate handle, one token a valid MAC. */
 export const HANDLE_TOKENS_MAX: number = 64;
 
+/** tokens: right tokens of a gate handle that a host remembers. */
+export const HANDLE_SEEN_MAX: number = 256;
+
 /** ms: one token back. */
 export const HANDLE_REFILL_MS: number = 1000;
 

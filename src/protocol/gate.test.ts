@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Suite } from '../crypto/suite.ts';
-import { GLOBAL_TOKENS_MAX, HANDLE_REFILL_MS, HANDLE_TOKENS_MAX } from '../gen/constants.ts';
+import { GLOBAL_TOKENS_MAX, HANDLE_REFILL_MS, HANDLE_SEEN_MAX, HANDLE_TOKENS_MAX } from '../gen/constants.ts';
 import { native } from '../node/native.ts';
+import { concat, u64be } from '../wire/bytes.ts';
 import { BASE64URL, decodeLetters, encodeLetters } from './base-letters.ts';
 import { codeName } from './fault.ts';
 import { named } from './fixtures.ts';
@@ -15,6 +16,7 @@ const access = (epoch: number): { epoch: number; key: Uint8Array } => ({
   key: named(native, `access ${epoch}`),
 });
 const message1 = new Uint8Array(48).fill(1);
+let fresh = 0;
 
 function member(id: string, change: Partial<GateRecipient> = {}): GateRecipient {
   const key = (what: string): Uint8Array => named(native, `${id} ${what}`);
@@ -22,8 +24,11 @@ function member(id: string, change: Partial<GateRecipient> = {}): GateRecipient 
   return { kind: 'device', id, endsAtMs: undefined, ...keys, ...change };
 }
 
+/** A token with a fresh message 1, as clients make them. */
 function token(of: GateRecipient, epoch: number, key: Uint8Array = access(epoch).key): string {
-  return makeToken(native, { gateKey: of.gateKey, accessKey: { epoch, key }, message1 });
+  fresh += 1;
+  const message = concat(u64be(fresh), message1.subarray(8));
+  return makeToken(native, { gateKey: of.gateKey, accessKey: { epoch, key }, message1: message });
 }
 
 function gateWith(members: readonly GateRecipient[], epochs: readonly number[], suite: Suite = native): Gate {
@@ -89,7 +94,8 @@ describe('who is let through (GT-002~1, GT-004~1)', () => {
 
   it('hands over message 1 of the token, unshared', () => {
     const gate = gateWith([ada], [4]);
-    const result = gate.admit(token(ada, 4), T0);
+    const accessKey = { epoch: 4, key: access(4).key };
+    const result = gate.admit(makeToken(native, { gateKey: ada.gateKey, accessKey, message1 }), T0);
     expect(result.kind === 'admitted' && result.message1).toEqual(message1);
   });
 
@@ -149,6 +155,58 @@ describe('what a refusal costs and shows (GT-003~2, GT-005~1)', () => {
     expect(reason(gate, token(nobody, 9, new Uint8Array(32)))).toBe('epoch_unknown');
     // Epoch 0 is the one that the dummy MAC is made for.
     expect(reason(gate, token(nobody, 0, new Uint8Array(32)))).toBe('epoch_unknown');
+  });
+});
+
+describe('a token that was let through (GT-007~1)', () => {
+  it('is let through once, whatever comes between, for as long as its epoch lasts', () => {
+    const gate = gateWith([ada, bob], [4, 5]);
+    const [first, second] = [token(ada, 4), token(ada, 5)];
+    for (const each of [first, second]) expect(reason(gate, each)).toMatch('ada');
+    expect(reason(gate, token(bob, 4))).toBe('bob 4');
+    for (let i = 0; i < 3; i += 1) expect(reason(gate, first)).toBe('token_seen');
+    gate.removeRecipient('ada');
+    expect(reason(gate, first)).toBe('handle_unknown');
+    gate.addRecipient(ada);
+    for (const each of [first, second]) expect(reason(gate, each)).toBe('token_seen');
+    const again = gate.admit(first, T0);
+    expect(again.kind === 'refused' && codeName(again.code)).toBe('GATE_REFUSED');
+    gate.removeEpoch(4);
+    expect(reason(gate, first)).toBe('epoch_unknown');
+  });
+
+  it('uses up nothing of its device and of the host, however often it is replayed', () => {
+    const gate = gateWith([ada, bob], [4]);
+    const recorded = token(ada, 4);
+    reason(gate, recorded);
+    for (let i = 0; i < GLOBAL_TOKENS_MAX + 10; i += 1) expect(reason(gate, recorded)).toBe('token_seen');
+    for (let i = 1; i < HANDLE_TOKENS_MAX; i += 1) expect(reason(gate, token(ada, 4))).toBe('ada 4');
+    expect(reason(gate, token(ada, 4))).toBe('handle_limit');
+    expect(reason(gate, token(bob, 4))).toBe('bob 4');
+  });
+
+  it('was not let through when it was refused', () => {
+    const gate = gateWith([ada], [4]);
+    for (let i = 0; i < HANDLE_TOKENS_MAX; i += 1) reason(gate, token(ada, 4));
+    const late = token(ada, 4);
+    expect(reason(gate, late)).toBe('handle_limit');
+    const then = { ...T0, mono: T0.mono + HANDLE_REFILL_MS };
+    expect([reason(gate, late, then), reason(gate, late, then)]).toEqual(['ada 4', 'token_seen']);
+  });
+
+  it('is remembered behind so many others of its handle and no more', () => {
+    const gate = gateWith([ada], [4]);
+    let mono = T0.mono;
+    const later = (of: string): string => {
+      mono += HANDLE_REFILL_MS;
+      return reason(gate, of, { ...T0, mono });
+    };
+    const first = token(ada, 4);
+    later(first);
+    for (let i = 1; i < HANDLE_SEEN_MAX; i += 1) expect(later(token(ada, 4))).toBe('ada 4');
+    expect(later(first)).toBe('token_seen');
+    expect(later(token(ada, 4))).toBe('ada 4');
+    expect(later(first)).toBe('ada 4');
   });
 });
 

@@ -16,6 +16,7 @@ import { type Buckets, buckets, forgetBucket, takeToken } from './buckets.ts';
 import type { AccessKey } from './connection-record.ts';
 import { gateHandle, gateMacKey, HANDLE_BYTES } from './keys.ts';
 import type { Now } from './now.ts';
+import { SeenTokens } from './seen-tokens.ts';
 
 /** The protocol that a client offers beside its token, and the host chooses. */
 export const SUBPROTOCOL = 'clawchat.v1';
@@ -81,6 +82,7 @@ export type GateReason =
   | 'handle_unknown'
   | 'recipient_ended'
   | 'mac_wrong'
+  | 'token_seen'
   | 'handle_limit'
   | 'host_limit';
 
@@ -93,9 +95,13 @@ export interface GateRefused {
   readonly id: string | undefined;
 }
 
-interface Slot {
-  readonly recipient: GateRecipient;
+interface Epoch {
   readonly accessKey: AccessKey;
+  readonly seen: SeenTokens;
+}
+
+interface Slot extends Epoch {
+  readonly recipient: GateRecipient;
 }
 
 /**
@@ -104,7 +110,7 @@ interface Slot {
  */
 export class Gate {
   readonly #suite: Suite;
-  readonly #epochs = new Map<number, AccessKey>();
+  readonly #epochs = new Map<number, Epoch>();
   readonly #recipients = new Map<string, GateRecipient>();
   /** By the first letters of a token. */
   readonly #slots = new Map<string, Slot>();
@@ -126,8 +132,9 @@ export class Gate {
   /** Accept another epoch from now on, on every listener. @impl GT-004~1 */
   addEpoch(accessKey: AccessKey): void {
     if (this.#epochs.has(accessKey.epoch)) return;
-    this.#epochs.set(accessKey.epoch, accessKey);
-    for (const recipient of this.#recipients.values()) this.#addSlot(recipient, accessKey);
+    const epoch = { accessKey, seen: new SeenTokens() };
+    this.#epochs.set(accessKey.epoch, epoch);
+    for (const recipient of this.#recipients.values()) this.#addSlot(recipient, epoch);
   }
 
   /** End an epoch: its access key opens nothing any more. */
@@ -140,7 +147,7 @@ export class Gate {
   addRecipient(recipient: GateRecipient): void {
     this.removeRecipient(recipient.id);
     this.#recipients.set(recipient.id, recipient);
-    for (const accessKey of this.#epochs.values()) this.#addSlot(recipient, accessKey);
+    for (const epoch of this.#epochs.values()) this.#addSlot(recipient, epoch);
   }
 
   /** Let somebody through no longer. @impl EN-030~1 */
@@ -157,7 +164,7 @@ export class Gate {
     return recipient !== undefined && !hasEnded(recipient, now);
   }
 
-  /** Judge a token. @impl GT-002~1, GT-003~2, GT-005~1, GT-006~1, LI-005~1 */
+  /** Judge a token. @impl GT-002~1, GT-003~2, GT-005~1, GT-006~1, GT-007~1, LI-005~1 */
   admit(token: string, now: Now): Admitted | GateRefused {
     const bytes = token.length === TOKEN_CHARS ? decodeLetters(BASE64URL, token) : undefined;
     if (bytes === undefined) {
@@ -172,11 +179,14 @@ export class Gate {
       const isEpoch = epoch !== undefined && this.#epochs.has(epoch);
       return refused(isEpoch ? 'handle_unknown' : 'epoch_unknown', undefined);
     }
-    const { recipient, accessKey } = slot;
+    const { recipient, accessKey, seen } = slot;
+    const mac = bytes.subarray(MAC_AT);
     if (!isRight) return refused('mac_wrong', recipient.id);
     if (hasEnded(recipient, now)) return refused('recipient_ended', recipient.id);
+    if (seen.has(handle, mac)) return refused('token_seen', recipient.id);
     if (!takeToken(this.#handleBuckets, handle, now.mono)) return refused('handle_limit', recipient.id);
     if (!takeToken(this.#hostBucket, HOST_BUCKET, now.mono)) return refused('host_limit', recipient.id);
+    seen.add(handle, mac);
     return {
       kind: 'admitted',
       recipient,
@@ -194,8 +204,8 @@ export class Gate {
     return this.#suite.equal(mac, token.subarray(MAC_AT));
   }
 
-  #addSlot(recipient: GateRecipient, accessKey: AccessKey): void {
-    this.#slots.set(this.#slotName(recipient, accessKey.epoch), { recipient, accessKey });
+  #addSlot(recipient: GateRecipient, epoch: Epoch): void {
+    this.#slots.set(this.#slotName(recipient, epoch.accessKey.epoch), { ...epoch, recipient });
   }
 
   /** The bucket stays until its epoch goes, so that a change of terms fills none; their number is bounded. */

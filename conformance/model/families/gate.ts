@@ -53,15 +53,26 @@ function made(id: string, name: string, epoch: number, flags: readonly Flag[]): 
   };
 }
 
-function judged(id: string, note: string, token: string, flags: readonly Flag[], req = 'GT-002~1'): Vector {
-  const verdict = judgeToken(token, TABLE);
+function judged(
+  id: string,
+  note: string,
+  token: string,
+  flags: readonly Flag[],
+  req = 'GT-002~1',
+  before: readonly string[] = [],
+): Vector {
+  const verdict = judgeToken(token, TABLE, before);
   const common = {
     id: `gate/judge/${id}`,
     note,
     req: [req],
     flags,
     phase: 'auth',
-    input: { what: 'judge', token },
+    input: {
+      what: 'judge',
+      token,
+      ...(before.length > 0 && { before: before.map(each => ({ token: each })) }),
+    },
   } as const;
   if (verdict.kind === 'refused') return { ...common, error: 'GATE_REFUSED', debug: { why: verdict.reason } };
   const { member, epoch, message1: inside } = verdict;
@@ -80,12 +91,34 @@ function accepted(): Vector[] {
       ['wrong-epoch'],
       'GT-004~1',
     ),
-    judged(
-      'again',
-      'The token of the first vector a second time: within its epoch it is good again, and all it yields is a message 2.',
-      tokenOf('ada', EPOCH).text,
-      ['replay'],
+  ];
+}
+
+/** Hosts that have judged tokens before. */
+function again(): Vector[] {
+  const ada = tokenOf('ada', EPOCH).text;
+  const other = makeToken(
+    memberOf('ada').gateKey,
+    cast.accessKey(EPOCH),
+    EPOCH,
+    stream('another message 1 of ada', 48),
+  ).text;
+  const wrong = `${ada.slice(0, -4)}${ada.at(-4) === 'A' ? 'B' : 'A'}${ada.slice(-3)}`;
+  const seen = (id: string, note: string, token: string, ...before: readonly string[]): Vector =>
+    judged(`again/${id}`, note, token, ['replay'], 'GT-007~1', before);
+  return [
+    seen('at-once', 'A token that was let through is refused the second time.', ada, ada),
+    seen('third-time', 'And the third.', ada, ada, ada),
+    seen('behind-another', 'Also when another one of the same device came between.', ada, ada, other),
+    seen('fresh', 'Another token of the same device is good.', other, ada, ada),
+    seen('other-device', 'And that of another device.', tokenOf('bob', EPOCH).text, ada),
+    seen(
+      'other-epoch',
+      'Message 1 was seen in the epoch before, in another token.',
+      ada,
+      tokenOf('ada', EPOCH - 1).text,
     ),
+    seen('behind-wrong-mac', 'With a wrong MAC it was not let through, and so not seen.', ada, wrong),
   ];
 }
 
@@ -237,13 +270,14 @@ export function gate(): Family {
   return family(
     'gate',
     ['spec/04-handshake.md#43-the-gate'],
-    '"make" builds a token; "judge" gives one to a host that knows what `shared` says. To a stranger all refusals look the same: `debug.why` is for the log.',
+    '"make" builds a token; "judge" gives one to a host that knows what `shared` says and has judged the tokens of `before`. To a stranger all refusals look the same: `debug.why` is for the log.',
     [
       made('device', 'ada', EPOCH, ['known-answer']),
       made('invite', 'invite dora', EPOCH, ['known-answer']),
       made('first-epoch', 'ada', 1, ['byte-order']),
       made('last-epoch', 'ada', Number.MAX_SAFE_INTEGER, ['big-number']),
       ...accepted(),
+      ...again(),
       ...flips(),
       ...written(),
       ...foreign(),

@@ -33,7 +33,8 @@ export const judgeGate: Judge = (input, shared) => {
     name: text(one, 'name'),
     gateKey: bytes(one, 'gate_key'),
   }));
-  const verdict = judgeToken(text(input, 'token'), { accessKeys: accessKeys(shared), members });
+  const before = has(input, 'before') ? objects(input, 'before').map(one => text(one, 'token')) : [];
+  const verdict = judgeToken(text(input, 'token'), { accessKeys: accessKeys(shared), members }, before);
   if (verdict.kind === 'refused') return { error: 'GATE_REFUSED' };
   const { member, epoch, message1 } = verdict;
   return { output: { member, epoch, message_1: hex(message1) } };

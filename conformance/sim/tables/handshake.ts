@@ -78,7 +78,7 @@ const TOKEN_INPUTS: readonly (readonly [string, ...Input[]])[] = [
   [
     'right, the handle has no attempts left',
     ({ world, path }) => {
-      for (let i = 0; i < HANDLE_TOKENS_MAX; i += 1) world.dial(path.as).offer(path.handshake.token);
+      for (let i = 0; i < HANDLE_TOKENS_MAX; i += 1) world.dial(path.as).offer();
       world.take(path);
       path.offer();
     },

@@ -22,6 +22,7 @@ export const REFUSALS = {
   handle_unknown: 'a token of nobody',
   recipient_ended: 'a token of an invite that is over, or of a device that was revoked',
   mac_wrong: 'a token whose MAC is wrong',
+  token_seen: 'a right token for a second time',
   handle_limit: 'one device or invite came too often',
   host_limit: 'all devices and invites together came too often',
   too_many_bytes: 'too many bytes before message 3',

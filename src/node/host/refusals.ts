@@ -19,6 +19,7 @@ export const REFUSAL_CODES: Readonly<Record<Refusal, ErrorCode>> = {
   handle_unknown: ErrorCode.GATE_REFUSED,
   recipient_ended: ErrorCode.GATE_REFUSED,
   mac_wrong: ErrorCode.GATE_REFUSED,
+  token_seen: ErrorCode.GATE_REFUSED,
   handle_limit: ErrorCode.RATE_LIMITED,
   host_limit: ErrorCode.RATE_LIMITED,
   too_many_bytes: ErrorCode.HANDSHAKE_FAILED,

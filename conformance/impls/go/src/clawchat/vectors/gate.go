@@ -13,8 +13,15 @@ func gateFamily(v vector) answer {
 			"token": token, "header": "Sec-WebSocket-Protocol: clawchat.v1, " + token,
 		}}
 	}
+	seen := map[string]bool{}
+	for _, each := range in.list("before") {
+		token := asObject(each).text("token")
+		if _, _, ok := passes(token, v.file.Shared); ok {
+			seen[token] = true
+		}
+	}
 	parts, member, ok := passes(in.text("token"), v.file.Shared)
-	if !ok {
+	if !ok || seen[in.text("token")] {
 		return answer{err: code.New(code.GateRefused, "refused")}
 	}
 	return answer{output: object{
