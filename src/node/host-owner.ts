@@ -153,8 +153,9 @@ class HostOwner implements Owner {
   #devices(): ResponseInit {
     const { registry } = this.core.driver.server;
     const { connected } = this.core.driver;
+    const place = ({ name, id }: RegisteredDevice): string => `${name}\0${id}`;
     const devices = [...registry.devices.values()]
-      .sort((a, b) => (a.name === b.name ? (a.id < b.id ? -1 : 1) : a.name < b.name ? -1 : 1))
+      .sort((a, b) => (place(a) < place(b) ? -1 : 1))
       .map(device => ({
         deviceId: Buffer.from(device.id, 'hex'),
         name: device.name,

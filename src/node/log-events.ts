@@ -39,6 +39,8 @@ const OTHERS: Readonly<Record<string, string>> = {
   'drain-cut': 'the time for stopping in order ran out',
   drained: 'everybody was told to come back later',
   'metrics-open': 'metrics are answered there',
+  'not-serving':
+    'no store tells whether the database is old, so nobody is served yet: `why` says what each store gave',
   outbox: 'on a device: the host knew another outbox of it, so what is unanswered is sent anew',
   'outbox-failed': 'on a device: the outbox could not be written',
   'path-accepted': 'a connection passed the gate',

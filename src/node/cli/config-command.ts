@@ -45,7 +45,7 @@ export function showConfig(call: Call, view: ConfigView): number {
   line(`file            ${view.path ?? 'none'}`);
   line('');
   const printed = rows.map(({ key, value, kind, where }) => {
-    const text = typeof value === 'string' ? value : value.length === 0 ? '[]' : value.join(', ');
+    const text = typeof value === 'string' ? value : value.join(', ') || '[]';
     return [key, harmlessLine(text), kind === 'default' ? 'default' : where] as const;
   });
   const lists = view.lists.map(([key, count]) => [key, `${count} of them`, view.path ?? ''] as const);

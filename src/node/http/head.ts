@@ -164,9 +164,10 @@ export class HeadReader {
   #head(status: Status, rest: Uint8Array = new Uint8Array(0)): Head {
     const line = this.#line;
     const isOld = line !== undefined && line.minor === undefined;
+    const shape = line?.method === 'HEAD' ? 'headOnly' : 'whole';
     return {
       status,
-      shape: isOld ? 'bodyOnly' : line?.method === 'HEAD' ? 'headOnly' : 'whole',
+      shape: isOld ? 'bodyOnly' : shape,
       isPadded: isPaddedFor(this.#headers.get('user-agent') ?? ''),
       request: line !== undefined && this.#isComplete ? { line, headers: this.#headers } : undefined,
       body: this.#body,

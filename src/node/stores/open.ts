@@ -167,9 +167,9 @@ function addressOf({ write, writeFrom }: HttpsConfig): (() => Promise<URL | unde
 }
 
 function options(url: URL, trust: Trust, proxy: string | undefined, within: StoreEnvironment): HttpsOptions {
-  const chosen =
-    proxy === undefined ? proxyFor(url, within.environment) : proxy === 'none' ? undefined : new URL(proxy);
-  const { limitMs } = within;
+  const { environment, limitMs } = within;
+  const named = proxy === undefined || proxy === 'none' ? undefined : new URL(proxy);
+  const chosen = proxy === undefined ? proxyFor(url, environment) : named;
   return { trust, proxy: chosen, ...(limitMs === undefined ? {} : { limitMs }) };
 }
 
