@@ -8,6 +8,7 @@ import {
   SESSION_CREDIT_BYTES,
   SESSION_RETAINED_BYTES_MAX,
   STREAM_CREDIT_BYTES,
+  STREAM_WINDOW_BYTES_MAX,
   STREAMS_MAX,
 } from '../gen/constants.ts';
 import { isFault } from '../wire/fault.ts';
@@ -215,6 +216,42 @@ describe('credit', () => {
     expect(total).toBe(100_000);
   });
 
+  it('SE-053: grants anew as soon as less than half is left and the application has taken everything', () => {
+    const { host } = open();
+    const half = STREAM_CREDIT_BYTES / 2;
+    expect(give(host, data({ payload: bytes(half - DATA_COST_BYTES + 1) }))).toBeUndefined();
+    const [, piece] = drain(host);
+    if (piece?.kind !== 'piece') throw new Error('nothing was handed over');
+    host.taken(1, piece.cost);
+    const [credit] = records(host, ACK_DELAY_MS_MAX)
+      .flatMap(framesOf)
+      .filter(({ kind }) => kind === 'credit');
+    expect(credit?.kind === 'credit' && credit.limit).toBeGreaterThanOrEqual(
+      piece.cost + STREAM_CREDIT_BYTES,
+    );
+  });
+
+  it('SE-054: grants one stream at most STREAM_WINDOW_BYTES_MAX beyond what was taken', () => {
+    const { client, host, stream } = open();
+    let taken = 0;
+    let widest = 0;
+    for (let round = 0; round < 40; round += 1) {
+      client.write(stream, bytes(100_000));
+      for (const frame of records(client).flatMap(framesOf)) expect(give(host, frame)).toBeUndefined();
+      for (const event of drain(host)) {
+        if (event.kind !== 'piece') continue;
+        taken += event.cost;
+        host.taken(event.stream, event.cost);
+      }
+      for (const frame of records(host, round * ACK_DELAY_MS_MAX).flatMap(framesOf)) {
+        if (frame.kind === 'credit') widest = Math.max(widest, frame.limit - taken);
+        expect(give(client, frame)).toBeUndefined();
+      }
+    }
+    expect(widest).toBeLessThanOrEqual(STREAM_WINDOW_BYTES_MAX);
+    expect(widest).toBeGreaterThan(STREAM_WINDOW_BYTES_MAX / 2);
+  });
+
   it('SE-054: grants at most SESSION_CREDIT_BYTES, however many streams move data', () => {
     const { client, host } = open();
     for (let i = 1; i < STREAMS_MAX; i += 1) client.open('x');
@@ -280,9 +317,13 @@ describe('numbers', () => {
     client.write(stream, bytes(10));
     for (const frame of records(client).flatMap(framesOf)) give(host, frame, 1_000);
     expect(host.ackDeadline).toBe(1_000 + ACK_DELAY_MS_MAX);
+    // What comes later puts nothing off.
+    client.write(stream, bytes(10));
+    for (const frame of records(client).flatMap(framesOf)) give(host, frame, 2_000);
+    expect(host.ackDeadline).toBe(1_000 + ACK_DELAY_MS_MAX);
     expect(records(host, 1_000 + ACK_DELAY_MS_MAX - 1)).toHaveLength(0);
     expect(records(host, 1_000 + ACK_DELAY_MS_MAX).flatMap(framesOf)).toEqual([
-      { kind: 'ack', receivedThrough: 1 },
+      { kind: 'ack', receivedThrough: 2 },
     ]);
     expect(host.ackDeadline).toBeUndefined();
     client.write(stream, bytes(10));
@@ -344,18 +385,23 @@ describe('numbers', () => {
 });
 
 describe('retention', () => {
-  it('SE-061: keeps at most SESSION_RETAINED_BYTES_MAX and makes writers wait', () => {
+  it('SE-030, SE-061: keeps at most SESSION_RETAINED_BYTES_MAX and makes writers wait', () => {
     const { client, host } = open();
+    let given = 0;
     for (let i = 1; i < 100; i += 1) client.open('x');
     let refused = 0;
     for (let round = 0; round < 40; round += 1) {
       for (let id = 1; id < 200; id += 2) refused += client.write(id, bytes(8_000)) === 'full' ? 1 : 0;
       // Data arrives and is taken, credit comes back, but every ack is lost.
-      for (const frame of records(client).flatMap(framesOf)) give(host, frame);
+      for (const frame of records(client).flatMap(framesOf)) {
+        if (frame.kind === 'data') given += frame.payload.length + DATA_COST_BYTES;
+        give(host, frame);
+      }
       for (const event of drain(host)) if (event.kind === 'piece') host.taken(event.stream, event.cost);
       for (const frame of records(host).flatMap(framesOf)) if (frame.kind === 'credit') give(client, frame);
     }
     expect(refused).toBeGreaterThan(0);
+    expect(given).toBeLessThanOrEqual(SESSION_RETAINED_BYTES_MAX);
     expect(client.heldBytes).toBeLessThanOrEqual(SESSION_RETAINED_BYTES_MAX + 262_144);
     expect(client.heldBytes).toBeGreaterThan(SESSION_RETAINED_BYTES_MAX * 0.9);
     drain(client);
