@@ -28,14 +28,15 @@ export type RotationNotice = Message<"clawchat.v1.RotationNotice"> & {
   kind: RotationKind;
 
   /**
-   * Milliseconds from sending until the move; 0 for at once. At most 86,400,000.
+   * Milliseconds from sending until the move; 0 when it was already, and in an emergency.
+   * At most 86,400,000.
    *
    * @generated from field: uint32 rotates_in_ms = 2;
    */
   rotatesInMs: number;
 
   /**
-   * Milliseconds from sending until the old address ends. At most 90,000,000.
+   * Milliseconds from sending until the old address is no longer promised. At most 90,000,000.
    *
    * @generated from field: uint32 old_ends_in_ms = 3;
    */
