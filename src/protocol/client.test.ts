@@ -567,6 +567,21 @@ describe('the end of a path', () => {
     expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
   });
 
+  it('SE-082: begins anew when a path has lasted', () => {
+    bench.connect().say(hello, close(ErrorCode.HOST_BUSY, true));
+    expect(waitMs()).toBe(1_000);
+    bench.again().say(hello, close(ErrorCode.HOST_BUSY, true));
+    expect(waitMs()).toBe(2_000);
+    const one = bench.again();
+    one.attached();
+    for (let i = 0; i < 6; i += 1) {
+      bench.pass(10_000);
+      one.say({ kind: 'ping', id: i });
+    }
+    one.say(close(ErrorCode.HOST_BUSY, true));
+    expect(waitMs()).toBe(1_000);
+  });
+
   it('SE-082: forgives one lost session in a row', () => {
     bench.connect().say(hello, close(ErrorCode.SESSION_LOST));
     bench.again().say(hello, close(ErrorCode.SESSION_LOST));

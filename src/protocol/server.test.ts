@@ -662,6 +662,11 @@ describe('the life of a path', () => {
     expect(one.frames.at(-1)).toEqual({ kind: 'ping', id: 1 });
     one.say({ kind: 'pong', id: 1 }, { kind: 'ping', id: 8 }, { kind: 'ping', id: 9 });
     expect(one.frames.at(-1)).toEqual({ kind: 'pong', id: 9 });
+    // Ahead of Data, however long that has waited.
+    one.say(data(1));
+    bench.server.sessions.write(1, 1, Uint8Array.of(1));
+    one.say({ kind: 'ping', id: 10 });
+    expect(one.kinds.slice(-3)).toEqual(['pong', 'ack', 'data']);
     bench.pass(PING_IDLE_MS);
     expect(one.frames.at(-1)).toEqual({ kind: 'ping', id: 2 });
     expect(closes(bench.pass(PATH_DEAD_MS - PING_IDLE_MS - 1))).toEqual([]);
