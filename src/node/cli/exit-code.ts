@@ -13,6 +13,8 @@ export const EXIT_LOCAL = 6;
 export const EXIT_TIMEOUT = 124;
 /** Ended by a signal from the keyboard. */
 const EXIT_INTERRUPTED = 130;
+/** Nobody reads the output any more: what a shell says of SIGPIPE. */
+export const EXIT_UNREAD = 141;
 
 const GROUPS: readonly (readonly [exit: number, codes: readonly E[]])[] = [
   [

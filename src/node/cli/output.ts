@@ -1,8 +1,23 @@
 /** Prints results, for people or as JSON lines. */
+import { systemCode } from '../failure.ts';
+import { EXIT_UNREAD } from './exit-code.ts';
 
 /** Write a line to standard output. */
 export function line(text: string): void {
   process.stdout.write(`${text}\n`);
+}
+
+/**
+ * Let a program end as others do when nobody reads its output any more, as with `| head`; one that `stays` goes on
+ * without. What was sent or stored until then is as after any other end.
+ */
+export function heedReaders(stays: boolean): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', error => {
+      if (systemCode(error) !== 'EPIPE') throw error;
+      if (!stays) process.exit(EXIT_UNREAD);
+    });
+  }
 }
 
 /** Whether standard output is a terminal that may be given colours (NO_COLOR and TERM=dumb say no). */
