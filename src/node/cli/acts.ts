@@ -2,6 +2,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type ChatContentSchema, Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
+import { DEVICE_NAME_BYTES_MAX } from '../../gen/constants.ts';
+import { checkContent, ID_BYTES } from '../../services/chat/content.ts';
+import { LOBBY } from '../../services/chat/rooms.ts';
+import { isZero } from '../../wire/bytes.ts';
 import { native } from '../native.ts';
 import type { OwnerLink } from '../owner.ts';
 import { duration, usage } from './command-line.ts';
@@ -35,6 +39,20 @@ export function roleOf(name: string): Role | undefined {
   return ROLES.get(name);
 }
 
+function withArticle(word: string): string {
+  return `${/^[aeiou]/.test(word) ? 'an' : 'a'} ${word}`;
+}
+
+/** The act that takes another name. @throws ClawChatError `USAGE` for what is no name */
+export function renameAct(name: string): ActInit {
+  const act = { kind: 'rename', name } as const;
+  const about = { messageId: new Uint8Array(ID_BYTES), room: LOBBY, text: '', sentAtMs: 0, act };
+  if (checkContent(about) === undefined) return { case: 'rename', value: { name } };
+  throw usage(
+    `a name has 1 to ${DEVICE_NAME_BYTES_MAX} bytes, and nothing that moves or hides other letters`,
+  );
+}
+
 const DAY_MS = 86_400_000;
 
 /** How long something is kept, for people. */
@@ -48,12 +66,12 @@ export function keepText(ms: number | bigint): string {
 
 /** Read how long: `30d`, `12h`, `forever`. @throws ClawChatError `USAGE` */
 export function keepMs(text: string): number {
-  return text === 'forever' || text === '0' ? 0 : duration(text, 'how long');
+  return text === 'forever' || text === '0' ? 0 : duration(text, 'keep');
 }
 
 /** Whether a message is the operator's, who is none of the people (CH-054). */
 export function isOperators({ deviceId }: ControlItem): boolean {
-  return deviceId.length > 0 && deviceId.every(byte => byte === 0);
+  return deviceId.length > 0 && isZero(deviceId);
 }
 
 /**
@@ -85,7 +103,7 @@ export function actText(
     case 'grant': {
       const who = nameOf(hex(act.value.personId));
       const role = roleName(act.value.role);
-      return role === '' ? `${name} sent ${who} away` : `${name} made ${who} ${role}`;
+      return role === '' ? `${name} sent ${who} away` : `${name} made ${who} ${withArticle(role)}`;
     }
     case 'rename':
       return `${name} is now called ${act.value.name}`;

@@ -1,9 +1,8 @@
 /** What can be typed behind a slash in `clawchat chat`. Chapter: spec/11-chat.md. */
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
-import { findPerson, keepMs, roleName, roleNames, roleOf } from './acts.ts';
+import { findPerson, keepMs, renameAct, roleName, roleNames, roleOf } from './acts.ts';
 import type { Chat } from './chat.ts';
 import { noteLines } from './chat-lines.ts';
-import type { Entry } from './chat-model.ts';
 import { expectAnswer } from './directory.ts';
 import { timeText } from './output.ts';
 import { drawQr } from './qr.ts';
@@ -13,6 +12,8 @@ import { typedElsewhere } from './typed-command.ts';
 interface ChatCommand {
   readonly words: string;
   readonly help: string;
+  /** Nothing can be done without what `words` names. */
+  readonly needsWords?: true;
   readonly run: (chat: Chat, rest: string) => Promise<unknown> | undefined;
 }
 
@@ -47,19 +48,13 @@ function personOf(chat: Chat, name: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(Buffer.from(exact ?? findPerson(chat.model.names, name), 'hex'));
 }
 
-/** The newest own message, or the newest of another; `number` names one by its cursor. */
-function find(chat: Chat, whose: 'own' | 'other', number: number | undefined): Entry | undefined {
-  return chat.model.entries.findLast(entry => {
-    const isMessage = entry.cursor > 0 && entry.act === undefined && !entry.deleted;
-    if (number !== undefined) return isMessage && entry.cursor === number;
-    return isMessage && (whose === 'own') === (entry.person === chat.model.me);
-  });
-}
-
 async function about(chat: Chat, rest: string, act: 'edit' | 'delete' | 'reply'): Promise<void> {
   const { number, text } = numbered(rest);
-  const entry = find(chat, act === 'reply' ? 'other' : 'own', number);
+  // Whoever is no person at a keyboard cannot see when it is sent.
+  if (act !== 'reply' && !chat.screen.isTerminal) await chat.allSent();
+  const entry = chat.model.find(act === 'reply' ? 'other' : 'own', number);
   if (entry === undefined) chat.note(`there is no message to ${act}`);
+  else if (entry.cursor === 0) chat.note(`your last message is still on its way: ${act} it once it is sent`);
   else if (act === 'delete') {
     await chat.act({ case: 'delete', value: { cursor: BigInt(entry.cursor) } }, entry.room);
   } else if (text === '') chat.note(`use: /${act} [#NUMBER] TEXT`);
@@ -154,8 +149,9 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
   create: {
     words: 'ROOM [closed]',
     help: 'make a room; a closed one is seen by its people only',
+    needsWords: true,
     run: async (chat, rest) => {
-      const [name = '', how = ''] = rest.split(' ');
+      const [name = '', how = ''] = rest.split(/ +(?=closed$)/);
       await chat.act({ case: 'create', value: { topic: '', closed: how === 'closed' } }, name);
       await chat.view.enter(name);
     },
@@ -173,12 +169,14 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
   rename: {
     words: 'NAME',
     help: 'take another name',
-    run: (chat, rest) => chat.act({ case: 'rename', value: { name: rest } }),
+    needsWords: true,
+    run: async (chat, rest) => chat.act(renameAct(rest)),
   },
   people: { words: '', help: 'who is in this room', run: people },
   invite: {
     words: 'PERSON',
     help: 'let somebody into this room',
+    needsWords: true,
     run: (chat, rest) =>
       chat.act({ case: 'grant', value: { personId: personOf(chat, rest), role: Role.MEMBER } }),
   },
@@ -198,15 +196,14 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
   keep: {
     words: '30d|12h|forever',
     help: 'keep messages of this room for so long',
+    needsWords: true,
     run: (chat, rest) => chat.act({ case: 'keep', value: { keepMs: BigInt(keepMs(rest)) } }),
   },
   'delete-room': {
     words: 'ROOM',
     help: 'delete a room of yours with all its messages, for everybody',
-    run: async (chat, rest) => {
-      if (rest === '') chat.note('use: /delete-room ROOM');
-      else await chat.act({ case: 'remove', value: {} }, rest);
-    },
+    needsWords: true,
+    run: (chat, rest) => chat.act({ case: 'remove', value: {} }, rest),
   },
   reply: {
     words: '[#N] TEXT',
@@ -257,5 +254,6 @@ export async function chatCommand(chat: Chat, name: string, rest: string): Promi
   const known = NAMES.includes(name) || others.length > 0 ? name : near;
   const command = COMMANDS[known];
   if (command === undefined) chat.note(`there is no /${name}; /help lists what there is`);
+  else if (command.needsWords && rest === '') chat.note(`use: /${known} ${command.words}`);
   else await command.run(chat, rest);
 }

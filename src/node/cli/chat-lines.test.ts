@@ -1,14 +1,14 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect, vi } from 'vitest';
-import { RoomSchema } from '../../gen/clawchat/v1/chat_pb.ts';
+import { PersonSchema, Role, RoomSchema } from '../../gen/clawchat/v1/chat_pb.ts';
 import { type ControlItem, ControlItemSchema } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { failure } from '../failure.ts';
 import { entryLines, inputRows, type Look, noteLines, rule } from './chat-lines.ts';
 import { ChatModel } from './chat-model.ts';
 import { report } from './command-line.ts';
-import { messageText } from './messages.ts';
+import { messageText, Names } from './messages.ts';
 import { columns } from './terminal-text.ts';
 
 /** What somebody could write to do something to a terminal, among letters. */
@@ -93,11 +93,39 @@ describe('text from others does nothing to a terminal', () => {
     model.setRooms([create(RoomSchema, { name: texts[1] })]);
     for (const item of items(texts)) {
       model.take(item);
-      for (const line of messageText(item).split('\n')) expectHarmless(line.replaceAll('\t', ' '));
+      for (const line of messageText(item, person => person).split('\n'))
+        expectHarmless(line.replaceAll('\t', ' '));
     }
     for (const entry of model.entries) {
       for (const line of entryLines(model, entry, how, true)) expectHarmless(line, how);
     }
+  });
+
+  test('with the names of those whom an act is about', async () => {
+    let asked = 0;
+    const names = new Names(async () => {
+      asked += 1;
+      return [create(PersonSchema, { personId: OTHER, name: 'Bob' })];
+    });
+    const grant = (role: Role): ControlItem =>
+      create(ControlItemSchema, {
+        name: 'Ann',
+        personId: new Uint8Array(16).fill(7),
+        deviceId: new Uint8Array(16).fill(7),
+        extra: { act: { case: 'grant', value: { personId: OTHER, role } } },
+      });
+    const texts: string[] = [];
+    for (const role of [Role.OWNER, Role.MEMBER, Role.UNSPECIFIED]) {
+      await names.learn(grant(role));
+      texts.push(messageText(grant(role), names.of).slice(6));
+    }
+    const expected = ['made Bob an owner', 'made Bob a member', 'sent Bob away'];
+    expect([texts, asked]).toEqual([expected.map(text => `[] * Ann ${text}`), 1]);
+    const operators = { ...grant(Role.OWNER), name: 'Ann', deviceId: new Uint8Array(16) };
+    expect(messageText(operators, names.of)).toMatch(/\* the operator made Bob an owner$/);
+    const older = new Names(() => Promise.reject(new Error('older')));
+    await older.learn(grant(Role.BOT));
+    expect(messageText(grant(Role.BOT), older.of)).toMatch(/made 08080808 a bot$/);
   });
 
   test.prop([nasty, look])('in headings, topics, the status, notes and errors of the host', (text, how) => {

@@ -26,21 +26,13 @@ function people(
 }
 
 function own(cursor: number, key = cursor): Entry {
-  const entry: Entry = {
+  const entry = model.begin({
     id: hexId(key),
-    person: hexId(ANN),
     room: 'lobby',
-    cursor: 0,
-    name: 'Ann',
     text: `message ${cursor}`,
     atMs: 0,
     replyTo: 0,
-    edited: false,
-    deleted: false,
-    failed: undefined,
-    act: undefined,
-  };
-  model.begin(entry);
+  });
   if (cursor > 0) model.arrived(entry, cursor);
   return entry;
 }
@@ -105,6 +97,27 @@ describe('how far an own message has come, among three', () => {
       'not sent: no such room',
     ]);
   });
+});
+
+test('an own message has its name once, also while it is on its way and somebody is called alike', () => {
+  model.learnName(hexId(ANN), 'Ann');
+  model.learnName(hexId(BOB), '\u0410nn');
+  const entry = own(0, 9);
+  expect(model.nameOf(entry.person, entry.name)).toBe('Ann (0101)');
+});
+
+test('what is edited, taken back or replied to is the last one, and not the one before it', () => {
+  const [first, failed] = [own(5), own(0, 6)];
+  model.take(item(7, BOB));
+  expect(model.find('other', undefined)?.cursor).toBe(7);
+  expect(model.find('own', undefined)).toBe(failed);
+  model.refused(failed, 'no such room');
+  expect(model.find('own', undefined)).toBe(first);
+  const last = own(8);
+  expect([model.find('own', undefined), model.find('own', 5)]).toEqual([last, first]);
+  last.deleted = true;
+  expect(model.find('own', undefined)).toBe(first);
+  expect(model.find('own', 8)).toBeUndefined();
 });
 
 describe('messages', () => {

@@ -129,9 +129,13 @@ export class ChatModel {
   }
 
   /** Add an own message that is on its way. */
-  begin(entry: Entry): void {
+  begin(said: Pick<Entry, 'id' | 'room' | 'text' | 'atMs' | 'replyTo'>): Entry {
+    const name = this.#names.get(this.me) ?? this.me.slice(0, 8);
+    const state = { cursor: 0, edited: false, deleted: false, failed: undefined, act: undefined };
+    const entry: Entry = { ...said, person: this.me, name, ...state };
     this.pending.add(entry);
     this.entries.push(entry);
+    return entry;
   }
 
   /** Take a message of the room that is shown. Undefined when it changes nothing that can be seen. */
@@ -185,6 +189,18 @@ export class ChatModel {
   refused(entry: Entry, why: string): void {
     entry.failed = why;
     this.pending.delete(entry);
+  }
+
+  /**
+   * The newest own message, or the newest of another, that can be edited, taken back or replied to; `number` names one
+   * by its cursor. An own one may still be on its way: what was meant is not the one before it.
+   */
+  find(whose: 'own' | 'other', number: number | undefined): Entry | undefined {
+    return this.entries.findLast(entry => {
+      const isMessage = entry.act === undefined && !entry.deleted && entry.failed === undefined;
+      if (number !== undefined) return isMessage && entry.cursor === number;
+      return isMessage && (whose === 'own') === (entry.person === this.me);
+    });
   }
 
   /** Make an entry of a message without keeping it. */

@@ -150,21 +150,8 @@ export class Chat {
     const messageId = native.randomBytes(16);
     const sentAtMs = Date.now();
     const { room } = this;
-    const entry: Entry = {
-      id: hex(messageId),
-      person: this.model.me,
-      room,
-      cursor: 0,
-      name: this.model.nameOf(this.model.me),
-      text,
-      atMs: sentAtMs,
-      replyTo: Number(extra.replyTo ?? 0n),
-      edited: false,
-      deleted: false,
-      failed: undefined,
-      act: undefined,
-    };
-    this.model.begin(entry);
+    const replyTo = Number(extra.replyTo ?? 0n);
+    const entry = this.model.begin({ id: hex(messageId), room, text, atMs: sentAtMs, replyTo });
     // In a pipe a line cannot change: there it is shown when it has a state to stay.
     if (this.screen.isTerminal) this.view.showEntry(entry);
     const value = { messageId, room, text, sentAtMs: BigInt(sentAtMs), extra };
@@ -179,7 +166,8 @@ export class Chat {
   /** Replace the text of an own message. */
   edit(entry: Entry, text: string): void {
     const messageId = native.randomBytes(16);
-    const extra = { edits: BigInt(entry.cursor) };
+    // It takes the place of all that the message was.
+    const extra = { edits: BigInt(entry.cursor), replyTo: BigInt(entry.replyTo) };
     const value = { messageId, room: entry.room, text, sentAtMs: BigInt(Date.now()), extra };
     this.#track(this.ask({ case: 'send', value }).then(answer => void expectAnswer(answer, 'sent')));
   }
@@ -233,11 +221,12 @@ export class Chat {
   #ended(): void {
     if (this.#stop.signal.aborted) return;
     // In a pipe the end of input comes long before what was read is sent.
-    const left = this.screen.isTerminal ? Promise.resolve() : this.#work.then(() => this.#allSent());
+    const left = this.screen.isTerminal ? Promise.resolve() : this.#work.then(() => this.allSent());
     void left.then(() => this.#end(undefined));
   }
 
-  async #allSent(): Promise<void> {
+  /** Wait until nothing is on its way any more. */
+  async allSent(): Promise<void> {
     while (this.#sending.size > 0) await Promise.all(this.#sending);
   }
 

@@ -6,7 +6,7 @@ import { clientOptions } from './client-options.ts';
 import { type Call, type Command, duration, wholeNumber } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
 import { EXIT_OK } from './exit-code.ts';
-import { isEdit, messageJson, messageText } from './messages.ts';
+import { isEdit, messageJson, messageText, Names } from './messages.ts';
 import { jsonLine, line } from './output.ts';
 import { reachClient, sayWaiting, stoppable, TIMEOUT, withClientOwner } from './reach-client.ts';
 import { send } from './send.ts';
@@ -42,9 +42,10 @@ async function follow(link: OwnerLink, call: Call, { start, limit, signal }: Fol
   const gap = (first: number): void => {
     process.stderr.write(`clawchat: messages before ${first} are no longer kept\n`);
   };
+  const show = shower(call, link, signal);
   try {
     for await (const item of following(link, { after: start, room, signal, gap })) {
-      show(call, item);
+      await show(item);
       printed += 1;
       if (printed >= limit) return;
     }
@@ -54,9 +55,20 @@ async function follow(link: OwnerLink, call: Call, { start, limit, signal }: Fol
   }
 }
 
-function show(call: Call, item: ControlItem): void {
-  if (call.on('json')) jsonLine(messageJson(item));
-  else line(messageText(item));
+/** What shows messages, one behind the other. */
+function shower(call: Call, link: OwnerLink, signal: AbortSignal): (item: ControlItem) => Promise<void> {
+  const names = new Names(async () => {
+    const answer = await link.call({ case: 'people', value: { room: 'lobby' } }, signal);
+    return expectAnswer(answer, 'people').people;
+  });
+  return async item => {
+    if (call.on('json')) {
+      jsonLine(messageJson(item));
+      return;
+    }
+    await names.learn(item);
+    line(messageText(item, names.of));
+  };
 }
 
 async function history(call: Call): Promise<number> {
@@ -64,6 +76,7 @@ async function history(call: Call): Promise<number> {
   const limit = wholeNumber(call.text('limit') ?? '1000000000', '--limit', 1, 1e9);
   const room = call.text('room') ?? '';
   await reachClient(call, async (link, signal) => {
+    const show = shower(call, link, signal);
     let after = from;
     for (let left = limit; left > 0; ) {
       const value = { afterCursor: BigInt(after), limit: Math.min(left, 256), room };
@@ -71,7 +84,7 @@ async function history(call: Call): Promise<number> {
       for (const item of page.items) {
         after = Number(item.cursor);
         // An edit is shown in its place; a script gets every message.
-        if (call.on('json') || !isEdit(item)) show(call, item);
+        if (call.on('json') || !isEdit(item)) await show(item);
       }
       left -= page.items.length;
       if (!page.more || page.items.length === 0) return;

@@ -1,5 +1,5 @@
 /** Prints messages of the history, for people or as JSON. Chapter: spec/11-chat.md. */
-import type { ChatContent } from '../../gen/clawchat/v1/chat_pb.ts';
+import type { ChatContent, Person } from '../../gen/clawchat/v1/chat_pb.ts';
 import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
 import { actText, roleName } from './acts.ts';
 import { hex } from './output.ts';
@@ -55,11 +55,37 @@ export function isEdit({ extra }: ControlItem): boolean {
   return (extra?.edits ?? 0n) > 0n;
 }
 
+/** The names of those whom acts are about: as messages tell them, else as the host does, once it is asked. */
+export class Names {
+  readonly #names = new Map<string, string>();
+  readonly #ask: () => Promise<readonly Person[]>;
+  #isAsked = false;
+
+  constructor(ask: () => Promise<readonly Person[]>) {
+    this.#ask = ask;
+  }
+
+  /** Take a message that is about to be shown. */
+  async learn({ personId, name, extra }: ControlItem): Promise<void> {
+    const act = extra?.act;
+    this.#names.set(hex(personId), act?.case === 'rename' ? act.value.name : name);
+    if (act?.case !== 'grant' || this.#isAsked || this.#names.has(hex(act.value.personId))) return;
+    this.#isAsked = true;
+    // An older host does not say: then ids have to do.
+    const people = await this.#ask().catch(() => []);
+    for (const person of people) this.#names.set(hex(person.personId), person.name);
+  }
+
+  /** The name of a person; that of a message as it was then. */
+  readonly of = (person: string, name?: string): string =>
+    name ?? this.#names.get(person) ?? person.slice(0, 8);
+}
+
 /** A message as people see it: `14:03 Ann: text`, outside the lobby with its room, further lines indented. */
-export function messageText(item: ControlItem): string {
+export function messageText(item: ControlItem, nameOf: Names['of']): string {
   const time = new Date(Number(item.storedAtMs)).toTimeString().slice(0, 5);
   const room = item.room === 'lobby' ? '' : `[${harmlessLine(item.room)}] `;
-  const act = actText(item, (person, name = person.slice(0, 8)) => name);
+  const act = actText(item, nameOf);
   if (act !== undefined) return `${time} ${room}* ${harmlessLine(act)}`;
   const edited = item.edited || isEdit(item) ? ' (edited)' : '';
   const text = item.deleted ? '(taken back)' : `${harmless(item.text)}${edited}`;

@@ -1,7 +1,17 @@
 /** The commands of `clawchat` about rooms, people and further devices, for scripts. Chapter: spec/11-chat.md, 11.3. */
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import type { OwnerLink } from '../owner.ts';
-import { type ActInit, findPerson, keepMs, keepText, roleName, roleNames, roleOf, sendAct } from './acts.ts';
+import {
+  type ActInit,
+  findPerson,
+  keepMs,
+  keepText,
+  renameAct,
+  roleName,
+  roleNames,
+  roleOf,
+  sendAct,
+} from './acts.ts';
 import { type Call, type Command, type Option, usage, wholeNumber } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
 import { EXIT_OK } from './exit-code.ts';
@@ -192,8 +202,7 @@ export const ROOM_COMMANDS: readonly Command[] = [
     summary: 'take another name, on all devices of this person',
     options: { timeout: TIMEOUT },
     run: run((call, link, signal) => {
-      const act: ActInit = { case: 'rename', value: { name: call.words[0] ?? '' } };
-      return done(call, link, act, { verb: 'rename', room: 'lobby' }, signal);
+      return done(call, link, renameAct(call.words[0] ?? ''), { verb: 'rename', room: 'lobby' }, signal);
     }),
   },
   {
