@@ -2,6 +2,7 @@
  * The attackers, in a process of their own: each source is an address of 127.0.0.0/8 and does one thing that no member does.
  * Bounded by what it is asked: so many sources, so many milliseconds, one port of the loopback.
  */
+import { writeFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { setPriority } from 'node:os';
 import { type ConnectionOptions, connect, createSecureContext } from 'node:tls';
@@ -24,8 +25,9 @@ export type Kind = (typeof KINDS)[number];
 /** One wave of an attack. */
 export interface Wave {
   readonly port: number;
-  /** Sources `from` to `from + sources - 1`; they take the kinds in turn. */
+  /** So many connections of as many sources, from source `from` on and around; they take the kinds in turn. */
   readonly from: number;
+  readonly connections: number;
   readonly sources: number;
   /** The first fifth comes at once, the others spread over this; behind it all are gone. */
   readonly ms: number;
@@ -40,6 +42,8 @@ export interface Wave {
 /** What came of it, as they saw it. */
 export interface Came {
   readonly connections: number;
+  /** From the first to the last of them, milliseconds. */
+  readonly ms: number;
   /** First lines of answers, with how many were like it. */
   readonly answers: Readonly<Record<string, number>>;
 }
@@ -121,23 +125,34 @@ async function attack(wave: Wave): Promise<Came> {
     });
   };
   const startedAt = performance.now();
-  const atOnce = Math.floor(wave.sources / 5);
-  const spread = wave.sources - atOnce;
+  const atOnce = Math.floor(wave.connections / 5);
+  const spread = wave.connections - atOnce;
   for (let i = 0; i < wave.hammer; i += 1) begin('says nothing', HAMMERER);
-  for (let i = 0; i < wave.sources; i += 1) {
+  for (let i = 0; i < wave.connections; i += 1) {
     const dueAt = startedAt + (wave.ms * Math.max(0, i - atOnce)) / spread;
     while (performance.now() < dueAt) await new Promise(resolve => setTimeout(resolve, 4));
-    begin(KINDS[i % KINDS.length] ?? 'says nothing', sourceAddress(wave.from + i));
+    begin(KINDS[i % KINDS.length] ?? 'says nothing', sourceAddress((wave.from + i) % wave.sources));
   }
+  const ms = performance.now() - startedAt;
   while (performance.now() < startedAt + wave.ms) await new Promise(resolve => setTimeout(resolve, 10));
   for (const socket of sockets) socket.destroy();
   while (sockets.size > 0) await new Promise(resolve => setTimeout(resolve, 10));
-  return { connections, answers: Object.fromEntries(answers) };
+  return { connections, ms, answers: Object.fromEntries(answers) };
+}
+
+/** Attackers have machines of their own; here they get what the host, its members and its disk leave of this one. */
+function stepBack(): void {
+  setPriority(19);
+  try {
+    // Where Linux shares processors between sessions first, a priority counts within this one only.
+    writeFileSync('/proc/self/autogroup', '19');
+  } catch {
+    // It does not, or this is no Linux.
+  }
 }
 
 if (process.send !== undefined) {
-  // Attackers have machines of their own; here they get what the host and its members leave of this one.
-  setPriority(19);
+  stepBack();
   process.on('message', (wave: Wave) => void attack(wave).then(came => process.send?.(came)));
   process.on('disconnect', () => process.exit());
 }

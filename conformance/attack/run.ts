@@ -1,7 +1,6 @@
 /** An attack on a real host while members talk inside: calm and attacked by turns, in one run. Threat T-09. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { get } from 'node:http';
 import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +14,7 @@ import type { Place } from '../system/programs.ts';
 import { upgrade } from '../system/strangers.ts';
 import type { Came, Wave } from './attackers.ts';
 import { Members } from './members.ts';
+import { metrics } from './metrics.ts';
 
 /** How large an attack is. */
 export interface AttackOptions {
@@ -23,8 +23,8 @@ export interface AttackOptions {
   readonly windowMs: number;
   /** Addresses of attackers. */
   readonly sources: number;
-  /** How many of them attack in one window, by turns. */
-  readonly perWindow: number;
+  /** Their connections in a second. */
+  readonly rate: number;
 }
 
 /** What members saw in one sort of windows. */
@@ -42,6 +42,9 @@ export interface AttackReport {
   readonly processors: number;
   readonly sources: number;
   readonly connections: number;
+  /** Connections a second that were asked for, and that the attackers came to. */
+  readonly rate: number;
+  readonly reached: number;
   readonly seconds: number;
   /** First lines of the answers that attackers got. */
   readonly answers: Readonly<Record<string, number>>;
@@ -73,27 +76,6 @@ const HAMMER = 64;
 const SETTLE_MS = 500;
 const RETURN_TRIES_MAX = 50;
 
-/** What a host tells Prometheus. */
-async function metrics(port: number): Promise<ReadonlyMap<string, number>> {
-  const text = await new Promise<string>((resolve, reject) => {
-    const request = get({ host: '127.0.0.1', port, path: '/metrics' }, response => {
-      let body = '';
-      response.on('data', (piece: Buffer) => {
-        body += piece.toString();
-      });
-      response.on('end', () => resolve(body));
-    });
-    request.on('error', reject);
-  });
-  const samples = text.split('\n').filter(line => line !== '' && !line.startsWith('#'));
-  return new Map(
-    samples.map(line => [
-      line.slice(0, line.lastIndexOf(' ')),
-      Number(line.slice(line.lastIndexOf(' ') + 1)),
-    ]),
-  );
-}
-
 function delays(ms: readonly number[]): Delays {
   const sorted = [...ms].sort((a, b) => a - b);
   const at = (part: number): number => sorted[Math.floor(part * (sorted.length - 1))] ?? Number.NaN;
@@ -104,6 +86,8 @@ function delays(ms: readonly number[]): Delays {
 class Attackers {
   readonly #child: ChildProcess = fork(fileURLToPath(new URL('attackers.ts', import.meta.url)), {
     execArgv: ['--import', 'tsx'],
+    // A session of its own, whose priority it can set.
+    detached: true,
   });
 
   async wave(wave: Wave): Promise<Came> {
@@ -172,6 +156,7 @@ export async function runAttack(place: Place, options: AttackOptions): Promise<A
   const rss: number[] = [];
   const cpuSeconds = { calm: 0, attacked: 0 };
   let connections = 0;
+  let attackMs = 0;
   let roads = 0;
 
   /** A member that has left comes back. */
@@ -203,7 +188,8 @@ export async function runAttack(place: Place, options: AttackOptions): Promise<A
   members.start(MEMBER_EVERY_MS);
   await sleep(options.windowMs / 2);
   const restMiB = ((await read()).get('process_resident_memory_bytes') ?? 0) / 2 ** 20;
-  const { sources, perWindow } = options;
+  const { sources, rate, windowMs: ms } = options;
+  const perWindow = Math.round((rate * ms) / 1000);
   for (let index = 0; index < 2 * options.windows; index += 1) {
     const isAttack = index % 2 === 1;
     const cpuBefore = (await read()).get('process_cpu_seconds_total') ?? 0;
@@ -220,11 +206,12 @@ export async function runAttack(place: Place, options: AttackOptions): Promise<A
     const { known, unknown: afar, unknownTries } = returned;
     if (isAttack) {
       const first = (((index - 1) / 2) * perWindow) % sources;
-      const wave = { port, from: first, sources: perWindow, ms: options.windowMs };
+      const wave = { port, from: first, connections: perWindow, sources, ms };
       const came = await attackers.wave({ ...wave, replayed, unknown, hammer: HAMMER });
       connections += came.connections;
+      attackMs += Math.max(ms, came.ms);
       for (const [line, count] of Object.entries(came.answers)) answers[line] = (answers[line] ?? 0) + count;
-    } else await sleep(options.windowMs);
+    } else await sleep(ms);
     // What is left of an attack belongs to it.
     if (isAttack) await sleep(SETTLE_MS);
     windows.push({ from, to: performance.now(), isAttack });
@@ -264,6 +251,8 @@ export async function runAttack(place: Place, options: AttackOptions): Promise<A
     processors: cpus().length,
     sources: Math.min(sources, perWindow * options.windows),
     connections,
+    rate,
+    reached: connections / (attackMs / 1000),
     seconds: Math.round((performance.now() - startedAt) / 1000),
     answers,
     refused: Object.fromEntries(refused),

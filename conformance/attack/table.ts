@@ -14,49 +14,71 @@ function delays({ p50Ms, p99Ms, worstMs }: Delays): string {
   return `p50 ${ms(p50Ms)}, p99 ${ms(p99Ms)}, worst ${ms(worstMs)}`;
 }
 
-/** Print a report as a table of Markdown. */
-export function table(report: AttackReport): string {
-  const { calm, attacked, returned, refused } = report;
-  const reasons = Object.entries(refused)
-    .filter(([, count]) => count > 0)
-    .map(([reason, count]) => `${count} \`${reason}\``);
-  const rows: readonly (readonly [string, string])[] = [
-    [
-      'attackers',
-      `${report.sources} addresses, ${report.connections} connections, Node ${report.node}, ${report.processors} processors`,
-    ],
-    ['members in calm', `${calm.messages} messages to three people: ${delays(calm)}`],
-    ['members under attack', `${attacked.messages} messages: ${delays(attacked)}`],
-    ['p99, attacked against calm', `**${report.p99Ratio.toFixed(2)}** (at most ${P99_RATIO_MAX})`],
-    ['messages lost, doubled or out of order', report.wrong.length === 0 ? '0' : report.wrong.join('; ')],
-    [
-      'members that came back under attack',
-      `${returned.known} from known addresses, each at once; ${returned.unknown} from new ones, in ${returned.unknownTries} tries`,
-    ],
-    [
-      'memory of the host',
-      `${report.restMiB.toFixed(0)} MiB at rest, ${report.peakMiB.toFixed(0)} MiB at most (at most ${MEMORY_MIB_MAX} MiB more)`,
-    ],
-    [
-      'processor of the host',
-      `${report.cpuUsPerConnection.toFixed(0)} us for each connection of an attacker`,
-    ],
-    ['refused', reasons.join(', ')],
-  ];
-  return ['| under attack | |', '|---|---|', ...rows.map(([what, value]) => `| ${what} | ${value} |`)].join(
-    '\n',
-  );
+/** What a row shows of a report. */
+type Row = readonly [what: string, of: (report: AttackReport) => string];
+
+const ROWS: readonly Row[] = [
+  [
+    'attackers',
+    ({ sources, connections, reached }) =>
+      `${sources} addresses, ${connections} connections, ${reached.toFixed(0)} a second reached`,
+  ],
+  ['members in calm', ({ calm }) => delays(calm)],
+  ['members under attack', ({ attacked }) => delays(attacked)],
+  [
+    `p99, attacked against calm (at most ${P99_RATIO_MAX})`,
+    ({ p99Ratio }) => `**${p99Ratio.toFixed(2)}**${p99Ratio > P99_RATIO_MAX ? ', MISS' : ''}`,
+  ],
+  [
+    'messages lost, doubled or out of order',
+    ({ wrong, calm, attacked }) =>
+      wrong.length === 0 ? `0 of ${calm.messages + attacked.messages}` : wrong.join('; '),
+  ],
+  ['members that came back, known address', ({ returned }) => `${returned.known}, each at once`],
+  [
+    'members that came back, new address',
+    ({ returned }) => `${returned.unknown}, in ${returned.unknownTries} tries`,
+  ],
+  [
+    `memory of the host (at most ${MEMORY_MIB_MAX} MiB more)`,
+    ({ restMiB, peakMiB }) => `${restMiB.toFixed(0)} MiB at rest, ${peakMiB.toFixed(0)} MiB at most`,
+  ],
+  [
+    'processor of the host',
+    ({ cpuUsPerConnection }) => `${cpuUsPerConnection.toFixed(0)} us for each connection of an attacker`,
+  ],
+  [
+    'refused',
+    ({ refused }) =>
+      Object.entries(refused)
+        .filter(([, count]) => count > 0)
+        .map(([reason, count]) => `${count} \`${reason}\``)
+        .join(', '),
+  ],
+];
+
+/** Print reports, each of one rate, as a table of Markdown. */
+export function table(reports: readonly AttackReport[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [
+    line(['strangers', ...reports.map(({ rate }) => `${rate} a second`)]),
+    `|${'---|'.repeat(reports.length + 1)}`,
+    ...ROWS.map(([what, of]) => line([what, ...reports.map(of)])),
+  ].join('\n');
 }
 
 const BEGIN = '<!-- attack:begin -->';
 const END = '<!-- attack:end -->';
 
 /** The text of a page with the table between its markers. */
-export function withAttack(page: string, report: AttackReport): string {
+export function withAttack(page: string, reports: readonly AttackReport[]): string {
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (begin < 0 || end < begin) throw new Error('the page has no place for the table');
-  const head = `${page.slice(0, begin + BEGIN.length)}\nMeasured ${report.at.slice(0, 10)}.\n`;
-  return `${head}\n${table(report)}\n${page.slice(end)}`;
+  const [first] = reports;
+  if (first === undefined) throw new Error('nothing was measured');
+  const { at, node, processors } = first;
+  const when = `Measured ${at.slice(0, 10)} with Node ${node}, all on the same ${processors} processors.`;
+  return `${page.slice(0, begin + BEGIN.length)}\n${when}\n\n${table(reports)}\n${page.slice(end)}`;
 }
 
 /** What is wrong with a report that no luck excuses. */

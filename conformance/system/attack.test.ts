@@ -8,8 +8,8 @@ const place = new Place();
 let report: AttackReport;
 
 beforeAll(async () => {
-  report = await runAttack(place, { windows: 2, windowMs: 8000, sources: 4000, perWindow: 2000 });
-  console.log(table(report));
+  report = await runAttack(place, { windows: 2, windowMs: 8000, sources: 4000, rate: 250 });
+  console.log(table([report]));
 });
 afterAll(() => place.clean());
 
