@@ -107,8 +107,8 @@ test('a chat whose host does not answer says where it was dialled, and goes on',
   await place.join(hostData, ann, 'Ann');
   await host.stop();
   const chat = place.start('clawchat', ['chat', '--data', ann], 'pipe');
-  const said = await chat.line(text => text.includes('dialled: '));
-  expect(said).toMatch(/dialled: 127\.0\.0\.1 port \d+: nothing listens there/);
+  const said = await chat.line(text => text.includes('last attempt: '));
+  expect(said).toMatch(/last attempt: 127\.0\.0\.1 port \d+: nothing listens there/);
   expect(chat.lines.some(text => text.includes('not connected yet: '))).toBe(true);
   await place.host(hostData);
   chat.child.stdin?.write('hello\n');

@@ -77,7 +77,7 @@ test('an invite of a host that is off says so; a second one does not go into the
   }
   expect(await run(CLAWCHAT, 'ann', 'send', 'hi', '--timeout', '8s')).toBe(124);
   expect(lines().at(-1)).toMatch(
-    /no answer within 8 s \(127\.0\.0\.1 port \d+: nothing listens there .*; what was taken to be sent is kept/,
+    /no answer within 8 s; last attempt: 127\.0\.0\.1 port \d+: nothing listens there .*; what was taken to be sent is kept/,
   );
   expect(await run(CLAWCHATD, 'host', 'invite')).toBe(0);
   expect(err).toContain('No host runs here now: nobody can join before it is started.\n');

@@ -73,9 +73,13 @@ export async function reachClient<T>(
         return work(link, signal)
           .catch(async error => {
             if (signal.reason !== TIME_IS_UP) throw error;
-            const dialled = await waiting.dialled();
+            const lastAttempt = await waiting.lastAttempt();
             // People have read what the stores mean already.
-            throw timeLimit(ms, [dialled, call.on('json') ? waiting.reason : ''], error);
+            throw timeLimit(
+              ms,
+              [lastAttempt && `last attempt: ${lastAttempt}`, call.on('json') ? waiting.reason : ''],
+              error,
+            );
           })
           .finally(() => waiting.stop());
       });
@@ -94,8 +98,8 @@ export function sayWaiting(call: Call): (text: string) => void {
 
 /** What `--timeout` ended was not refused: say how long it was tried, and what becomes of it. */
 function timeLimit(ms: number, reasons: readonly string[], cause: unknown): TimeLimitError {
-  const reason = reasons.filter(text => text !== '').join('; ');
-  const why = reason === '' ? '' : ` (${reason})`;
-  const detail = `no answer within ${ms / 1000} s${why}; what was taken to be sent is kept and goes out with the next command`;
+  const kept = 'what was taken to be sent is kept and goes out with the next command';
+  const said = [`no answer within ${ms / 1000} s`, ...reasons, kept];
+  const detail = said.filter(text => text !== '').join('; ');
   return new TimeLimitError(fault('time', ErrorCode.TIMEOUT, detail), { cause });
 }

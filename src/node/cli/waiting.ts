@@ -46,10 +46,10 @@ export class Waiting {
     return this.#status === undefined || isConnected(this.#status) ? '' : this.#status.situation;
   }
 
-  /** Where the host was dialled in vain, and what came of it; empty when it was not. */
-  async dialled(): Promise<string> {
+  /** Where the host was dialled in vain and what came of it, or what else was tried; empty when it is connected. */
+  async lastAttempt(): Promise<string> {
     await this.#ask(AbortSignal.timeout(LAST_LOOK_MS));
-    return this.#status === undefined ? '' : dialledText(this.#status);
+    return this.#status === undefined ? '' : attemptText(this.#status);
   }
 
   async #ask(signal?: AbortSignal): Promise<void> {
@@ -76,15 +76,15 @@ function isConnected({ link }: ControlClientStatus): boolean {
   return link === ControlLinkState.CONNECTED;
 }
 
-function dialledText(status: ControlClientStatus): string {
+function attemptText(status: ControlClientStatus): string {
   return isConnected(status) ? '' : harmlessLine(status.lastErrorDetail);
 }
 
 function waitingText(status: ControlClientStatus): string {
-  const dialled = dialledText(status);
+  const attempt = attemptText(status);
   return [
     `not connected yet: ${status.situation}`,
-    ...(dialled === '' ? [] : [`  dialled: ${dialled}`]),
+    ...(attempt === '' ? [] : [`  last attempt: ${attempt}`]),
     ...status.stores.map(store => `  looked at ${standingText(store)}`),
   ].join('\n');
 }
