@@ -184,7 +184,16 @@ describe('people', () => {
       '/create',
       '/delete-room',
     ];
-    const lines = ['hello', '/search EVIL', '/reply no', '/edit yes', '/nonsense', '//slash', ...mistakes];
+    const lines = [
+      'hello',
+      '/search EVIL',
+      '/reply no',
+      '/edit yes',
+      '/search L',
+      '/nonsense',
+      '//slash',
+      ...mistakes,
+    ];
     lines.push('/create my den', 'in the den', '/join lobby');
     const text = await place.ok('clawchat', ['chat', '--data', ann], lines.join('\n'));
     for (const harm of ['\u001b', '\u202e']) expect(text).not.toContain(harm);
@@ -192,6 +201,10 @@ describe('people', () => {
     expect(text).toMatch(/-- found "EVIL" in lobby: 1/);
     expect(text).toMatch(/Ann: hello \[sent\]\n/);
     expect(text).toContain('* there is no /nonsense; /help lists what there is');
+    // What was found on one day stands under that day.
+    expect(text).toMatch(
+      /-- found "L" in lobby: 2 --\n-- [\d-]{10} --\n.* Bob: an .*\n.* Ann: hello.*\n-- end/,
+    );
     // Each mistake is told apart, and what was to be done instead.
     const told = [
       'use: /invite PERSON',

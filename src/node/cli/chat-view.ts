@@ -158,9 +158,12 @@ export class ChatView {
     const page = await this.#page(search.text, search.before);
     search.before = page.from;
     this.#rule(`found "${search.text}" in ${this.room}: ${page.items.length}${page.more ? ' so far' : ''}`);
-    for (const item of page.items) {
-      const entry = this.#model.entryOf(item);
-      this.#screen.print(look => [rule(day(entry.atMs), look), ...this.#block(entry)(look)]);
+    let last = '';
+    for (const entry of page.items.map(item => this.#model.entryOf(item))) {
+      const date = day(entry.atMs);
+      const heading = date === last ? [] : [date];
+      this.#screen.print(look => [...heading.map(text => rule(text, look)), ...this.#block(entry)(look)]);
+      last = date;
     }
     if (page.more) this.#note('/more looks further back');
     else {
