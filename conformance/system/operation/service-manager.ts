@@ -177,6 +177,7 @@ export function whyNoServiceManager(): string | undefined {
     execFileSync('unshare', args, { stdio: 'pipe' });
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
+    return said.trim().split('\n').at(-1);
   }
 }
