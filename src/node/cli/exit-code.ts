@@ -30,6 +30,7 @@ const GROUPS: readonly (readonly [exit: number, codes: readonly E[]])[] = [
       E.ROOM_FORBIDDEN,
       E.MESSAGE_UNKNOWN,
       E.ROOM_LIMIT,
+      E.PERSON_UNKNOWN,
     ],
   ],
   [

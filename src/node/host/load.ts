@@ -68,6 +68,7 @@ export async function load(database: Store, options: HostOptions): Promise<Loade
   const host = await ChatHost.open({
     database,
     suite: native,
+    enrolled: device => server.registry.devices.get(device)?.name,
     failed: reason => hooks.failed(reason),
     posted: code => hooks.posted(code),
     crashed: reason => hooks.crashed(reason),

@@ -7,7 +7,7 @@ import type {
   ControlRoomPersonSchema,
 } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { type OperatorAct, ownersOf, peopleIn } from '../../services/chat/operator.ts';
+import { type OperatorAct, peopleIn } from '../../services/chat/operator.ts';
 import { LOBBY } from '../../services/chat/rooms.ts';
 import type { ResponseInit } from '../control.ts';
 import { failure } from '../failure.ts';
@@ -32,8 +32,9 @@ export async function listRooms(core: HostCore, counts: boolean, signal: AbortSi
       closed,
       keepMs: BigInt(keepMs),
       lastCursor: BigInt(lastCursor),
-      people: name === LOBBY ? core.chat.people.names.size : peopleIn(room),
-      owners: ownersOf(room)
+      people: name === LOBBY ? core.chat.people.names.size : peopleIn(core.chat.rooms, room),
+      owners: core.chat.rooms
+        .having(room, Role.OWNER)
         .slice(0, OWNERS_MAX)
         .map(person => personInit(core, person)),
       messages: BigInt(messages),
@@ -45,7 +46,7 @@ export async function listRooms(core: HostCore, counts: boolean, signal: AbortSi
 
 /** Do something to a room. @throws ClawChatError `ROOM_UNKNOWN`, `ROOM_FORBIDDEN`, `ROOM_LIMIT`, `DEVICE_UNKNOWN` */
 export async function operate(core: HostCore, room: string, act: OperatorAct): Promise<ResponseInit> {
-  if (act.kind === 'grant' && !isThere(core, Buffer.from(act.personId).toString('hex'))) {
+  if (act.kind === 'grant' && core.chat.rooms.isGhost(act)) {
     throw failure(
       ErrorCode.DEVICE_UNKNOWN,
       'nobody who has a device is this person (see: `clawchatd devices`)',
@@ -75,10 +76,10 @@ export function ownerAct(personId: Uint8Array): OperatorAct {
 export async function revoke(core: HostCore, device: string): Promise<ResponseInit> {
   const { rooms, people } = core.chat;
   const person = people.personOf(device);
-  const owned = rooms.all.filter(room => ownersOf(room).join() === person);
+  const owned = rooms.all.filter(room => rooms.having(room, Role.OWNER).join() === person);
   const existed = await core.revoke(device);
   const bequests = owned.flatMap((room): MessageInitShape<typeof ControlBequestSchema>[] => {
-    const [heir] = ownersOf(room);
+    const [heir] = rooms.having(room, Role.OWNER);
     if (heir === person) return [];
     return [{ room: room.name, ...(heir !== undefined && { heir: personInit(core, heir) }) }];
   });
@@ -87,17 +88,10 @@ export async function revoke(core: HostCore, device: string): Promise<ResponseIn
 
 /** The name that a person goes by; empty for somebody who has no device. */
 export function personName(core: HostCore, person: string): string {
-  const { devices } = core.driver.server.registry;
-  if (!isThere(core, person)) return '';
-  return core.chat.people.nameOf(person, devices.get(person)?.name ?? person.slice(0, 8));
+  const { people } = core.chat;
+  return people.isThere(person) ? people.called(person) : '';
 }
 
 function personInit(core: HostCore, person: string): PersonInit {
   return { personId: Buffer.from(person, 'hex'), name: personName(core, person) };
-}
-
-function isThere({ chat, driver }: HostCore, person: string): boolean {
-  const { devices } = driver.server.registry;
-  if (devices.has(person)) return true;
-  return [...devices.keys()].some(device => chat.people.personOf(device) === person);
 }

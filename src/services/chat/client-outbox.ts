@@ -243,6 +243,7 @@ const REFUSED: ReadonlyMap<ErrorCode, string> = new Map([
   [ErrorCode.ROOM_EXISTS, 'a room of this name exists'],
   [ErrorCode.ROOM_FORBIDDEN, 'your part in this room does not let you do that'],
   [ErrorCode.MESSAGE_UNKNOWN, 'there is no such message that you can change'],
+  [ErrorCode.PERSON_UNKNOWN, 'nobody who has a device is this person'],
 ]);
 
 function full(): Fault {

@@ -16,18 +16,19 @@ import { ProbeStream } from '../testing/probe-stream.ts';
 import { type ContentExtra, encodeContent } from './content.ts';
 import { ChatHost } from './host.ts';
 import { messageKey } from './message-log.ts';
-import { type OperatorAct, ownersOf, peopleIn } from './operator.ts';
+import { type OperatorAct, peopleIn } from './operator.ts';
 import { type ChatItem, parseReply, type Reply } from './reply.ts';
 import { encodeRequest, type RequestBody } from './request.ts';
 import { ProbeDatabase } from './testing/probe.ts';
 
 const id = (fill: number): Uint8Array => new Uint8Array(16).fill(fill);
-const [ANN, BOB, CAT] = [id(0xaa), id(0xbb), id(0xcc)];
+const [ANN, BOB, CAT, DAN] = [id(0xaa), id(0xbb), id(0xcc), id(0xdd)];
 const X = id(1);
 const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 
 let database: ProbeDatabase;
 let host: ChatHost;
+let devices: Map<string, string>;
 let ids = 0;
 
 function openHost(): Promise<ChatHost> {
@@ -35,6 +36,7 @@ function openHost(): Promise<ChatHost> {
     database,
     suite: noble,
     alarm: () => {},
+    enrolled: device => devices.get(device),
     failed: reason => expect(reason).toBeUndefined(),
     inviteDevice: async name => ({ id: '77'.repeat(16), text: `invite for ${name}`, expiresAtMs: 9 }),
   });
@@ -113,10 +115,14 @@ class Peer {
 
 beforeEach(async () => {
   database = new ProbeDatabase();
+  devices = new Map(
+    [ANN, BOB, CAT, DAN].map((device, i) => [hex(device), ['Ann', 'Bob', 'Cat', 'Dan'][i] ?? '']),
+  );
   host = await openHost();
 });
 
 const revoke = async (device: Uint8Array): Promise<void> => {
+  devices.delete(hex(device));
   const operations = await host.revoke(device);
   await database.commit(operations());
 };
@@ -354,6 +360,71 @@ describe('a room whose owner is gone', () => {
   });
 });
 
+describe('an id that is no person', () => {
+  const grant = (personId: Uint8Array, role: Role): ContentExtra => ({
+    act: { kind: 'grant', personId, role },
+  });
+
+  // CH-055~1
+  test('is given no role, whoever asks', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    await ann.post('', CREATE, 'den');
+    for (const nobody of [id(0), id(0x99)]) {
+      for (const role of [Role.OWNER, Role.MEMBER, Role.GUEST, Role.BOT]) {
+        expect(await ann.post('', grant(nobody, role), 'den')).toBe('PERSON_UNKNOWN');
+      }
+      expect(await ann.post('', grant(nobody, Role.UNSPECIFIED), 'den')).toBeTypeOf('number');
+      const act: OperatorAct = { kind: 'grant', personId: nobody, role: Role.OWNER };
+      expect((await host.operate(id(0xee), 'den', act, 5_000)).code).toBe(ErrorCode.PERSON_UNKNOWN);
+    }
+    expect(await ann.post('', { act: { kind: 'leave' } }, 'den')).toBe('ROOM_FORBIDDEN');
+    // The second device of a person is none either; the person stays one without the first.
+    ann.ask({ kind: 'deviceInvite', name: 'phone' });
+    await ann.replies();
+    const phone = id(0xab);
+    devices.set(hex(phone), 'phone');
+    await database.commit(host.people.claimed('77'.repeat(16), hex(phone), 'phone'));
+    expect(await ann.post('', grant(phone, Role.MEMBER), 'den')).toBe('PERSON_UNKNOWN');
+    const bob = new Peer(BOB, 'Bob');
+    await bob.post('', CREATE, 'attic');
+    await revoke(ANN);
+    expect(await bob.post('', grant(ANN, Role.MEMBER), 'attic')).toBeTypeOf('number');
+    await revoke(phone);
+    expect(await bob.post('', grant(ANN, Role.GUEST), 'attic')).toBe('PERSON_UNKNOWN');
+  });
+
+  // CH-055~1, CH-051~1
+  test('owns and inherits nothing where it has a role from before', async () => {
+    let ann = new Peer(ANN, 'Ann');
+    for (const room of ['den', 'attic']) await ann.post('', CREATE, room);
+    await ann.post('', grant(BOB, Role.MEMBER), 'den');
+    await ann.post('', grant(CAT, Role.OWNER), 'attic');
+    await ann.post('', grant(DAN, Role.MEMBER), 'attic');
+    // Such ids stand in the database of an older host.
+    for (const { parts } of host.rooms.all.filter(({ name }) => name !== 'lobby')) {
+      const [own] = [...parts.values()];
+      if (own === undefined) throw new Error('nobody');
+      parts.set(hex(id(0)), { ...own, role: Role.MEMBER });
+      parts.set(hex(id(0x99)), own);
+    }
+    devices.delete(hex(CAT));
+    expect(await ann.post('', { act: { kind: 'leave' } }, 'attic')).toBe('ROOM_FORBIDDEN');
+    ann.ask({ kind: 'people', room: 'den' });
+    const list = (await ann.replies()).find(({ kind }) => kind === 'people');
+    if (list?.kind !== 'people') throw new Error('no list');
+    // Bob has not said hello, nor has Ann.
+    expect(list.people.map(({ name, role }) => [name, role])).toEqual([
+      ['Ann', Role.OWNER],
+      ['Bob', Role.MEMBER],
+    ]);
+    await revoke(ANN);
+    const owners = host.rooms.all.map(room => host.rooms.having(room, Role.OWNER));
+    expect(owners).toEqual([[hex(DAN)], [hex(BOB)], []]);
+    ann = new Peer(DAN, 'Dan');
+    expect(await ann.rooms()).toEqual([`attic ${Role.OWNER}`, `lobby ${Role.MEMBER}`]);
+  });
+});
+
 describe('the operator', () => {
   const operate = async (room: string, act: OperatorAct): Promise<number | string> => {
     const { code, cursor } = await host.operate(id(0xee), room, act, 5_000);
@@ -420,7 +491,7 @@ describe('the operator', () => {
     for (let n = parts?.size ?? 0; part !== undefined && n < ROOM_PEOPLE_MAX; n += 1) {
       parts?.set(n.toString(16).padStart(32, '0'), part);
     }
-    expect(await operate('den', own(ANN))).toBe('ROOM_LIMIT');
+    expect(await operate('den', own(DAN))).toBe('ROOM_LIMIT');
   });
 
   // CH-054~1, CH-047~2
@@ -450,7 +521,7 @@ describe('the operator', () => {
       ['lobby', { messages: 1, lastAtMs: 70_000 }],
     ]);
     const den = host.rooms.all.find(({ name }) => name === 'den');
-    expect(den && [ownersOf(den), peopleIn(den)]).toEqual([[hex(ANN)], 1]);
+    expect(den && [host.rooms.having(den, Role.OWNER), peopleIn(host.rooms, den)]).toEqual([[hex(ANN)], 1]);
   });
 });
 
@@ -671,6 +742,7 @@ describe('beside messages', () => {
       database,
       suite: noble,
       alarm: () => {},
+      enrolled: device => devices.get(device),
       failed: reason => expect(reason).toBeUndefined(),
       inviteDevice: async name => {
         if (name === 'unlucky') return ErrorCode.STORE_UNAVAILABLE;

@@ -24,6 +24,7 @@ class World {
       database: this.database,
       suite: noble,
       alarm: () => {},
+      enrolled: () => 'somebody',
       failed: reason => void this.faults.push(reason),
     });
   }

@@ -110,6 +110,7 @@ function openHost(): Promise<ChatHost> {
     database,
     suite: noble,
     alarm: alarm => alarms.push(alarm),
+    enrolled: () => 'somebody',
     failed: reason => failures.push(reason),
   });
 }

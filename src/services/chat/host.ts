@@ -18,7 +18,7 @@ import type { Gap, PersonView, PostOutcome } from './reply.ts';
 import { encodeReply } from './reply-writing.ts';
 import { Retention } from './retention.ts';
 import { Rewrites, type Targets, targetOf } from './rewrites.ts';
-import { type HostRoom, type Part, RoomTable } from './rooms.ts';
+import { type HostRoom, LOBBY, type Part, RoomTable } from './rooms.ts';
 
 /** The name that a StreamOpen gives for this service. */
 export const CHAT_SERVICE = 'chat.v1';
@@ -44,6 +44,8 @@ export interface ChatHostOptions {
   readonly failed: (reason: unknown) => void;
   /** Called when a post was decided, with `UNSPECIFIED` when it was stored. */
   readonly posted?: (code: ErrorCode) => void;
+  /** The name of an enrolled device, by its id in hexadecimal; undefined when there is no such device. */
+  readonly enrolled: (device: string) => string | undefined;
   /** Called with what was thrown by a fault of the program; the host goes on. */
   readonly crashed?: (reason: unknown) => void;
   /** Make an invite for another device of a person, or say why not; absent when this host makes none. */
@@ -91,11 +93,12 @@ export class ChatHost {
     const database = watched(given.database, reason => failed(reason));
     const options = { ...given, database };
     const log = await MessageLog.open(database);
-    const rooms = await RoomTable.open(database);
+    const people = await People.open(database, options.enrolled);
+    const rooms = await RoomTable.open(database, person => people.isThere(person));
     // The record of the room that spoke last may not say so: it is among the newest messages.
     const newest = await log.backwards(Number.MAX_SAFE_INTEGER, { limit: 1, room: '', search: '' });
     for (const { cursor, value } of newest.messages) rooms.found(roomOf(value) ?? '', cursor);
-    const host = new ChatHost(options, log, rooms, await People.open(database));
+    const host = new ChatHost(options, log, rooms, people);
     failed = host.fail;
     return host;
   }
@@ -281,9 +284,11 @@ export class ChatHost {
   peopleOf(asker: string, name: string): readonly PersonView[] | undefined {
     const room = this.rooms.get(name);
     if (room === undefined || !this.#sees(asker, name)) return undefined;
-    const people = [...this.people.names].flatMap(([person, shown]): PersonView[] => {
+    const known = room.name === LOBBY ? this.people.names.keys() : room.parts.keys();
+    const people = [...known].flatMap((person): PersonView[] => {
       const role = this.rooms.role(room, person);
-      if (role === Role.UNSPECIFIED) return [];
+      if (role === Role.UNSPECIFIED || !this.people.isThere(person)) return [];
+      const shown = this.people.called(person);
       const { delivered, read, shownDelivered, shownRead } = this.rooms.part(room, person);
       const far = person === asker ? { delivered, read } : { delivered: shownDelivered, read: shownRead };
       const online = this.people.isOnline(person);

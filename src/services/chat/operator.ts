@@ -18,8 +18,9 @@ export function judgeOperator(rooms: RoomTable, name: string, act: OperatorAct):
   if (room === undefined || room.removed) return ErrorCode.ROOM_UNKNOWN;
   if (act.kind === 'keep') return ErrorCode.UNSPECIFIED;
   if (name === LOBBY) return ErrorCode.ROOM_FORBIDDEN;
-  const isFull = act.kind === 'grant' && rooms.isFull(room, hex(act.personId));
-  return isFull ? ErrorCode.ROOM_LIMIT : ErrorCode.UNSPECIFIED;
+  if (act.kind === 'remove') return ErrorCode.UNSPECIFIED;
+  if (rooms.isGhost(act)) return ErrorCode.PERSON_UNKNOWN;
+  return rooms.isFull(room, hex(act.personId)) ? ErrorCode.ROOM_LIMIT : ErrorCode.UNSPECIFIED;
 }
 
 /** Whether a room is already as the operator wants it. */
@@ -30,13 +31,7 @@ export function isSo(rooms: RoomTable, name: string, act: OperatorAct): boolean 
   return rooms.role(room, hex(act.personId)) === act.role;
 }
 
-/** The owners of a room, in hexadecimal, lowest id first. */
-export function ownersOf(room: HostRoom): readonly string[] {
-  const owners = [...room.parts].filter(([, { role }]) => role === Role.OWNER);
-  return owners.map(([person]) => person).sort();
-}
-
 /** How many have a part in a room. */
-export function peopleIn(room: HostRoom): number {
-  return [...room.parts.values()].filter(({ role }) => role !== Role.UNSPECIFIED).length;
+export function peopleIn(rooms: RoomTable, room: HostRoom): number {
+  return [Role.OWNER, Role.MEMBER, Role.GUEST, Role.BOT].flatMap(role => rooms.having(room, role)).length;
 }

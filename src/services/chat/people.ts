@@ -43,10 +43,18 @@ export class People {
   readonly #online = new Map<string, number>();
   /** Invites that are being made, by person. */
   readonly #inviting = new Map<string, number>();
+  readonly #enrolled: (device: string) => string | undefined;
 
-  /** Read what there is. */
-  static async open(database: ServiceDatabase): Promise<People> {
-    const people = new People();
+  private constructor(enrolled: (device: string) => string | undefined) {
+    this.#enrolled = enrolled;
+  }
+
+  /** Read what there is. `enrolled` gives the name of an enrolled device. */
+  static async open(
+    database: ServiceDatabase,
+    enrolled: (device: string) => string | undefined,
+  ): Promise<People> {
+    const people = new People(enrolled);
     for (const { key, value } of await database.range({ gte: PERSONS, lt: PERSONS + KEY_END })) {
       const { personId, name } = fromBinary(StoredPersonSchema, value);
       people.#devices.set(key.slice(PERSONS.length), { person: hex(personId), name });
@@ -76,6 +84,18 @@ export class People {
   /** Whose device it is: of whoever invited it as theirs, else a person of its own. @impl CH-044~1 */
   personOf(device: string): string {
     return this.#devices.get(device)?.person ?? device;
+  }
+
+  /** Whether somebody who has a device is this person. @impl CH-055~1 */
+  isThere(person: string): boolean {
+    const owns = (device: string): boolean => this.personOf(device) === person;
+    if (this.#enrolled(person) !== undefined && owns(person)) return true;
+    return [...this.#devices.keys()].some(device => this.#enrolled(device) !== undefined && owns(device));
+  }
+
+  /** The name of somebody, whether they have said hello or not. */
+  called(person: string): string {
+    return this.nameOf(person, this.#enrolled(person) ?? person.slice(0, 8));
   }
 
   /** Every person who has said hello once, and the name that they go by. */

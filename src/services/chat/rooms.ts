@@ -58,10 +58,15 @@ export class RoomTable {
   #next = 1;
   /** The room of the newest messages, whose record does not say yet how far it goes. */
   #hot: HostRoom | undefined;
+  readonly #isThere: (person: string) => boolean;
 
-  /** Read what there is. @impl CH-009~1 */
-  static async open(database: ServiceDatabase): Promise<RoomTable> {
-    const table = new RoomTable();
+  private constructor(isThere: (person: string) => boolean) {
+    this.#isThere = isThere;
+  }
+
+  /** Read what there is. `isThere` tells whether somebody who has a device is a person. @impl CH-009~1 */
+  static async open(database: ServiceDatabase, isThere: (person: string) => boolean): Promise<RoomTable> {
+    const table = new RoomTable(isThere);
     table.#rooms.set(LOBBY, emptyRoom(0, LOBBY, ''));
     const byNumber = new Map<string, HostRoom>();
     for (const { key, value } of await database.range({ gte: ROOMS, lt: ROOMS + KEY_END })) {
@@ -169,10 +174,12 @@ export class RoomTable {
         const to = hex(act.personId);
         if (this.#isLastOwner(room, to) && act.role !== Role.OWNER) return ErrorCode.ROOM_FORBIDDEN;
         if (to !== person && this.isFull(room, to)) return ErrorCode.ROOM_LIMIT;
-        if (role === Role.OWNER) return ErrorCode.UNSPECIFIED;
-        if (to === person) return allow(HUMBLE.has(act.role) && role !== Role.UNSPECIFIED);
+        if (to === person && role !== Role.OWNER)
+          return allow(HUMBLE.has(act.role) && role !== Role.UNSPECIFIED);
         const isNew = this.role(room, to) === Role.UNSPECIFIED;
-        return allow(role === Role.MEMBER && isNew && INVITED.has(act.role));
+        if (role !== Role.OWNER && !(role === Role.MEMBER && isNew && INVITED.has(act.role)))
+          return ErrorCode.ROOM_FORBIDDEN;
+        return this.isGhost(act) ? ErrorCode.PERSON_UNKNOWN : ErrorCode.UNSPECIFIED;
       }
     }
   }
@@ -261,7 +268,7 @@ export class RoomTable {
     return [...this.#rooms.values()].flatMap(room => {
       const wasLast = this.#isLastOwner(room, person);
       if (!room.parts.delete(person)) return [];
-      const heir = wasLast && !room.removed ? firstOf(room, Role.MEMBER) : undefined;
+      const heir = wasLast && !room.removed ? this.having(room, Role.MEMBER)[0] : undefined;
       const raised = heir === undefined ? together() : this.#become(room, heir, Role.OWNER);
       raised.take();
       return [{ kind: 'delete', key: partKey(room, person) } as const, ...raised.operations];
@@ -284,8 +291,18 @@ export class RoomTable {
 
   #isLastOwner(room: HostRoom, person: string): boolean {
     if (room.parts.get(person)?.role !== Role.OWNER) return false;
-    for (const [other, { role }] of room.parts) if (role === Role.OWNER && other !== person) return false;
-    return true;
+    return this.having(room, Role.OWNER).every(other => other === person);
+  }
+
+  /** Those who have a role in a room, lowest id first. Who is no person any more, or never was, has none. @impl CH-055~1 */
+  having(room: HostRoom, role: Role): readonly string[] {
+    const people = [...room.parts].filter(([person, part]) => part.role === role && this.#isThere(person));
+    return people.map(([person]) => person).sort();
+  }
+
+  /** Whether this gives a role to nobody. @impl CH-055~1 */
+  isGhost({ personId, role }: Act & { kind: 'grant' }): boolean {
+    return role !== Role.UNSPECIFIED && !this.#isThere(hex(personId));
   }
 
   /** Whether a room has no place for somebody who has no part in it. */
@@ -338,12 +355,6 @@ export class RoomTable {
     room.lastCursor = cursor;
     this.#hot = room;
   }
-}
-
-/** Of those who have a role, the one with the lowest id. */
-function firstOf(room: HostRoom, role: Role): string | undefined {
-  const people = [...room.parts].filter(([, part]) => part.role === role);
-  return people.map(([person]) => person).sort()[0];
 }
 
 function emptyRoom(number: number, name: string, maker: string): HostRoom {

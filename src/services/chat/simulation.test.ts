@@ -71,6 +71,7 @@ const ROOM_EVENTS = [
   'operator: keep',
   'operator: remove',
   'refused: MESSAGE_UNKNOWN',
+  'refused: PERSON_UNKNOWN',
   'refused: ROOM_EXISTS',
   'refused: ROOM_FORBIDDEN',
   'refused: ROOM_UNKNOWN',

@@ -62,7 +62,11 @@ export class Ledger {
   /** What people call themselves. */
   readonly #people = new Map<string, string>();
 
-  constructor() {
+  /** Those who have a device, in hexadecimal. */
+  readonly #there: Set<string>;
+
+  constructor(people: readonly Uint8Array[]) {
+    this.#there = new Set(people.map(hex));
     this.#rooms.set('lobby', emptyRoom('lobby', false, ''));
   }
 
@@ -182,7 +186,11 @@ export class Ledger {
     const { deviceId, content, cursor } = fromBinary(ChatMessageSchema, value);
     if (deviceId.some(byte => byte !== 0) || this.messages.has(Number(cursor))) return;
     const parsed = parseContent(content);
-    if (!isCode(parsed)) this.#perform(hex(deviceId), parsed, Number(cursor));
+    if (isCode(parsed)) return;
+    const { act } = parsed;
+    if (act?.kind === 'grant' && !this.#there.has(hex(act.personId)))
+      this.problems.push('the operator gave a room to nobody');
+    this.#perform(hex(deviceId), parsed, Number(cursor));
   }
 
   /** Say what the host has to answer: the table of 11.3. */
@@ -197,7 +205,7 @@ export class Ledger {
       allowed ? ErrorCode.UNSPECIFIED : ErrorCode.ROOM_FORBIDDEN;
     switch (act?.kind) {
       case 'leave':
-        return allow(name !== 'lobby' && !isLastOwner(room, person));
+        return allow(name !== 'lobby' && !this.#isLastOwner(room, person));
       case 'topic':
         return allow(isOwner || role === Role.MEMBER);
       case 'keep':
@@ -205,12 +213,14 @@ export class Ledger {
         return allow(isOwner);
       case 'grant': {
         const to = hex(act.personId);
-        const isLess = isLastOwner(room, to) && act.role !== Role.OWNER;
+        const isLess = this.#isLastOwner(room, to) && act.role !== Role.OWNER;
         const isHumble = act.role === Role.GUEST || act.role === Role.BOT;
-        if (isOwner) return allow(!isLess);
-        if (to === person) return allow(isHumble && role !== Role.UNSPECIFIED);
         const isNew = roleIn(room, to) === Role.UNSPECIFIED;
-        return allow(role === Role.MEMBER && isNew && (isHumble || act.role === Role.MEMBER));
+        const invites = role === Role.MEMBER && isNew && (isHumble || act.role === Role.MEMBER);
+        const isOwn = to === person && isHumble && role !== Role.UNSPECIFIED;
+        const may = isOwner ? !isLess : to === person ? isOwn : invites;
+        const isNobody = act.role !== Role.UNSPECIFIED && !this.#there.has(to);
+        return may && isNobody ? ErrorCode.PERSON_UNKNOWN : allow(may);
       }
       default: {
         const target = act?.kind === 'delete' ? act.cursor : edits;
@@ -279,11 +289,19 @@ export class Ledger {
   #revoked(person: string): void {
     this.#people.delete(person);
     for (const room of this.#rooms.values()) {
-      const wasLast = isLastOwner(room, person);
+      const wasLast = this.#isLastOwner(room, person);
       room.roles.delete(person);
-      const [heir] = [...room.roles].flatMap(([id, role]) => (role === Role.MEMBER ? [id] : [])).sort();
+      const members = [...room.roles].flatMap(([id, role]) => (role === Role.MEMBER ? [id] : []));
+      const [heir] = members.filter(id => this.#there.has(id)).sort();
       if (wasLast && heir !== undefined) become(room, heir, Role.OWNER);
     }
+    this.#there.delete(person);
+  }
+
+  /** Somebody who is no person does not count (CH-055). */
+  #isLastOwner({ roles }: ModelRoom, person: string): boolean {
+    const owners = [...roles].flatMap(([id, role]) => (role === Role.OWNER ? [id] : []));
+    return owners.includes(person) && owners.every(id => id === person || !this.#there.has(id));
   }
 
   /** Marks only grow, as long as somebody has a part in a room (CH-045). */
@@ -325,11 +343,6 @@ function roleIn({ name, roles }: ModelRoom, person: string): Role {
 function become({ roles, insiders }: ModelRoom, person: string, role: Role): void {
   roles.set(person, role);
   if (role !== Role.UNSPECIFIED) insiders.add(person);
-}
-
-function isLastOwner({ roles }: ModelRoom, person: string): boolean {
-  const owners = [...roles].filter(([, role]) => role === Role.OWNER).map(([id]) => id);
-  return owners.length === 1 && owners[0] === person;
 }
 
 function rolesText(roles: readonly (readonly [string, Role])[]): string {

@@ -78,15 +78,18 @@ export class World {
   /** Highest number of each outbox that the host was sent. */
   readonly #posted = new Map<string, number>();
   readonly #people: readonly Uint8Array[];
+  /** Devices that the host knows, in hexadecimal. */
+  readonly #enrolled = new Set<string>();
 
   constructor(options: WorldOptions) {
     this.#options = options;
     const random = seeded(options.seed);
     this.scheduler = new Scheduler(random);
     this.#suite = withEntropy(noble, length => Uint8Array.from({ length }, () => draw(random, 256)));
-    if (options.acts === 'rooms') this.#ledger = new Ledger();
     const ids = Array.from({ length: options.devices }, () => this.#suite.randomBytes(16));
-    this.#people = ids;
+    if (options.acts === 'rooms') this.#ledger = new Ledger(ids);
+    // Somebody names an id that is nobody's.
+    this.#people = [...ids, this.#suite.randomBytes(16)];
     for (const [i, deviceId] of ids.entries()) this.#addDevice(`device ${i}`, deviceId);
   }
 
@@ -226,6 +229,7 @@ export class World {
     host
       .revoke(device.deviceId)
       .then(async operations => {
+        this.#enrolled.delete(hex(device.deviceId));
         await database?.commit([...operations(), { kind: 'put', key, value: new Uint8Array(0) }]);
         this.scheduler.count('device revoked');
       })
@@ -304,10 +308,16 @@ export class World {
     const options = {
       database,
       suite: this.#suite,
+      enrolled: (device: string) => (this.#enrolled.has(device) ? 'somebody' : undefined),
       alarm: () => this.scheduler.count('operator alarm'),
       failed: this.#hostFailed,
       crashed: this.#hostFailed,
     };
+    this.#enrolled.clear();
+    for (const { deviceId } of this.devices) {
+      const device = hex(deviceId);
+      if (!this.#hostDisk.has(REVOKED + device)) this.#enrolled.add(device);
+    }
     const host = await this.#opened(ChatHost.open(options), database);
     if (this.#hostDatabase === database) this.#host = host;
   }
