@@ -1,7 +1,9 @@
-/** What a chat message may be, as chapter 11 says it: contents with their acts, and the requests and replies beside posts. */
+/** What a chat message may be, as chapter 11 says it: contents with their acts, requests and replies. */
+import type { DescMessage } from '@bufbuild/protobuf';
 import {
   type ChatContent,
   ChatContentSchema,
+  type ChatMessage,
   ChatReplySchema,
   ChatRequestSchema,
 } from '../../src/gen/clawchat/v1/chat_pb.ts';
@@ -9,8 +11,10 @@ import {
   CONTENT_BYTES_MAX,
   DEVICE_NAME_BYTES_MAX,
   HISTORY_PAGE_MESSAGES_MAX,
+  OUTBOX_SUSPECTS_MAX,
   ROOM_NAME_BYTES_MAX,
   ROOM_PEOPLE_MAX,
+  ROOMS_MAX,
   SEARCH_BYTES_MAX,
   TEXT_BYTES_MAX,
   TOPIC_BYTES_MAX,
@@ -21,6 +25,8 @@ import { Refusal } from './refusal.ts';
 import type { JsonObject } from './vector.ts';
 
 const LIMIT = 2n ** 53n;
+const HASH_BYTES = 32;
+const INVITE_CHARACTERS_MAX = 16_384;
 
 function need(rule: boolean, detail: string): void {
   if (!rule) throw new Refusal('MESSAGE_MALFORMED', detail);
@@ -34,6 +40,14 @@ function isText(text: string, least: number, most: number): boolean {
 const isRoom = (room: string): boolean => isText(room, 1, ROOM_NAME_BYTES_MAX);
 const isId = (id: Uint8Array): boolean => id.length === 16;
 const isName = (name: string): boolean => isText(name, 0, DEVICE_NAME_BYTES_MAX);
+const isHash = (hash: Uint8Array): boolean => hash.length === HASH_BYTES;
+const isNumber = (value: bigint): boolean => value < LIMIT;
+const isPlace = (value: bigint): boolean => value > 0n && isNumber(value);
+
+/** The name that proto/ gives to a body. */
+function bodyName({ fields }: DescMessage, body: string): string {
+  return fields.find(({ localName }) => localName === body)?.name ?? body;
+}
 
 function readAct(act: ChatContent['act']): JsonObject | undefined {
   switch (act.case) {
@@ -95,12 +109,28 @@ export function readContent(bytes: Uint8Array): JsonObject {
   };
 }
 
-/** Read a request beside posts (CH-002). @throws Refusal, also for what is no ChatRequest at all */
+/** Read a request (CH-002). @throws Refusal, also for what is no ChatRequest at all */
 export function readRequest(bytes: Uint8Array): JsonObject {
   const request = decode(ChatRequestSchema, bytes);
   if (request === undefined) throw new Refusal('MESSAGE_MALFORMED', 'this is no ChatRequest');
   const { requestId, body } = request;
   switch (body.case) {
+    case 'outboxOpen':
+    case 'outboxReplace':
+      need(isId(body.value.outboxId), 'an outbox has 16 bytes');
+      break;
+    case 'outboxCompare':
+      need(body.value.entries.length <= OUTBOX_SUSPECTS_MAX, 'too many are compared');
+      for (const { number, hash } of body.value.entries) {
+        need(isPlace(number) && isHash(hash), 'an entry has a number and a hash');
+      }
+      break;
+    case 'post':
+      need(isId(body.value.outboxId) && isPlace(body.value.number), 'a post has an outbox and a number');
+      break;
+    case 'subscribe':
+      need(isNumber(body.value.afterCursor), 'a cursor is too large');
+      break;
     case 'history': {
       const { afterCursor, beforeCursor, limit, room, search } = body.value;
       need(afterCursor < LIMIT && beforeCursor < LIMIT, 'a cursor is too large');
@@ -125,18 +155,92 @@ export function readRequest(bytes: Uint8Array): JsonObject {
     case 'hello':
     case 'rooms':
       break;
-    default:
+    case undefined:
       throw new Refusal('MESSAGE_MALFORMED', 'no body that is known');
   }
-  return { request_id: requestId, kind: body.case };
+  return { request_id: requestId, kind: bodyName(ChatRequestSchema, body.case) };
 }
 
-/** Read a reply beside those to posts (CH-007). @throws Refusal */
+/** Judge a stored message. Its name, its time, its device and its content are not looked at (CH-037). */
+function needMessage({ cursor, personId, editedBy, deletedBy, messageId, room }: ChatMessage): void {
+  need(isPlace(cursor), 'a message has a cursor');
+  need(personId.length === 0 || isId(personId), 'a person has 16 bytes');
+  need(messageId.length === 0 || isId(messageId), 'an id has 16 bytes');
+  need(isNumber(editedBy) && isNumber(deletedBy), 'a cursor is too large');
+  need(isText(room, 0, ROOM_NAME_BYTES_MAX), 'the room is too long');
+}
+
+function needGap({
+  afterCursor,
+  firstCursor,
+}: {
+  readonly afterCursor: bigint;
+  readonly firstCursor: bigint;
+}): void {
+  need(isNumber(firstCursor) && firstCursor > afterCursor, 'a gap has an extent');
+}
+
+/** Read a reply (CH-007). @throws Refusal */
 export function readReply(bytes: Uint8Array): JsonObject {
   const reply = decode(ChatReplySchema, bytes);
   if (reply === undefined) throw new Refusal('MESSAGE_MALFORMED', 'this is no ChatReply');
   const { requestId, body } = reply;
   switch (body.case) {
+    case 'outboxState': {
+      const { outboxId, highest, hash } = body.value;
+      need(isId(outboxId) && isNumber(highest), 'an outbox and a number');
+      need(highest === 0n ? hash.length === 0 : isHash(hash), 'a hash goes with a number');
+      break;
+    }
+    case 'outboxStored': {
+      const { hashes, cursors } = body.value;
+      need(
+        hashes.length <= OUTBOX_SUSPECTS_MAX && hashes.length === cursors.length,
+        'a cursor for each hash',
+      );
+      need(hashes.every(isHash) && cursors.every(isPlace), 'a hash, or a cursor');
+      break;
+    }
+    case 'postResult': {
+      const { number, code, cursor } = body.value;
+      need(isPlace(number), 'a post has a number');
+      need(code === 0 ? isPlace(cursor) : cursor === 0n, 'a cursor or a code');
+      break;
+    }
+    case 'message':
+      needMessage(body.value);
+      break;
+    case 'gap':
+      needGap(body.value);
+      break;
+    case 'history': {
+      const { messages, throughCursor, fromCursor, gap } = body.value;
+      need(messages.length <= HISTORY_PAGE_MESSAGES_MAX, 'more than a page');
+      need(isNumber(throughCursor) && isNumber(fromCursor), 'a cursor is too large');
+      messages.forEach((message, i) => {
+        needMessage(message);
+        need(message.cursor > (messages[i - 1]?.cursor ?? 0n), 'messages rise');
+        need(message.cursor <= throughCursor, 'a message lies beyond what was looked at');
+      });
+      if (gap) needGap(gap);
+      break;
+    }
+    case 'rooms':
+      need(body.value.rooms.length >= 1 && body.value.rooms.length <= ROOMS_MAX, 'too few or too many rooms');
+      for (const { name, topic, keepMs, lastCursor, readCursor } of body.value.rooms) {
+        need(isRoom(name) && isText(topic, 0, TOPIC_BYTES_MAX), 'a room has a name and a topic');
+        need([keepMs, lastCursor, readCursor].every(isNumber), 'a number is too large');
+      }
+      break;
+    case 'refusal':
+      break;
+    case 'caughtUp':
+      need(isNumber(body.value.cursor), 'a cursor is too large');
+      break;
+    case 'deviceInvite':
+      need([...body.value.invite].length <= INVITE_CHARACTERS_MAX, 'the invite is too long');
+      need(isNumber(body.value.expiresAtMs), 'a time is too large');
+      break;
     case 'welcome':
       need(isId(body.value.personId), 'a person has 16 bytes');
       break;
@@ -150,11 +254,10 @@ export function readReply(bytes: Uint8Array): JsonObject {
     case 'presence':
       need(isId(body.value.personId) && isName(body.value.name), 'who came or went');
       break;
-    case 'roomGap': {
-      const { afterCursor, firstCursor, room } = body.value;
-      need(isRoom(room) && firstCursor < LIMIT && firstCursor > afterCursor, 'a gap has an extent');
+    case 'roomGap':
+      need(isRoom(body.value.room), 'a gap is one of a room');
+      needGap(body.value);
       break;
-    }
     case 'people':
       need(body.value.people.length <= ROOM_PEOPLE_MAX, 'too many people');
       for (const { personId, name, delivered, read } of body.value.people) {
@@ -164,8 +267,6 @@ export function readReply(bytes: Uint8Array): JsonObject {
       break;
     case undefined:
       return { request_id: requestId, kind: 'unknown' };
-    default:
-      throw new Refusal('MESSAGE_MALFORMED', 'not among these vectors');
   }
-  return { request_id: requestId, kind: body.case };
+  return { request_id: requestId, kind: bodyName(ChatReplySchema, body.case) };
 }

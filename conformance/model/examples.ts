@@ -10,6 +10,7 @@ export const CHAPTERS: readonly string[] = [
   'spec/04-handshake.md',
   'spec/05-session.md',
   'spec/08-devices.md',
+  'spec/11-chat.md',
 ];
 
 const CAPTION = 22;
@@ -160,6 +161,11 @@ const VIEWS: Readonly<Record<string, (vector: Vector) => readonly Row[]>> = {
     ['gate key', 'input.client.gate_key'],
     ['access key', 'input.client.access_keys.0.key'],
     ['prologue', 'debug.prologue'],
+  ),
+  post: rows(
+    ['content', 'debug.content'],
+    ['content hash', 'debug.content_hash'],
+    ['ChatRequest', 'input.bytes'],
   ),
   token,
   steps,

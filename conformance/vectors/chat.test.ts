@@ -21,6 +21,10 @@ function actOf(act: Act): Readonly<Record<string, unknown>> {
   }
 }
 
+/** The name that proto/ gives to a body. */
+const nameOf = (kind: string): string =>
+  kind === 'backwards' ? 'history' : kind.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
+
 describe('contents', () => {
   it.each(of('content'))('%s', (_id, { input, output, error }) => {
     const encoded = bytes(input['bytes']);
@@ -55,7 +59,7 @@ describe('requests', () => {
     }
     const { kind } = request.body;
     expect(error).toBeUndefined();
-    expect({ request_id: request.requestId, kind: kind === 'backwards' ? 'history' : kind }).toEqual(output);
+    expect({ request_id: request.requestId, kind: nameOf(kind) }).toEqual(output);
   });
 });
 
@@ -67,6 +71,6 @@ describe('replies', () => {
       return;
     }
     expect(error).toBeUndefined();
-    expect({ request_id: reply.requestId, kind: reply.body.kind }).toEqual(output);
+    expect({ request_id: reply.requestId, kind: nameOf(reply.body.kind) }).toEqual(output);
   });
 });

@@ -89,7 +89,7 @@ export class ClientStream implements StreamHandler, ClientLink {
     this.#stream.close(code);
   }
 
-  /** Hand a reply on. False when nobody asked for it. @impl CH-007~1 */
+  /** Hand a reply on. False when nobody asked for it. @impl CH-007~2 */
   #take({ requestId, body }: Reply): boolean {
     const { feed, questions } = this.#parts;
     switch (body.kind) {

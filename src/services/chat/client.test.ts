@@ -326,7 +326,7 @@ describe('a contradiction', () => {
 });
 
 describe('a stream', () => {
-  // CH-007~1, CH-028~1
+  // CH-007~2, CH-028~1
   test.each([
     ['a result that nobody waits for', ErrorCode.MESSAGE_MALFORMED, (host: Host) => host.result(99, 1, 5)],
     ['a result out of order', ErrorCode.MESSAGE_MALFORMED, (host: Host) => host.result(3, 2, 5)],

@@ -616,7 +616,7 @@ describe('messages', () => {
     expect(disk).not.toMatch(/one|two|three/);
   });
 
-  // CH-043~2
+  // CH-043~3
   test('are found once, by the text that they have now, and never once they were taken back', async () => {
     const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
     const first = Number(await ann.post('an old needle'));
@@ -640,7 +640,7 @@ describe('messages', () => {
     expect(await found('newer')).toEqual([]);
   });
 
-  // CH-043~2
+  // CH-043~3
   test('are found backwards, by text, within bounds', async () => {
     const ann = new Peer(ANN, 'Ann');
     for (let n = 1; n <= 30; n += 1) await ann.post(n % 10 === 0 ? `Needle ${n}` : `hay ${n}`);
@@ -657,7 +657,7 @@ describe('messages', () => {
     expect(await ann.history('den')).toEqual([]);
   });
 
-  // CH-043~2: the example of 11.5
+  // CH-043~3: the example of 11.5
   test('are read from the newest on by who knows no cursor', async () => {
     const ann = new Peer(ANN, 'Ann');
     const cursors: unknown[] = [];
@@ -667,6 +667,7 @@ describe('messages', () => {
       ann.ask({ kind: 'backwards', beforeCursor, limit: 2, room: '', search: '' });
       const reply = (await ann.replies()).find(({ kind }) => kind === 'history');
       if (reply?.kind !== 'history') throw new Error('no page');
+      expect(reply.throughCursor).toBe(beforeCursor - 1);
       return [reply.places.map(({ cursor }) => cursor), reply.more, reply.fromCursor];
     };
     expect(await page(Number.MAX_SAFE_INTEGER)).toEqual([cursors.slice(1), true, cursors[1]]);

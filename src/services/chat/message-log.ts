@@ -225,7 +225,7 @@ export class MessageLog {
 
   /**
    * Read at most `limit` messages below a cursor, the newest of them, of one room unless it is empty, that are shown with
-   * `search` in them. The page is oldest first; it looks at so many messages and no more. @impl CH-043~2
+   * `search` in them. The page is oldest first; it looks at so many messages and no more. @impl CH-043~3
    */
   async backwards(
     beforeCursor: number,

@@ -14,6 +14,8 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import {
   CHAT_MESSAGE_BYTES_MAX,
   DEVICE_NAME_BYTES_MAX,
+  HISTORY_PAGE_MESSAGES_MAX,
+  OUTBOX_SUSPECTS_MAX,
   ROOM_NAME_BYTES_MAX,
   ROOM_PEOPLE_MAX,
   ROOMS_MAX,
@@ -148,7 +150,7 @@ export interface Reply {
   readonly body: ReplyBody;
 }
 
-/** Read one message of a host. Faults: MESSAGE_TOO_LARGE, MESSAGE_MALFORMED. Source: CH-001~1. */
+/** Read one message of a host. Faults: MESSAGE_TOO_LARGE, MESSAGE_MALFORMED. Source: CH-001~1, CH-007~2. */
 export function parseReply(bytes: Uint8Array): Reply | Fault {
   if (bytes.length > CHAT_MESSAGE_BYTES_MAX) {
     return fault('peer', ErrorCode.MESSAGE_TOO_LARGE, 'a chat reply is too long');
@@ -178,7 +180,8 @@ function readBody({ body }: ChatReply): ReplyBody | undefined {
       const { hashes, cursors } = body.value;
       const stored = hashes.map((hash, i) => ({ hash, cursor: Number(cursors[i] ?? 0n) }));
       const valid = stored.every(({ hash, cursor }) => hash.length === HASH_BYTES && isCursor(cursor));
-      return valid && cursors.length === hashes.length ? { kind: 'outboxStored', stored } : undefined;
+      const counted = cursors.length === hashes.length && hashes.length <= OUTBOX_SUSPECTS_MAX;
+      return valid && counted ? { kind: 'outboxStored', stored } : undefined;
     }
     case 'postResult': {
       const code = knownCode(body.value.code);
@@ -209,7 +212,7 @@ function readBody({ body }: ChatReply): ReplyBody | undefined {
           utf8Bytes(topic) <= TOPIC_BYTES_MAX &&
           areNumbers(keepMs, lastCursor, readCursor),
       );
-      if (!valid || rooms.length > ROOMS_MAX) return undefined;
+      if (!valid || rooms.length === 0 || rooms.length > ROOMS_MAX) return undefined;
       return { kind: 'rooms', names: rooms.map(({ name }) => name), rooms };
     }
     case 'welcome': {
@@ -301,7 +304,7 @@ function readPage({ messages, more, throughCursor, gap, fromCursor }: HistoryPag
   if (!areNumbers(from)) return undefined;
   const valid = places.filter(place => place !== undefined);
   const rising = valid.every(({ cursor }, i) => cursor > (valid[i - 1]?.cursor ?? 0) && cursor <= through);
-  if (valid.length < places.length || !rising) return undefined;
+  if (valid.length < places.length || !rising || valid.length > HISTORY_PAGE_MESSAGES_MAX) return undefined;
   return {
     kind: 'history',
     places: valid,
@@ -322,16 +325,20 @@ function readGap(gap: HistoryGap): Gap | undefined {
 function readPlace(message: ChatMessage): Place | undefined {
   const cursor = Number(message.cursor);
   if (!isCursor(cursor)) return undefined;
+  const [editedBy, deletedBy] = [Number(message.editedBy), Number(message.deletedBy)];
+  const { deviceId, name, personId, messageId, room } = message;
+  const valid = [personId, messageId].every(({ length }) => length === 0 || length === ID_BYTES);
+  if (!valid || !areNumbers(editedBy, deletedBy) || utf8Bytes(room) > ROOM_NAME_BYTES_MAX) return undefined;
   const storedAtMs = Number(message.storedAtMs);
-  const { deviceId, name } = message;
   const content = readContent(message);
   if (content === undefined || deviceId.length !== ID_BYTES || !Number.isSafeInteger(storedAtMs)) {
     return { cursor, item: undefined };
   }
-  const personId = message.personId.length === ID_BYTES ? message.personId : deviceId;
-  const [editedBy, deletedBy] = [Number(message.editedBy), Number(message.deletedBy)];
-  if (!areNumbers(editedBy, deletedBy)) return undefined;
-  return { cursor, item: { cursor, deviceId, personId, name, storedAtMs, editedBy, deletedBy, ...content } };
+  const person = personId.length > 0 ? personId : deviceId;
+  return {
+    cursor,
+    item: { cursor, deviceId, personId: person, name, storedAtMs, editedBy, deletedBy, ...content },
+  };
 }
 
 /** The content as it stands now: of the last edit, or of nothing once it was deleted. */

@@ -23,7 +23,8 @@ export const file_clawchat_v1_chat: GenFile = /*@__PURE__*/
  */
 export type ChatRequest = Message<"clawchat.v1.ChatRequest"> & {
   /**
-   * Chosen by the client, returned in each answer; 0 where no answer is due.
+   * Chosen by the client, returned in each answer. Where none is due it may be 0; an id
+   * of its own tells which request a refusal means (CH-006).
    *
    * @generated from field: uint32 request_id = 1;
    */
@@ -975,7 +976,8 @@ export type HistoryGap = Message<"clawchat.v1.HistoryGap"> & {
   afterCursor: bigint;
 
   /**
-   * No message with a lower cursor is kept; the next one may have this one. Below 2^53.
+   * No message with a lower cursor is kept; the next one may have this one. Above
+   * `after_cursor`, below 2^53.
    *
    * @generated from field: uint64 first_cursor = 2;
    */
@@ -1090,7 +1092,8 @@ export type HistoryPage = Message<"clawchat.v1.HistoryPage"> & {
 
   /**
    * How far the host looked: the `after_cursor` of the next request. Never lower
-   * than the one given, nor than the last message. Below 2^53.
+   * than the one given, nor than the last message. For `before_cursor` one less than
+   * that, and of no use to the client. Below 2^53.
    *
    * @generated from field: uint64 through_cursor = 3;
    */

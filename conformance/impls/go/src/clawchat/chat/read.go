@@ -44,7 +44,11 @@ func (c *Client) Rooms(done func([]string, error)) {
 			done(nil, code.New(code.Known(r.Refusal), "the host refused"))
 			return
 		}
-		done(r.Rooms, nil)
+		names := make([]string, 0, len(r.Rooms))
+		for _, room := range r.Rooms {
+			names = append(names, room.Name)
+		}
+		done(names, nil)
 	}})
 }
 

@@ -1,6 +1,10 @@
 package msg
 
-import "clawchat/pb"
+import (
+	"unicode/utf8"
+
+	"clawchat/pb"
+)
 
 // Bodies of a ChatRequest, by their field numbers.
 const (
@@ -31,6 +35,7 @@ const (
 	SayPresence     = 14
 	SayPeople       = 15
 	SayRoomGap      = 16
+	SayDeviceInvite = 17
 )
 
 // ChatRequest wraps an encoded body.
@@ -101,12 +106,25 @@ type ChatReply struct {
 	Message   ChatMessage
 	Gap       HistoryGap
 	History   HistoryPage
-	Rooms     []string
+	Rooms     []Room
 	Refusal   uint32
 	CaughtUp  uint64
 	Welcome   Welcome
 	Told      Told
 	People    []Told
+	Invite    DeviceInvite
+}
+
+// Room is a room of the host.
+type Room struct {
+	Name, Topic      string
+	Keep, Last, Read uint64
+}
+
+// DeviceInvite is an invite for another device of the person.
+type DeviceInvite struct {
+	Text      string
+	ExpiresAt uint64
 }
 
 // Welcome says what the host knows.
@@ -142,7 +160,11 @@ type ChatMessage struct {
 	Name       string
 	StoredAtMs uint64
 	Content    []byte
-	size       int
+	PersonID   []byte
+	EditedBy   uint64
+	DeletedBy  uint64
+	MessageID  []byte
+	Room       string
 }
 
 // HistoryGap says that messages are no longer kept.
@@ -166,7 +188,7 @@ func ReadChatReply(b []byte) (v ChatReply, err error) {
 		if f.Number == 1 {
 			return f.U32(&v.RequestID)
 		}
-		if f.Type != pb.Bytes || f.Number > SayRoomGap {
+		if f.Type != pb.Bytes || f.Number > SayDeviceInvite {
 			return nil
 		}
 		if v.Body != f.Number {
@@ -219,6 +241,10 @@ func (v *ChatReply) field(f pb.Field) error {
 		return f.Data(&v.Welcome.PersonID)
 	case SayWelcome<<8 | 2:
 		return f.Bool(&v.Welcome.Backwards)
+	case SayDeviceInvite<<8 | 1:
+		return f.Text(&v.Invite.Text)
+	case SayDeviceInvite<<8 | 2:
+		return f.U64(&v.Invite.ExpiresAt)
 	}
 	return nil
 }
@@ -227,14 +253,23 @@ func (v *ChatReply) room(f pb.Field) error {
 	if f.Type != pb.Bytes {
 		return nil
 	}
-	var name string
+	var r Room
 	err := pb.Walk(f.Bytes, func(in pb.Field) error {
-		if in.Number == 1 {
-			return in.Text(&name)
+		switch in.Number {
+		case 1:
+			return in.Text(&r.Name)
+		case 2:
+			return in.Text(&r.Topic)
+		case 5:
+			return in.U64(&r.Keep)
+		case 6:
+			return in.U64(&r.Last)
+		case 7:
+			return in.U64(&r.Read)
 		}
 		return nil
 	})
-	v.Rooms = append(v.Rooms, name)
+	v.Rooms = append(v.Rooms, r)
 	return err
 }
 
@@ -250,6 +285,16 @@ func (v *ChatMessage) field(f pb.Field) error {
 		return f.U64(&v.StoredAtMs)
 	case 5:
 		return f.Data(&v.Content)
+	case 6:
+		return f.Data(&v.PersonID)
+	case 7:
+		return f.U64(&v.EditedBy)
+	case 8:
+		return f.U64(&v.DeletedBy)
+	case 9:
+		return f.Data(&v.MessageID)
+	case 10:
+		return f.Text(&v.Room)
 	}
 	return nil
 }
@@ -280,7 +325,7 @@ func (v *HistoryPage) field(f pb.Field) error {
 	}
 	switch f.Number {
 	case 1:
-		m := ChatMessage{size: len(f.Bytes)}
+		var m ChatMessage
 		err := pb.Walk(f.Bytes, m.field)
 		v.Messages = append(v.Messages, m)
 		return err
@@ -295,8 +340,7 @@ func (v *HistoryPage) field(f pb.Field) error {
 
 const below = 1 << 53
 
-// Valid says whether a reply keeps the rules of chat.proto (CH-007). Of a message,
-// name, stored_at_ms, device_id and content are not judged.
+// Valid says whether a reply keeps the table of CH-007.
 func (v *ChatReply) Valid() bool {
 	switch v.Body {
 	case SayOutboxState:
@@ -304,7 +348,7 @@ func (v *ChatReply) Valid() bool {
 		return len(o.ID) == 16 && o.Highest < below && (o.Highest == 0 && len(o.Hash) == 0 || o.Highest > 0 && len(o.Hash) == 32)
 	case SayOutboxStored:
 		for i, h := range v.Stored.Hashes {
-			if len(h) != 32 || i >= len(v.Stored.Cursors) || v.Stored.Cursors[i] >= below {
+			if len(h) != 32 || i >= len(v.Stored.Cursors) || v.Stored.Cursors[i] == 0 || v.Stored.Cursors[i] >= below {
 				return false
 			}
 		}
@@ -313,14 +357,14 @@ func (v *ChatReply) Valid() bool {
 		r := v.Result
 		return r.Number >= 1 && r.Number < below && r.Cursor < below && (r.Code == 0) == (r.Cursor > 0)
 	case SayMessage:
-		return v.Message.Cursor >= 1 && v.Message.Cursor < below
+		return v.Message.valid()
 	case SayGap:
-		return v.Gap.After < below && v.Gap.First < below
+		return v.Gap.valid()
 	case SayHistory:
 		return v.History.valid()
 	case SayRooms:
-		for _, name := range v.Rooms {
-			if !isRoom(name) {
+		for _, r := range v.Rooms {
+			if !isRoom(r.Name) || len(r.Topic) > 256 || r.Keep >= below || r.Last >= below || r.Read >= below {
 				return false
 			}
 		}
@@ -334,20 +378,31 @@ func (v *ChatReply) Valid() bool {
 	case SayPeople:
 		return validPeople(v.People)
 	case SayRoomGap:
-		return isRoom(v.Gap.Room) && v.Gap.First < below && v.Gap.After < v.Gap.First
+		return isRoom(v.Gap.Room) && v.Gap.valid()
+	case SayDeviceInvite:
+		return utf8.RuneCountInString(v.Invite.Text) <= 16384 && v.Invite.ExpiresAt < below
 	}
 	return true
 }
 
+func (v *HistoryGap) valid() bool { return v.First < below && v.After < v.First }
+
+// valid does not judge name, time, device and content (CH-037).
+func (v *ChatMessage) valid() bool {
+	isID := func(b []byte) bool { return len(b) == 0 || len(b) == 16 }
+	return v.Cursor >= 1 && v.Cursor < below && v.EditedBy < below && v.DeletedBy < below &&
+		isID(v.PersonID) && isID(v.MessageID) && len(v.Room) <= roomMax
+}
+
 func (v *HistoryPage) valid() bool {
-	size, last := 0, uint64(0)
-	for _, m := range v.Messages {
-		if m.Cursor <= last || m.Cursor >= below {
+	last := uint64(0)
+	for i := range v.Messages {
+		m := &v.Messages[i]
+		if !m.valid() || m.Cursor <= last {
 			return false
 		}
 		last = m.Cursor
-		size += m.size
 	}
-	return len(v.Messages) <= 256 && (size <= 524288 || len(v.Messages) == 1) && v.Through < below && v.From < below &&
-		(v.Through >= last || v.From > 0) && (v.Gap == nil || v.Gap.After < below && v.Gap.First < below)
+	return len(v.Messages) <= 256 && last <= v.Through && v.Through < below && v.From < below &&
+		(v.Gap == nil || v.Gap.valid())
 }

@@ -56,4 +56,6 @@ func validPeople(people []Told) bool {
 
 const nameMax = 64 // DEVICE_NAME_BYTES_MAX
 
-func isRoom(name string) bool { return len(name) >= 1 && len(name) <= 64 } // ROOM_NAME_BYTES_MAX
+const roomMax = 64 // ROOM_NAME_BYTES_MAX
+
+func isRoom(name string) bool { return len(name) >= 1 && len(name) <= roomMax }

@@ -62,8 +62,11 @@ func chatAct(a msg.Act) object {
 }
 
 var replyNames = map[int]string{
-	0: "unknown", msg.SayWelcome: "welcome", msg.SayMark: "mark", msg.SayTyping: "typing",
-	msg.SayPresence: "presence", msg.SayPeople: "people", msg.SayRoomGap: "roomGap",
+	0: "unknown", msg.SayOutboxState: "outbox_state", msg.SayOutboxStored: "outbox_stored",
+	msg.SayPostResult: "post_result", msg.SayMessage: "message", msg.SayGap: "gap", msg.SayHistory: "history",
+	msg.SayRooms: "rooms", msg.SayRefusal: "refusal", msg.SayCaughtUp: "caught_up", msg.SayWelcome: "welcome", msg.SayMark: "mark", msg.SayTyping: "typing",
+	msg.SayPresence: "presence", msg.SayPeople: "people", msg.SayRoomGap: "room_gap",
+	msg.SayDeviceInvite: "device_invite",
 }
 
 func chatReply(b []byte) answer {
@@ -74,12 +77,15 @@ func chatReply(b []byte) answer {
 	return answer{output: object{"request_id": r.RequestID, "kind": replyNames[r.Body]}}
 }
 
-// asked is a request beside posts, as a host reads it; 0 is a body that nobody knows.
+// asked is a request as a host reads it; 0 is a body that nobody knows.
 type asked struct {
 	id, limit                      uint32
 	kind                           int
 	room, search, name             string
 	after, before, delivered, read uint64
+	outbox                         []byte
+	number                         uint64
+	entries                        []msg.OutboxEntry
 }
 
 // Bodies of a ChatRequest that this client never asks.
@@ -91,8 +97,10 @@ const (
 )
 
 var requestNames = map[int]string{
+	msg.AskOutboxOpen: "outbox_open", msg.AskOutboxCompare: "outbox_compare",
+	msg.AskOutboxReplace: "outbox_replace", msg.AskPost: "post", msg.AskSubscribe: "subscribe",
 	msg.AskHistory: "history", msg.AskRooms: "rooms", msg.AskHello: "hello", askMark: "mark",
-	askTyping: "typing", askPeople: "people", askDeviceInvite: "deviceInvite",
+	askTyping: "typing", askPeople: "people", askDeviceInvite: "device_invite",
 }
 
 // chatRequest applies CH-002.
@@ -118,7 +126,13 @@ func chatRequest(b []byte) answer {
 
 func (q *asked) field(f pb.Field) error {
 	switch q.kind<<8 | f.Number {
-	case msg.AskHistory<<8 | 1:
+	case msg.AskOutboxOpen<<8 | 1, msg.AskOutboxReplace<<8 | 1, msg.AskPost<<8 | 1:
+		return f.Data(&q.outbox)
+	case msg.AskOutboxCompare<<8 | 1:
+		return q.entry(f)
+	case msg.AskPost<<8 | 2:
+		return f.U64(&q.number)
+	case msg.AskSubscribe<<8 | 1, msg.AskHistory<<8 | 1:
 		return f.U64(&q.after)
 	case msg.AskHistory<<8 | 2:
 		return f.U32(&q.limit)
@@ -138,8 +152,38 @@ func (q *asked) field(f pb.Field) error {
 	return nil
 }
 
+func (q *asked) entry(f pb.Field) error {
+	if f.Type != pb.Bytes {
+		return nil
+	}
+	var e msg.OutboxEntry
+	err := pb.Walk(f.Bytes, func(in pb.Field) error {
+		switch in.Number {
+		case 1:
+			return in.U64(&e.Number)
+		case 2:
+			return in.Data(&e.Hash)
+		}
+		return nil
+	})
+	q.entries = append(q.entries, e)
+	return err
+}
+
 func (q *asked) valid() bool {
 	const below = 1 << 53
+	hasOutbox := q.kind == msg.AskOutboxOpen || q.kind == msg.AskOutboxReplace || q.kind == msg.AskPost
+	if hasOutbox && len(q.outbox) != 16 || q.kind == msg.AskPost && q.number == 0 || q.number >= below {
+		return false
+	}
+	for _, e := range q.entries {
+		if e.Number == 0 || e.Number >= below || len(e.Hash) != 32 {
+			return false
+		}
+	}
+	if len(q.entries) > 1024 { // OUTBOX_SUSPECTS_MAX
+		return false
+	}
 	hasRoom := q.kind == askMark || q.kind == askTyping || q.kind == askPeople
 	if q.kind == 0 || hasRoom && q.room == "" || len(q.room) > 64 || len(q.name) > 64 || len(q.search) > 256 {
 		return false
