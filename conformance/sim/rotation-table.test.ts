@@ -6,6 +6,7 @@ import {
   CLOCK_STEP_MS,
   type Constants,
   MINIMAL,
+  PORT_MIN,
   STANDARD,
   STORE_ATTEMPT_MS_MAX,
 } from '../../src/gen/constants.ts';
@@ -403,6 +404,38 @@ describe('ports', () => {
     expect(b.notes()).toContain(isTried ? 'rotated' : 'held no-port');
     b.run(R + STANDARD.HOLD_MS + 10);
     expect(b.notes()).toContain('rotated');
+  });
+
+  test('RT-111~1: a port in use and one that was given up lately are passed over', () => {
+    const b = new Bench().run(2 * R + PREPARE - 1);
+    const { places, recentPorts } = b.state;
+    expect(recentPorts.length).toBeGreaterThan(1);
+    const now = { wall: b.host.now.wall + 1, mono: b.host.now.mono + 1 };
+    const [drawing, outputs] = step(b.state, TICK, now);
+    expect(outputs).toMatchObject([{ kind: 'draw' }]);
+    const [place] = places;
+    const passed = [place?.port ?? 0, ...recentPorts];
+    const free =
+      Array.from({ length: 99 }, (_, by) => PORT_MIN + by).find(port => !passed.includes(port)) ?? 0;
+    const entropy = Uint8Array.from(
+      [...passed, free].flatMap(port => [(port - PORT_MIN) >> 8, (port - PORT_MIN) & 255]),
+    );
+    const [, taken] = step(drawing, { kind: 'drawn', entropy }, now);
+    const [commit] = taken;
+    expect(commit?.kind === 'commit' && commit.journal.places.at(-1)).toMatchObject({
+      role: 'next',
+      port: free,
+    });
+  });
+
+  test('RT-116~1: a rotation that is asked for while one goes on begins none behind it', () => {
+    const b = new Bench().run(R - STANDARD.PUBLISH_LEAD_MS + 1);
+    expect(b.state.phase).toBe('publishing');
+    b.host.input({ kind: 'rotateNow' });
+    expect(b.notes()).toContain('already-rotating');
+    b.run(R + R - STANDARD.PREPARE_LEAD_MS - 1);
+    expect(b.notes().filter(what => what === 'rotated')).toHaveLength(1);
+    expect(b.host.listeners.size).toBe(1);
   });
 
   test('RT-114~1: a port that the router gives to somebody else makes way for another', () => {
