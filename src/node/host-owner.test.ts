@@ -127,7 +127,7 @@ async function records(): Promise<readonly { sequence: number; hash: string; dur
 }
 
 describe('a record', () => {
-  // CF-022~1, CF-023~1
+  // CF-022~1, CF-023~1, CF-026~1: read back as the host itself
   test('leaves behind its commit; a new one has a higher sequence, the same one keeps it', async () => {
     const { owner } = await start();
     await invite(owner);

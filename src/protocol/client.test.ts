@@ -769,6 +769,18 @@ describe('enrolment', () => {
     expect(bench.client.member?.stage).toBe('device');
   });
 
+  it.each<[string, Frame]>([
+    ['Hello', hello],
+    ['a Ping before Hello, which may not come', { kind: 'ping', id: 1 }],
+  ])('EN-010: erases the invite at the first frame on the path of the device: %s', (_, first) => {
+    bench = new Bench(keyed());
+    bench.connect().say(hello, reply(named(suite, 'device secret')));
+    const two = bench.again();
+    expect(bench.client.member?.stage).toBe('granted');
+    expect(kinds(two.say(first))).toContain('persist');
+    expect(bench.client.member?.stage).toBe('device');
+  });
+
   it('EN-013, EN-015: stores nothing of a reply that breaks a rule, and says which', () => {
     bench = new Bench(keyed());
     const one = bench.connect();

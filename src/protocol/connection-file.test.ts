@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { noble } from '../crypto/noble.ts';
+import { withEntropy } from '../crypto/suite.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { FILE_CLASSES_BYTES } from '../gen/constants.ts';
 import { native } from '../node/native.ts';
@@ -120,6 +121,19 @@ describe('sealing and opening', () => {
     expect(places.size).toBe(Math.max(...places.keys()) + 1);
     expect(Math.max(...counts)).toBeLessThan(55);
     expect(Math.min(...counts)).toBeGreaterThan(4);
+  });
+
+  it('draws again what would favour some places (CF-003~1)', () => {
+    const sealedBy = (...draws: readonly number[]): unknown => {
+      const left = [...draws];
+      const suite = withEntropy(native, length =>
+        new Uint8Array(length).fill(length === 4 ? (left.shift() ?? 0) : 7),
+      );
+      return { file: sealFile(suite, { envelope, recipients: keys(1) }), left };
+    };
+    // 2^32 - 1 lies beyond the last whole multiple of 62.
+    expect(sealedBy(0xff, 1)).toEqual(sealedBy(1));
+    expect(sealedBy(2)).not.toEqual(sealedBy(1));
   });
 });
 
