@@ -2,7 +2,6 @@
  * The attackers, in a process of their own: each source is an address of 127.0.0.0/8 and does one thing that no member does.
  * Bounded by what it is asked: so many sources, so many milliseconds, one port of the loopback.
  */
-import { writeFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { setPriority } from 'node:os';
 import { type ConnectionOptions, connect, createSecureContext } from 'node:tls';
@@ -140,19 +139,9 @@ async function attack(wave: Wave): Promise<Came> {
   return { connections, ms, answers: Object.fromEntries(answers) };
 }
 
-/** Attackers have machines of their own; here they get what the host, its members and its disk leave of this one. */
-function stepBack(): void {
-  setPriority(19);
-  try {
-    // Where Linux shares processors between sessions first, a priority counts within this one only.
-    writeFileSync('/proc/self/autogroup', '19');
-  } catch {
-    // It does not, or this is no Linux.
-  }
-}
-
 if (process.send !== undefined) {
-  stepBack();
+  // Attackers have machines of their own; here they get what the host and its members leave of this one.
+  setPriority(19);
   process.on('message', (wave: Wave) => void attack(wave).then(came => process.send?.(came)));
   process.on('disconnect', () => process.exit());
 }

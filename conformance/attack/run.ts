@@ -86,8 +86,6 @@ function delays(ms: readonly number[]): Delays {
 class Attackers {
   readonly #child: ChildProcess = fork(fileURLToPath(new URL('attackers.ts', import.meta.url)), {
     execArgv: ['--import', 'tsx'],
-    // A session of its own, whose priority it can set.
-    detached: true,
   });
 
   async wave(wave: Wave): Promise<Came> {
