@@ -95,7 +95,7 @@ interface Chain {
   readonly floor: bigint;
 }
 
-/** Step 6: CF-010~1, CF-011~1. */
+/** Step 6: CF-010~2, CF-011~1. */
 function followChain({ successions }: SignedEnvelope, reader: Reader): Chain {
   demand(successions.length <= constants.SUCCESSIONS_MAX, 'SUCCESSION_INVALID', 'step 6: too many');
   const chain = successions.map((one, i) => ({ ...one, says: judgeStatement(one, i + 1) }));

@@ -135,7 +135,7 @@ describe('which record is accepted (CF-030~1, CF-032~1, CF-033~1)', () => {
   });
 });
 
-describe('successions (CF-010~1 to CF-014~1)', () => {
+describe('successions (CF-010~2 to CF-014~1)', () => {
   const statement = (
     by: TestHost,
     index: number,

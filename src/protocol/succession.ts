@@ -48,7 +48,7 @@ export interface Followed {
 /**
  * Follow the chain of an envelope from the identity key that the reader holds.
  *
- * Faults: SUCCESSION_INVALID. @impl CF-010~1, CF-011~1
+ * Faults: SUCCESSION_INVALID. @impl CF-010~2, CF-011~1
  */
 export function followChain(suite: Suite, trust: Trust, chain: readonly Succession[]): Followed | Fault {
   if (chain.length > SUCCESSIONS_MAX) return broken('is too long');

@@ -26,7 +26,7 @@ function chained(
   flags: readonly Flag[],
   reader: Reader,
   bytes: Uint8Array,
-  req = 'CF-010~1',
+  req = 'CF-010~2',
 ): Vector {
   const of: Case = { id: `chain/${id}`, note, req: [req], flags: ['succession', ...flags], reader };
   return envelopeCase(of, bytes);
@@ -253,7 +253,7 @@ function badChains(): Vector[] {
       ['splice'],
       after(3, {}, [succession(1), succession(3, { index: 2 })]),
       holding(0),
-      'CF-010~1',
+      'CF-010~2',
     ),
     of('reordered', 'Two in the wrong order.', ['reorder'], after(2, {}, [second, succession(1)])),
     of(
@@ -262,7 +262,7 @@ function badChains(): Vector[] {
       ['duplicate-field'],
       after(1, {}, [succession(1), succession(1, { index: 2 })]),
       holding(0),
-      'CF-010~1',
+      'CF-010~2',
     ),
     of('foreign-chain', 'A chain that begins and ends with other keys.', ['wrong-key'], after(2), holding(5)),
     of(

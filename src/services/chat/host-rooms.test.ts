@@ -565,7 +565,7 @@ describe('what a room does not keep', () => {
 });
 
 describe('messages', () => {
-  // CH-042~1, CH-015~2
+  // CH-042~2, CH-015~2
   test('that are edited or taken back are nowhere any more', async () => {
     const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
     const first = Number(await ann.post('pasword'));
@@ -585,7 +585,19 @@ describe('messages', () => {
     expect(await ann.post('again', { edits: first })).toBe('MESSAGE_UNKNOWN');
   });
 
-  // CH-042~1
+  // CH-042~2
+  test('that do something are neither edited nor taken back, nor is one of another room', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    const made = Number(await ann.post('', { act: { kind: 'create', topic: '', closed: false } }, 'den'));
+    const said = Number(await ann.post('hi'));
+    for (const cursor of [made, said]) {
+      expect(await ann.post('else', { edits: cursor }, 'den')).toBe('MESSAGE_UNKNOWN');
+      expect(await ann.post('', { act: { kind: 'delete', cursor } }, 'den')).toBe('MESSAGE_UNKNOWN');
+    }
+    expect((await ann.history()).map(({ text, deletedBy }) => [text, deletedBy])).toContainEqual(['hi', 0]);
+  });
+
+  // CH-042~2
   test('that are taken back while somebody changes them stay so', async () => {
     const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
     await ann.post('', { act: { kind: 'create', topic: '', closed: false } }, 'den');
