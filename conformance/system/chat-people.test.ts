@@ -109,7 +109,7 @@ describe('people', () => {
     );
   });
 
-  // CH-040~1, CH-041~2, CH-042~2, CH-052~1
+  // CH-040~2, CH-041~2, CH-042~2, CH-052~1
   test('make rooms, and do in them what their role allows, from scripts too', async () => {
     const [ann = '', bob = ''] = await people('Ann', 'Bob');
     await json(ann, 'room', 'create', 'den', '--closed', '--topic', 'where Ann thinks');

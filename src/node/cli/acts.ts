@@ -3,7 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type ChatContentSchema, Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
 import { DEVICE_NAME_BYTES_MAX } from '../../gen/constants.ts';
-import { checkContent, ID_BYTES } from '../../services/chat/content.ts';
+import { checkContent, ID_BYTES, isNewRoomName } from '../../services/chat/content.ts';
 import { LOBBY } from '../../services/chat/rooms.ts';
 import { isZero } from '../../wire/bytes.ts';
 import { native } from '../native.ts';
@@ -41,6 +41,12 @@ export function roleOf(name: string): Role | undefined {
 
 function withArticle(word: string): string {
   return `${/^[aeiou]/.test(word) ? 'an' : 'a'} ${word}`;
+}
+
+/** The act that makes a room. @throws ClawChatError `USAGE` for a name that no room may be made with */
+export function createAct(room: string, topic: string, closed: boolean): ActInit {
+  if (isNewRoomName(room)) return { case: 'create', value: { topic, closed } };
+  throw usage("a room's name has no blanks around it, and nothing that moves or hides other letters");
 }
 
 /** The act that takes another name. @throws ClawChatError `USAGE` for what is no name */

@@ -1,6 +1,6 @@
 /** What can be typed behind a slash in `clawchat chat`. Chapter: spec/11-chat.md. */
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
-import { findPerson, keepMs, renameAct, roleName, roleNames, roleOf } from './acts.ts';
+import { createAct, findPerson, keepMs, renameAct, roleName, roleNames, roleOf } from './acts.ts';
 import type { Chat } from './chat.ts';
 import { noteLines } from './chat-lines.ts';
 import { expectAnswer } from './directory.ts';
@@ -152,7 +152,7 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     needsWords: true,
     run: async (chat, rest) => {
       const [name = '', how = ''] = rest.split(/ +(?=closed$)/);
-      await chat.act({ case: 'create', value: { topic: '', closed: how === 'closed' } }, name);
+      await chat.act(createAct(name, '', how === 'closed'), name);
       await chat.view.enter(name);
     },
   },

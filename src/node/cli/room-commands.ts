@@ -3,6 +3,7 @@ import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import type { OwnerLink } from '../owner.ts';
 import {
   type ActInit,
+  createAct,
   findPerson,
   keepMs,
   keepText,
@@ -78,7 +79,7 @@ async function roomAct(call: Call, link: OwnerLink, signal: AbortSignal): Promis
   };
   switch (verb) {
     case 'create':
-      return { case: 'create', value: { topic: call.text('topic') ?? '', closed: call.on('closed') } };
+      return createAct(room, call.text('topic') ?? '', call.on('closed'));
     case 'join':
     case 'leave':
       return { case: verb, value: {} };

@@ -79,6 +79,11 @@ const ROLES: ReadonlySet<number> = new Set(Object.values(Role));
 /** What a name may not have (spec/08-devices.md, 8.3). */
 const NOT_IN_NAMES = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
+/** Whether a room may be made with this name: it is shown as it stands, and no other looks like it by blanks alone. @impl CH-056~1 */
+export function isNewRoomName(name: string): boolean {
+  return !NOT_IN_NAMES.test(name) && name.trim() === name;
+}
+
 function isAct(act: Act): boolean {
   switch (act.kind) {
     case 'delete':

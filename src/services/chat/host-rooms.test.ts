@@ -128,7 +128,7 @@ const revoke = async (device: Uint8Array): Promise<void> => {
 };
 
 describe('rooms', () => {
-  // CH-040~1, CH-041~2
+  // CH-040~2, CH-041~2
   test('that are closed are there for their people only', async () => {
     const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
     bob.ask({ kind: 'subscribe', afterCursor: 0, fromNow: false });
@@ -151,6 +151,16 @@ describe('rooms', () => {
     host = await openHost();
     expect(await new Peer(BOB, 'Bob').rooms()).toEqual([`den ${Role.GUEST}`, `lobby ${Role.MEMBER}`]);
     expect(await new Peer(CAT, 'Cat').rooms()).toEqual([`lobby ${Role.MEMBER}`]);
+  });
+
+  // CH-056~1
+  test('are made only with names that can be shown as they stand', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    for (const name of ['a\nb', 'den\u202e', 'de\u200bn', '\u001b[2J', ' den', 'den\u3000', 'a\u2028b']) {
+      expect(await ann.post('', CREATE, name), JSON.stringify(name)).toBe('MESSAGE_MALFORMED');
+    }
+    expect(await ann.post('', CREATE, 'the Café')).toBeTypeOf('number');
+    expect(await ann.rooms()).toEqual([`lobby ${Role.MEMBER}`, `the Café ${Role.OWNER}`]);
   });
 
   // CH-041~2
@@ -320,7 +330,7 @@ describe('a room that is deleted', () => {
 });
 
 describe('what is missing of a closed room', () => {
-  // CH-040~1
+  // CH-040~2
   test('is told to its people only', async () => {
     const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
     await ann.post('', CREATE, 'den');

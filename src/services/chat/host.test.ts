@@ -205,7 +205,7 @@ describe('posting', () => {
     ]);
   });
 
-  // CH-009~1, CH-012~1, CH-003~2
+  // CH-009~2, CH-012~1, CH-003~2
   test('what can never be stored uses its number up; what is out of turn does not', async () => {
     const host = await openHost();
     const alice = new Peer(host);

@@ -8,7 +8,7 @@ import { hex, parseHex } from '../../wire/bytes.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { KEY_END, numberKey } from './bytes.ts';
 import { type Change, together } from './change.ts';
-import type { Act, Content } from './content.ts';
+import { type Act, type Content, isNewRoomName } from './content.ts';
 import type { RoomFilter } from './message-log.ts';
 import type { RoomView } from './reply.ts';
 
@@ -64,7 +64,7 @@ export class RoomTable {
     this.#isThere = isThere;
   }
 
-  /** Read what there is. `isThere` tells whether somebody who has a device is a person. @impl CH-009~1 */
+  /** Read what there is. `isThere` tells whether somebody who has a device is a person. @impl CH-009~2 */
   static async open(database: ServiceDatabase, isThere: (person: string) => boolean): Promise<RoomTable> {
     const table = new RoomTable(isThere);
     table.#rooms.set(LOBBY, emptyRoom(0, LOBBY, ''));
@@ -108,7 +108,7 @@ export class RoomTable {
     return this.#rooms.get(name);
   }
 
-  /** Tell which rooms somebody may see; undefined while that is every room. @impl CH-040~1 */
+  /** Tell which rooms somebody may see; undefined while that is every room. @impl CH-040~2 */
   visible(person: string): RoomFilter | undefined {
     if (this.#hidden === 0) return undefined;
     return name => {
@@ -140,10 +140,11 @@ export class RoomTable {
     });
   }
 
-  /** Say why the host will never store this; unspecified when it will. @impl CH-009~1 @impl CH-041~2 */
+  /** Say why the host will never store this; unspecified when it will. @impl CH-009~2 @impl CH-041~2 */
   judge(person: string, { room: name, act }: Content): ErrorCode {
     const room = this.#rooms.get(name);
     if (act?.kind === 'create') {
+      if (!isNewRoomName(name)) return ErrorCode.MESSAGE_MALFORMED;
       if (room !== undefined) return ErrorCode.ROOM_EXISTS;
       const isFull = this.#rooms.size >= ROOMS_MAX || this.#madeBy(person) >= PERSON_ROOMS_MAX;
       return isFull ? ErrorCode.ROOM_LIMIT : ErrorCode.UNSPECIFIED;
