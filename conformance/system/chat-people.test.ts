@@ -59,7 +59,7 @@ async function refused(data: string, ...args: readonly string[]): Promise<unknow
 }
 
 describe('people', () => {
-  // CH-044~1, CH-045~1, CH-048~2, CH-049~1
+  // CH-044~1, CH-045~2, CH-048~2, CH-049~1
   test('with two devices are one: a name, and what one has read the other has', async () => {
     const [ann = '', bob = ''] = await people('Ann', 'Bob');
     const shown = await place.ok('clawchat', ['invite-device', '--name', 'phone', '--qr', '--data', ann]);
@@ -109,7 +109,7 @@ describe('people', () => {
     );
   });
 
-  // CH-040~2, CH-041~2, CH-042~2, CH-052~1
+  // CH-040~2, CH-041~2, CH-042~3, CH-052~1
   test('make rooms, and do in them what their role allows, from scripts too', async () => {
     const [ann = '', bob = ''] = await people('Ann', 'Bob');
     await json(ann, 'room', 'create', 'den', '--closed', '--topic', 'where Ann thinks');

@@ -246,7 +246,7 @@ describe('the store', () => {
     await store.close();
   });
 
-  // CH-047~2
+  // CH-047~3
   test('can clear what was deleted or replaced out of its files', async () => {
     const store = await open();
     await store.commit([put('m/1', 'old'), put('m/2', 'edited'), put('m/3', 'stays')]);

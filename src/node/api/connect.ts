@@ -60,8 +60,8 @@ export interface ListenOptions extends CallOptions {
   readonly after?: number;
   /** One room. Default: all. */
   readonly room?: string;
-  /** Called when messages below this cursor are no longer kept by the host, and so not given. */
-  readonly onGap?: (firstCursor: number) => void;
+  /** Called when messages below this cursor are no longer kept by the host, and so not given: of one room unless it is empty. */
+  readonly onGap?: (firstCursor: number, room: string) => void;
 }
 
 /** What to read of the history. */

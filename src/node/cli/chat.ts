@@ -324,7 +324,7 @@ export class Chat {
       const isShown = room === this.room;
       if (this.view.isReady) await this.view.refresh();
       if (this.model.rooms.has(room)) this.note(`older messages of ${room} are no longer kept`);
-      else if (!isShown) this.note(`${room} was deleted`);
+      else if (!isShown) this.note(`${room} was deleted, or you are no longer one of its people`);
     });
   }
 

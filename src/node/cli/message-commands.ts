@@ -10,6 +10,7 @@ import { isEdit, messageJson, messageText, Names } from './messages.ts';
 import { jsonLine, line } from './output.ts';
 import { reachClient, sayWaiting, stoppable, TIMEOUT, withClientOwner } from './reach-client.ts';
 import { send } from './send.ts';
+import { harmlessLine } from './terminal-text.ts';
 import { Waiting } from './waiting.ts';
 
 async function listen(call: Call): Promise<number> {
@@ -39,8 +40,9 @@ interface Following {
 async function follow(link: OwnerLink, call: Call, { start, limit, signal }: Following): Promise<void> {
   let printed = 0;
   const room = call.text('room') ?? '';
-  const gap = (first: number): void => {
-    process.stderr.write(`clawchat: messages before ${first} are no longer kept\n`);
+  const gap = (first: number, of: string): void => {
+    const which = of === '' ? 'messages' : `messages of ${harmlessLine(of)}`;
+    process.stderr.write(`clawchat: ${which} before ${first} are no longer kept\n`);
   };
   const show = shower(call, link, signal);
   try {

@@ -180,10 +180,10 @@ function eventBody(event: ChatEvent): EventBody {
       return { case: 'presence', value: { personId, name, online } };
     }
     case 'roomGap': {
-      const { afterCursor, firstCursor } = event.gap;
+      const { afterCursor, firstCursor, room } = event.gap;
       return {
         case: 'roomGap',
-        value: { afterCursor: BigInt(afterCursor), firstCursor: BigInt(firstCursor), room: event.room },
+        value: { afterCursor: BigInt(afterCursor), firstCursor: BigInt(firstCursor), room },
       };
     }
   }

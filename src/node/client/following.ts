@@ -14,8 +14,8 @@ export interface FollowOptions {
   /** One room; all when empty. */
   readonly room: string;
   readonly signal: AbortSignal | undefined;
-  /** Called when messages before this cursor are no longer kept. */
-  readonly gap: (firstCursor: number) => void;
+  /** Called when messages before this cursor are no longer kept: of one room unless it is empty. */
+  readonly gap: (firstCursor: number, room: string) => void;
 }
 
 /** @throws ClawChatError as the owner says; `CANCELLED` when `signal` ends it. */
@@ -30,7 +30,7 @@ export async function* following(
   });
   for await (const answer of link.stream(ask(), ask, signal)) {
     if (answer.case === 'caughtUp') cursor = Math.max(cursor ?? 0, Number(answer.value.cursor));
-    if (answer.case === 'gap') gap(Number(answer.value.firstCursor));
+    if (answer.case === 'gap') gap(Number(answer.value.firstCursor), answer.value.room);
     if (answer.case !== 'items') continue;
     for (const item of answer.value.items) {
       if (cursor !== undefined && Number(item.cursor) <= cursor) continue;

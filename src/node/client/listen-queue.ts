@@ -66,8 +66,9 @@ export class ListenQueue implements AsyncIterable<ResponseInit>, ListenSink {
     return !this.#full;
   }
 
-  gap({ afterCursor, firstCursor }: { readonly afterCursor: number; readonly firstCursor: number }): void {
-    const value = { afterCursor: BigInt(afterCursor), firstCursor: BigInt(firstCursor) };
+  gap(gap: Parameters<ListenSink['gap']>[0]): void {
+    const room = 'room' in gap ? gap.room : '';
+    const value = { afterCursor: BigInt(gap.afterCursor), firstCursor: BigInt(gap.firstCursor), room };
     this.#push({ case: 'gap', value });
   }
 

@@ -66,7 +66,7 @@ export class ClientEvents {
     for (const sink of this.#sinks) sink.event(event);
   }
 
-  /** Marks only grow, so the last one says all. @impl CH-045~1 */
+  /** Marks only grow, so the last one says all. @impl CH-045~2 */
   mark(mark: ReadMark): void {
     const before = this.#marks.get(mark.room);
     const read = Math.max(mark.read, before?.read ?? 0);
@@ -76,7 +76,7 @@ export class ClientEvents {
     if (this.#personId !== undefined) this.#link?.request({ kind: 'mark', ...next });
   }
 
-  /** @impl CH-046~1 */
+  /** @impl CH-046~2 */
   typing(room: string): void {
     if (this.#personId !== undefined && this.#link?.hasRoom()) this.#link.request({ kind: 'typing', room });
   }

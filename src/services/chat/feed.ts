@@ -3,7 +3,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { type Fault, fault, isFault } from '../../wire/fault.ts';
 import type { ClientLink } from './client-link.ts';
 import type { Answer, Questions } from './questions.ts';
-import type { ChatItem, Gap, Place } from './reply.ts';
+import type { ChatItem, Gap, Place, RoomGap } from './reply.ts';
 
 /** Messages that a listener asks for at a time. */
 const PULL_MESSAGES = 64;
@@ -18,8 +18,8 @@ export interface ListenOptions {
 export interface ListenSink {
   /** Take messages, in the order of cursors, each once. False: no more until `resume`. */
   items(items: readonly ChatItem[]): boolean;
-  /** Messages are no longer kept. */
-  gap(gap: Gap): void;
+  /** Messages are no longer kept: of one room when it is named, else of all that is listened to. */
+  gap(gap: Gap | RoomGap): void;
   /** Everything stored so far was given; said again after each time that this listener fell behind. */
   caughtUp(cursor: number): void;
   /** Nothing more comes. Not told after `cancel`. */
@@ -44,6 +44,8 @@ interface Listener {
   /** The last page held all there was; while the head is unknown, asking again would be asking for ever. */
   drained: boolean;
   takeBack: (() => void) | undefined;
+  /** What was told of rooms: the first cursor of each that may be kept. */
+  readonly gaps: Map<string, number>;
 }
 
 /**
@@ -81,6 +83,7 @@ export class Feed {
       told: false,
       drained: false,
       takeBack: undefined,
+      gaps: new Map(),
     };
     this.#listeners.add(listener);
     this.#subscribe();
@@ -199,7 +202,7 @@ export class Feed {
       sink.ended(isFault(answer) ? answer : fault('peer', answer.code, 'the host refused a page of history'));
       return;
     }
-    const { places, throughCursor, gap, more } = answer;
+    const { places, throughCursor, gap, roomGaps, more } = answer;
     if (throughCursor < afterCursor || (more && throughCursor === afterCursor)) {
       this.#link?.abort(ErrorCode.MESSAGE_MALFORMED);
       return;
@@ -207,9 +210,19 @@ export class Feed {
     listener.position = throughCursor;
     listener.drained = !more;
     if (gap !== undefined) sink.gap({ afterCursor, firstCursor: gap.firstCursor });
+    this.#tellRooms(listener, roomGaps);
     const items = places.flatMap(({ cursor, item }) => (item && cursor > afterCursor ? [item] : []));
     if (items.length > 0) listener.full = !sink.items(items);
     this.#advance(listener);
+  }
+
+  /** Each page says again what is missing behind it; nobody is told twice. */
+  #tellRooms({ gaps, sink }: Listener, told: readonly RoomGap[]): void {
+    for (const gap of told) {
+      const known = gaps.get(gap.room);
+      gaps.set(gap.room, Math.max(known ?? 0, gap.firstCursor));
+      if (known === undefined || gap.afterCursor >= known) sink.gap(gap);
+    }
   }
 
   #tell(listener: Listener): void {

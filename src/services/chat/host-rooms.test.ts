@@ -187,7 +187,7 @@ describe('rooms', () => {
     expect(await ann.post('', { act: { kind: 'leave' } }, 'lobby')).toBe(refused);
   });
 
-  // CH-047~2
+  // CH-047~3
   test('forget what is older than they keep it, and say so', async () => {
     const ann = new Peer(ANN, 'Ann');
     await ann.post('', { act: { kind: 'create', topic: '', closed: false } }, 'den');
@@ -236,7 +236,7 @@ describe('a room that is deleted', () => {
     for (const peer of [bob, cat]) await peer.replies();
     const cursor = Number(await ann.post('', REMOVE, 'den'));
     expect(await bob.replies()).toEqual([
-      { kind: 'roomGap', gap: { afterCursor: 0, firstCursor: cursor + 1 }, room: 'den' },
+      { kind: 'roomGap', gap: { afterCursor: 0, firstCursor: cursor + 1, room: 'den' } },
     ]);
     expect(await cat.replies()).toEqual([]);
     await quiet();
@@ -326,6 +326,102 @@ describe('a room that is deleted', () => {
     expect(await ann.post('', REMOVE, 'room 1')).toBeTypeOf('number');
     expect(await ann.post('', CREATE, 'more')).toBeTypeOf('number');
     expect(await ann.post('', CREATE, 'and more')).toBe('ROOM_LIMIT');
+  });
+});
+
+describe('whoever is none of its people any more', () => {
+  // CH-058~1
+  test('is told so by a closed room, and nobody else is', async () => {
+    const [ann, bob, cat] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob'), new Peer(CAT, 'Cat')];
+    for (const peer of [ann, bob, cat]) peer.ask({ kind: 'hello', events: true });
+    const grant = (personId: Uint8Array, role: Role): ContentExtra => ({
+      act: { kind: 'grant', personId, role },
+    });
+    await ann.post('', CREATE, 'den');
+    await ann.post('', grant(BOB, Role.MEMBER), 'den');
+    const gaps = async (peer: Peer): Promise<unknown> =>
+      (await peer.replies()).flatMap(reply => (reply.kind === 'roomGap' ? [reply.gap] : []));
+    for (const peer of [ann, bob, cat]) await peer.replies();
+    let cursor = Number(await ann.post('', grant(BOB, Role.UNSPECIFIED), 'den'));
+    expect(await gaps(bob)).toEqual([{ afterCursor: 0, firstCursor: cursor + 1, room: 'den' }]);
+    // Who never saw it hears nothing of it, and who has gone hears it once.
+    await ann.post('', grant(CAT, Role.UNSPECIFIED), 'den');
+    await ann.post('', grant(BOB, Role.UNSPECIFIED), 'den');
+    for (const peer of [ann, bob, cat]) expect(await gaps(peer)).toEqual([]);
+    await ann.post('', grant(BOB, Role.GUEST), 'den');
+    await bob.replies();
+    const leaving = bob.begin('', { act: { kind: 'leave' } }, 'den');
+    await quiet();
+    const told = await bob.replies();
+    cursor = Number(told.flatMap(reply => (reply.kind === 'postResult' ? [reply.outcome.cursor] : []))[0]);
+    expect(leaving).toBeTypeOf('function');
+    expect(told).toContainEqual({
+      kind: 'roomGap',
+      gap: { afterCursor: 0, firstCursor: cursor + 1, room: 'den' },
+    });
+    // An open room is still there for them.
+    await ann.post('', { act: { kind: 'create', topic: '', closed: false } }, 'attic');
+    await bob.post('', { act: { kind: 'join' } }, 'attic');
+    await ann.post('', grant(BOB, Role.UNSPECIFIED), 'attic');
+    expect(await gaps(bob)).toEqual([]);
+  });
+});
+
+describe('what is missing of rooms', () => {
+  // CH-057~1, CH-047~3
+  test('is told to who was away, before what is there, and only when something is', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    for (const room of ['den', 'attic', 'cellar']) await ann.post('', CREATE, room);
+    const stays = Number(await ann.post('stays'));
+    const lost = Number(await ann.post('goes', {}, 'den'));
+    for (const room of ['den', 'attic']) await ann.post('', { act: { kind: 'keep', keepMs: 1_000 } }, room);
+    host.prune(100_000);
+    await quiet();
+    host = await openHost();
+    // Nothing of it is deleted, but it is looked through again.
+    host.prune(200_000);
+    await quiet();
+    const first = expect.any(Number);
+    const subscribed = async (afterCursor: number, order: 'hello' | 'subscribe'): Promise<unknown> => {
+      const peer = new Peer(ANN, 'Ann');
+      const hello = (): void => peer.ask({ kind: 'hello', events: true });
+      if (order === 'hello') hello();
+      peer.ask({ kind: 'subscribe', afterCursor, fromNow: false });
+      if (order === 'subscribe') hello();
+      const told = (await peer.replies()).filter(({ kind }) => kind === 'roomGap' || kind === 'message');
+      peer.handler.closed(ErrorCode.UNSPECIFIED);
+      return told.map(reply =>
+        reply.kind === 'roomGap'
+          ? [reply.gap.room, reply.gap]
+          : reply.kind === 'message'
+            ? reply.place.cursor
+            : 0,
+      );
+    };
+    const gap = (room: string, afterCursor: number): unknown => [
+      room,
+      { afterCursor, firstCursor: first, room },
+    ];
+    expect(await subscribed(stays - 1, 'hello')).toEqual([
+      gap('attic', stays - 1),
+      gap('den', stays - 1),
+      stays,
+    ]);
+    expect(await subscribed(stays, 'subscribe')).toEqual([gap('attic', stays), gap('den', stays)]);
+    expect(await subscribed(lost + 2, 'hello')).toEqual([]);
+    const deaf = new Peer(ANN, 'Ann');
+    deaf.ask({ kind: 'subscribe', afterCursor: 0, fromNow: false });
+    expect((await deaf.replies()).filter(({ kind }) => kind === 'roomGap')).toEqual([]);
+    const page = async (peer: Peer, afterCursor: number, room: string): Promise<unknown> => {
+      await peer.replies();
+      peer.ask({ kind: 'history', afterCursor, limit: 10, room });
+      const reply = (await peer.replies()).find(({ kind }) => kind === 'history');
+      return reply?.kind === 'history' ? [reply.gap, reply.roomGaps.map(({ room: name }) => name)] : [];
+    };
+    expect(await page(deaf, 0, '')).toEqual([undefined, ['attic', 'den']]);
+    expect(await page(deaf, 0, 'den')).toEqual([{ afterCursor: 0, firstCursor: first }, []]);
+    expect(await page(deaf, lost + 2, 'den')).toEqual([undefined, []]);
+    expect(await page(new Peer(BOB, 'Bob'), 0, '')).toEqual([undefined, []]);
   });
 });
 
@@ -460,7 +556,7 @@ describe('the operator', () => {
     expect(onDisk()).not.toMatch(/secret|den/);
     expect(onDisk()).toContain('of the lobby');
     expect(await bob.replies()).toEqual([
-      { kind: 'roomGap', gap: { afterCursor: 0, firstCursor: cursor + 1 }, room: 'den' },
+      { kind: 'roomGap', gap: { afterCursor: 0, firstCursor: cursor + 1, room: 'den' } },
     ]);
     expect(await cat.replies()).toEqual([]);
     expect(await operate('den', { kind: 'remove' })).toBe('ROOM_UNKNOWN');
@@ -504,7 +600,7 @@ describe('the operator', () => {
     expect(await operate('den', own(DAN))).toBe('ROOM_LIMIT');
   });
 
-  // CH-054~1, CH-047~2
+  // CH-054~1, CH-047~3
   test('says how long messages are kept, also in the lobby', async () => {
     const ann = new Peer(ANN, 'Ann');
     await ann.post('old');
@@ -536,7 +632,7 @@ describe('the operator', () => {
 });
 
 describe('what a room does not keep', () => {
-  // CH-047~2
+  // CH-047~3
   test('is deleted while nobody posts, all of it, and cleared out of the files', async () => {
     const ann = new Peer(ANN, 'Ann');
     await ann.post('', { act: { kind: 'create', topic: '', closed: false } }, 'den');
@@ -575,7 +671,7 @@ describe('what a room does not keep', () => {
 });
 
 describe('messages', () => {
-  // CH-042~2, CH-015~2
+  // CH-042~3, CH-015~2
   test('that are edited or taken back are nowhere any more', async () => {
     const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
     const first = Number(await ann.post('pasword'));
@@ -595,7 +691,7 @@ describe('messages', () => {
     expect(await ann.post('again', { edits: first })).toBe('MESSAGE_UNKNOWN');
   });
 
-  // CH-042~2
+  // CH-042~3
   test('that do something are neither edited nor taken back, nor is one of another room', async () => {
     const ann = new Peer(ANN, 'Ann');
     const made = Number(await ann.post('', { act: { kind: 'create', topic: '', closed: false } }, 'den'));
@@ -607,7 +703,22 @@ describe('messages', () => {
     expect((await ann.history()).map(({ text, deletedBy }) => [text, deletedBy])).toContainEqual(['hi', 0]);
   });
 
-  // CH-042~2
+  // CH-042~3
+  test('that are edited have the whole content of the edit', async () => {
+    const ann = new Peer(ANN, 'Ann');
+    const first = Number(await ann.post('a question'));
+    const reply = Number(await ann.post('an anser', { replyTo: first }));
+    const shown = async (): Promise<unknown> => {
+      const { text, replyTo } = (await ann.history()).find(({ cursor }) => cursor === reply) ?? {};
+      return [text, replyTo];
+    };
+    await ann.post('an answer', { replyTo: first, edits: reply });
+    expect(await shown()).toEqual(['an answer', first]);
+    await ann.post('a remark', { edits: reply });
+    expect(await shown()).toEqual(['a remark', undefined]);
+  });
+
+  // CH-042~3
   test('that are taken back while somebody changes them stay so', async () => {
     const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
     await ann.post('', { act: { kind: 'create', topic: '', closed: false } }, 'den');
@@ -711,7 +822,7 @@ describe('messages', () => {
 });
 
 describe('beside messages', () => {
-  // CH-039~1, CH-045~1
+  // CH-039~1, CH-045~2
   test('marks grow, are one for all devices of a person, and hidden from others when asked', async () => {
     const [ann, bob, old] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob'), new Peer(CAT, 'Cat')];
     const cursor = Number(await ann.post('hi'));
@@ -730,6 +841,9 @@ describe('beside messages', () => {
     expect(await mark(cursor, cursor, true)).toEqual([]);
     expect(await mark(0, 0, false)).toMatchObject([{ mark: { delivered: cursor, read: cursor } }]);
     expect(await mark(cursor + 99, cursor + 99, false)).toEqual([]);
+    // Nobody has received of a room what is said in another one.
+    await bob.post('', CREATE, 'den');
+    expect(await mark(cursor + 99, cursor + 99, false)).toEqual([]);
     expect(await old.replies()).toEqual([]);
     const { personId } = { personId: hex(BOB) };
     expect(host.peopleOf(hex(ANN), 'lobby')?.find(person => hex(person.personId) === personId)?.read).toBe(
@@ -737,7 +851,7 @@ describe('beside messages', () => {
     );
   });
 
-  // CH-046~1
+  // CH-046~2
   test('nothing waits for a full stream but the last word', async () => {
     const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
     const cursors = [await ann.post('1'), await ann.post('2'), await ann.post('3')].map(Number);

@@ -15,7 +15,7 @@ import type { DeviceOutbox } from './outbox-table.ts';
 import type { Guest } from './people.ts';
 import { judgePost, judgeRepeat, judgeReplace, type OutboxHead } from './posting.ts';
 import type { PostOutcome } from './reply.ts';
-import { encodePage, encodeReply } from './reply-writing.ts';
+import { encodePage, encodeReply, encodeRoomGap } from './reply-writing.ts';
 import { parseRequest, type RequestBody } from './request.ts';
 import type { Targets } from './rewrites.ts';
 import { type PushPort, Subscriber } from './subscriber.ts';
@@ -24,7 +24,7 @@ type Body<K extends RequestBody['kind']> = Extract<RequestBody, { readonly kind:
 
 /** Between two words that somebody is writing, of one stream. */
 const TYPING_MS_MIN = 1_000;
-/** Words that wait for a full stream; beyond that the oldest go. Any of them may be missing (CH-046~1). */
+/** Words that wait for a full stream; beyond that the oldest go. Any of them may be missing (CH-046~2). */
 const EVENTS_MAX = 4_096;
 
 /** The handler of one stream. Requests are taken one behind the other; only posts share a turn. */
@@ -48,6 +48,10 @@ export class HostStream implements StreamHandler, Guest {
   /** What waits for room, by what it is about: a later word takes the place of an earlier one. */
   readonly #events = new Map<string, Uint8Array>();
   #typedAtMs = 0;
+  /** It said hello with `events`. */
+  #hears = false;
+  /** The cursor of its Subscribe; undefined without one, or for one from now on. */
+  #since: number | undefined;
 
   constructor(host: ChatHost, stream: ServiceStream, sender: Sender, over: () => void) {
     this.device = hex(sender.deviceId);
@@ -219,6 +223,8 @@ export class HostStream implements StreamHandler, Guest {
     const value = { personId, backwards: true, deviceInvites: this.#host.invites };
     this.#send(encodeReply(requestId, { case: 'welcome', value }));
     if (!events) return;
+    this.#hears = true;
+    this.#tellRoomGaps();
     const operations = this.#host.people.arrive(this);
     if (operations.length > 0) this.#host.commit(operations, () => {});
   }
@@ -343,6 +349,8 @@ export class HostStream implements StreamHandler, Guest {
 
   #subscribe({ afterCursor, fromNow }: Body<'subscribe'>): void {
     this.#subscriber?.stop();
+    this.#since = fromNow ? undefined : afterCursor;
+    this.#tellRoomGaps();
     const port: PushPort = {
       writable: () => !this.#full && !this.#closed,
       send: message => this.#send(message),
@@ -350,6 +358,14 @@ export class HostStream implements StreamHandler, Guest {
     };
     const visible = (): ReturnType<ChatHost['rooms']['visible']> => this.#host.rooms.visible(this.person);
     this.#subscriber = new Subscriber(this.#host.log, port, fromNow ? undefined : afterCursor, visible);
+  }
+
+  /** Say what is missing of rooms, once this stream wants to hear of that and has said from where on. @impl CH-057~1 */
+  #tellRoomGaps(): void {
+    if (!this.#hears || this.#since === undefined) return;
+    for (const gap of this.#host.roomGapsBehind(this.person, this.#since)) {
+      this.tell(`since/${gap.room}`, encodeRoomGap(gap));
+    }
   }
 
   async #history(requestId: number, { afterCursor, limit, room }: Body<'history'>): Promise<void> {
@@ -361,7 +377,8 @@ export class HostStream implements StreamHandler, Guest {
     );
     const gap = this.#host.gapBehind(this.person, afterCursor, room);
     const stored = messages.map(({ value }) => value);
-    this.#send(encodePage(requestId, stored, { more, throughCursor, gap }));
+    const roomGaps = room === '' ? this.#host.roomGapsBehind(this.person, afterCursor) : [];
+    this.#send(encodePage(requestId, stored, { more, throughCursor, gap, roomGaps }));
   }
 
   /** The outbox and its state while this stream is the one that holds it. */

@@ -14,8 +14,8 @@ import { isSo, judgeOperator, OPERATOR, type OperatorAct } from './operator.ts';
 import { type DeviceOutbox, OutboxTable } from './outbox-table.ts';
 import { type Guest, People } from './people.ts';
 import type { OutboxHead } from './posting.ts';
-import type { Gap, PersonView, PostOutcome } from './reply.ts';
-import { encodeReply } from './reply-writing.ts';
+import type { Gap, PersonView, PostOutcome, RoomGap } from './reply.ts';
+import { encodeReply, encodeRoomGap } from './reply-writing.ts';
 import { Retention } from './retention.ts';
 import { Rewrites, type Targets, targetOf } from './rewrites.ts';
 import { type HostRoom, LOBBY, type Part, RoomTable } from './rooms.ts';
@@ -177,7 +177,7 @@ export class ChatHost {
     return code === ErrorCode.UNSPECIFIED ? this.#place(sender, content, bytes, wallMs, targets) : code;
   }
 
-  /** Do what a content says that somebody may say; a code is why there is nothing to do it to. */
+  /** Do what a content says that somebody may say; a code is why there is nothing to do it to. @impl CH-058~1 */
   #place(
     sender: Sender,
     content: Content,
@@ -193,6 +193,10 @@ export class ChatHost {
     const appended = this.log.append({ ...sender, name }, content.room, bytes, wallMs);
     const { act } = content;
     const renamed = act?.kind === 'rename' ? [this.people.rename(person, act.name)] : [];
+    const room = this.rooms.get(content.room);
+    const gone = goes(person, content);
+    // A room that is not open any more to somebody to whom it was.
+    const closing = room?.closed && gone !== undefined && this.rooms.isOpenTo(room, gone) ? room : undefined;
     const rooms = this.rooms.perform(person, content, cursor);
     return {
       cursor,
@@ -202,8 +206,8 @@ export class ChatHost {
         for (const { committed } of changed) committed();
         const target = targetOf(content);
         if (target !== undefined) this.#retention.replaced(target, cursor);
-        const room = act?.kind === 'remove' ? this.rooms.get(content.room) : undefined;
-        if (room !== undefined) this.#removed(room, cursor);
+        if (act?.kind === 'remove' && room !== undefined) this.#removed(room, cursor);
+        if (closing !== undefined) this.#tellGap(closing, closing.pruned, cursor, who => who === gone);
       },
     };
   }
@@ -229,7 +233,7 @@ export class ChatHost {
     return { code, cursor: done.cursor };
   }
 
-  /** Take word of how far somebody came; once that is durable, tell those who may know. @impl CH-045~1 */
+  /** Take word of how far somebody came; once that is durable, tell those who may know. @impl CH-045~2 */
   mark(
     person: string,
     mark: {
@@ -241,7 +245,8 @@ export class ChatHost {
   ): Promise<void> {
     const room = this.rooms.get(mark.room);
     if (room === undefined || !this.#sees(person, mark.room)) return Promise.resolve();
-    const through = this.log.through;
+    // What this room has not decided durably is not received by anybody.
+    const through = Math.min(this.log.through, room.lastCursor);
     const [delivered, read] = [Math.min(mark.delivered, through), Math.min(mark.read, through)];
     const advanced = this.rooms.advance(room, person, { delivered, read, hidden: mark.hidden });
     if (advanced === undefined) return Promise.resolve();
@@ -272,7 +277,7 @@ export class ChatHost {
     this.people.tell(key, told, guest => guest.person !== person && this.#sees(guest.person, room));
   }
 
-  /** Pass on that somebody is writing, to whoever has room to hear it. @impl CH-046~1 */
+  /** Pass on that somebody is writing, to whoever has room to hear it. @impl CH-046~2 */
   typing(person: string, name: string, room: string): void {
     if (this.rooms.get(room) === undefined || !this.#sees(person, room)) return;
     const value = { personId: parseHex(person), name, room };
@@ -326,12 +331,20 @@ export class ChatHost {
     return this.#retention.stop();
   }
 
-  /** Say what is missing behind a cursor, of a room that one sees or of all. @impl CH-033~1 @impl CH-047~2 */
+  /** Say what is missing behind a cursor, of a room that one sees or of all. @impl CH-033~2 @impl CH-047~3 */
   gapBehind(person: string, afterCursor: number, room: string): Gap | undefined {
     const all = this.log.gapBehind(afterCursor);
-    const pruned = this.#sees(person, room) ? (this.rooms.get(room)?.pruned ?? 0) : 0;
-    if (pruned <= afterCursor || pruned + 1 <= (all?.firstCursor ?? 0)) return all;
-    return { afterCursor, firstCursor: pruned + 1 };
+    const of = this.#sees(person, room) ? this.rooms.get(room) : undefined;
+    const gap = of && roomGap(of, afterCursor);
+    return gap === undefined || gap.firstCursor <= (all?.firstCursor ?? 0) ? all : gap;
+  }
+
+  /** Say of each room that one sees what is missing behind a cursor. @impl CH-057~1 */
+  roomGapsBehind(person: string, afterCursor: number): readonly RoomGap[] {
+    return this.rooms.all.flatMap(room => {
+      const gap = this.#sees(person, room.name) ? roomGap(room, afterCursor) : undefined;
+      return gap === undefined ? [] : [{ ...gap, room: room.name }];
+    });
   }
 
   /** A room is no more: tell those who saw it, and clear it away. @impl CH-052~1 @impl CH-053~1 */
@@ -341,8 +354,7 @@ export class ChatHost {
   }
 
   #tellGap({ name }: HostRoom, before: number, through: number, to: (person: string) => boolean): void {
-    const value = { afterCursor: BigInt(before), firstCursor: BigInt(through + 1), room: name };
-    const message = encodeReply(0, { case: 'roomGap', value });
+    const message = encodeRoomGap({ afterCursor: before, firstCursor: through + 1, room: name });
     this.people.tell(`gap/${name}`, message, ({ person }) => to(person));
   }
 
@@ -393,6 +405,17 @@ function watched(database: ServiceDatabase, failed: (reason: unknown) => void): 
       await (database.scrub && watch(database.scrub(range)));
     },
   };
+}
+
+/** What of a room is missing behind a cursor: nothing, unless something with a higher one was deleted. */
+function roomGap({ pruned, gone }: HostRoom, afterCursor: number): Gap | undefined {
+  return gone > afterCursor ? { afterCursor, firstCursor: pruned + 1 } : undefined;
+}
+
+/** Who is sent away by this, or leaves: in hexadecimal. */
+function goes(person: string, { act }: Content): string | undefined {
+  if (act?.kind === 'leave') return person;
+  return act?.kind === 'grant' && act.role === Role.UNSPECIFIED ? hex(act.personId) : undefined;
 }
 
 /** What a post that is stored does. */

@@ -189,7 +189,7 @@ export class MessageLog {
     }
   }
 
-  /** Say what is missing for a reader that has everything up to `afterCursor`. @impl CH-033~1 */
+  /** Say what is missing for a reader that has everything up to `afterCursor`. @impl CH-033~2 */
   gapBehind(afterCursor: number): Gap | undefined {
     return afterCursor < this.#pruned ? { afterCursor, firstCursor: this.#pruned + 1 } : undefined;
   }

@@ -3,13 +3,27 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { ChatMessageSchema, ChatReplySchema, HistoryPageSchema } from '../../gen/clawchat/v1/chat_pb.ts';
 import { concat } from '../../wire/bytes.ts';
 import { varintBytes, writeVarint } from '../../wire/varint.ts';
-import type { Gap } from './reply.ts';
+import type { Gap, RoomGap } from './reply.ts';
 
 type ReplyInit = NonNullable<MessageInitShape<typeof ChatReplySchema>['body']>;
 
 /** Write one reply, but for messages and pages, which are put together from stored bytes. */
 export function encodeReply(requestId: number, body: ReplyInit): Uint8Array {
   return toBinary(ChatReplySchema, create(ChatReplySchema, { requestId, body }));
+}
+
+/** Write the push of what is missing of a room. */
+export function encodeRoomGap(gap: RoomGap): Uint8Array {
+  return encodeReply(0, { case: 'roomGap', value: gapInit(gap) });
+}
+
+function gapInit({ afterCursor, firstCursor, room }: Gap & { readonly room?: string }): {
+  readonly afterCursor: bigint;
+  readonly firstCursor: bigint;
+  readonly room?: string;
+} {
+  const cursors = { afterCursor: BigInt(afterCursor), firstCursor: BigInt(firstCursor) };
+  return room === undefined ? cursors : { ...cursors, room };
 }
 
 /** Write the ChatMessage that the host stores. */
@@ -64,16 +78,15 @@ export function encodePage(
     readonly throughCursor: number;
     readonly gap: Gap | undefined;
     readonly fromCursor?: number;
+    readonly roomGaps?: readonly RoomGap[];
   },
 ): Uint8Array {
-  const gap = rest.gap && {
-    afterCursor: BigInt(rest.gap.afterCursor),
-    firstCursor: BigInt(rest.gap.firstCursor),
-  };
+  const gap = rest.gap && gapInit(rest.gap);
   const tail = create(HistoryPageSchema, {
     more: rest.more,
     throughCursor: BigInt(rest.throughCursor),
     fromCursor: BigInt(rest.fromCursor ?? 0),
+    roomGaps: (rest.roomGaps ?? []).map(gapInit),
     ...(gap && { gap }),
   });
   const page = concat(

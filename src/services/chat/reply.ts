@@ -82,7 +82,7 @@ export type ChatEvent =
       readonly name: string;
       readonly online: boolean;
     }
-  | { readonly kind: 'roomGap'; readonly gap: Gap; readonly room: string };
+  | { readonly kind: 'roomGap'; readonly gap: RoomGap };
 
 /** A place in the history; `item` is undefined when nobody can read what stands there. */
 export interface Place {
@@ -94,6 +94,11 @@ export interface Place {
 export interface Gap {
   readonly afterCursor: number;
   readonly firstCursor: number;
+}
+
+/** Messages of one room that are no longer kept. */
+export interface RoomGap extends Gap {
+  readonly room: string;
 }
 
 /** The final word on a post: `cursor` when `code` is unspecified, else why it was refused for good. */
@@ -130,6 +135,7 @@ export type ReplyBody =
       readonly throughCursor: number;
       readonly gap: Gap | undefined;
       readonly fromCursor: number;
+      readonly roomGaps: readonly RoomGap[];
     }
   | { readonly kind: 'rooms'; readonly names: readonly string[]; readonly rooms: readonly RoomView[] }
   | {
@@ -237,8 +243,8 @@ function readBody({ body }: ChatReply): ReplyBody | undefined {
         ? { kind: 'presence', ...pick(body.value), online: body.value.online }
         : undefined;
     case 'roomGap': {
-      const gap = isRoomName(body.value.room) ? readGap(body.value) : undefined;
-      return gap && { kind: 'roomGap', gap, room: body.value.room };
+      const gap = readRoomGap(body.value);
+      return gap && { kind: 'roomGap', gap };
     }
     case 'people': {
       const people = body.value.people.map(readPerson);
@@ -295,13 +301,16 @@ function readPerson({ personId, name, role, online, delivered, read }: Person): 
   return { personId, name, role, online, delivered: Number(delivered), read: Number(read) };
 }
 
-function readPage({ messages, more, throughCursor, gap, fromCursor }: HistoryPage): ReplyBody | undefined {
+function readPage(page: HistoryPage): ReplyBody | undefined {
+  const { messages, more, throughCursor, gap, fromCursor } = page;
   const places = messages.map(readPlace);
   const through = Number(throughCursor);
   const known = gap && readGap(gap);
   if (!Number.isSafeInteger(through) || (gap !== undefined && known === undefined)) return undefined;
   const from = Number(fromCursor);
   if (!areNumbers(from)) return undefined;
+  const roomGaps = page.roomGaps.flatMap(told => readRoomGap(told) ?? []);
+  if (roomGaps.length < page.roomGaps.length || roomGaps.length > ROOMS_MAX) return undefined;
   const valid = places.filter(place => place !== undefined);
   const rising = valid.every(({ cursor }, i) => cursor > (valid[i - 1]?.cursor ?? 0) && cursor <= through);
   if (valid.length < places.length || !rising || valid.length > HISTORY_PAGE_MESSAGES_MAX) return undefined;
@@ -312,6 +321,7 @@ function readPage({ messages, more, throughCursor, gap, fromCursor }: HistoryPag
     throughCursor: through,
     gap: known,
     fromCursor: from,
+    roomGaps,
   };
 }
 
@@ -319,6 +329,11 @@ function readGap(gap: HistoryGap): Gap | undefined {
   const [afterCursor, firstCursor] = [Number(gap.afterCursor), Number(gap.firstCursor)];
   const valid = Number.isSafeInteger(firstCursor) && firstCursor > afterCursor;
   return valid ? { afterCursor, firstCursor } : undefined;
+}
+
+function readRoomGap(told: HistoryGap): RoomGap | undefined {
+  const gap = isRoomName(told.room) ? readGap(told) : undefined;
+  return gap && { ...gap, room: told.room };
 }
 
 /** Read a message; one whose content nobody can read still has its place. @impl CH-037~1 */

@@ -34,7 +34,7 @@ export class Retention {
     this.#port = port;
   }
 
-  /** Delete what is older than its room keeps; does nothing within `PRUNE_MS` of the last time. @impl CH-047~2 */
+  /** Delete what is older than its room keeps; does nothing within `PRUNE_MS` of the last time. @impl CH-047~3 */
   prune(wallMs: number): void {
     if (wallMs < this.#nextAtMs) return;
     this.#nextAtMs = wallMs + PRUNE_MS;
@@ -104,7 +104,7 @@ export class Retention {
       }
     }
     if (!isWanted() || at <= before) return;
-    operations.push(this.#rooms.prune(room, at));
+    operations.push(this.#rooms.prune(room, at, gone));
     const dropped = removed && at >= through ? this.#rooms.drop(room) : undefined;
     if (dropped !== undefined) operations.push(...dropped.operations, this.#log.passed(through));
     await this.#database.commit(operations);

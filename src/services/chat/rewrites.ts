@@ -41,7 +41,7 @@ export class Rewrites {
 
   /**
    * Put an edit, or nothing, in the place of a message and of its last edit: what was taken back is nowhere any more.
-   * @impl CH-042~2
+   * @impl CH-042~3
    */
   perform(
     person: string,

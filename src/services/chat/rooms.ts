@@ -37,6 +37,8 @@ export interface HostRoom {
   keepMs: number;
   /** Nothing of it with this cursor or a lower one is kept. */
   pruned: number;
+  /** Highest cursor of what was deleted as too old. */
+  gone: number;
   lastCursor: number;
   /** It was deleted, and its messages are not all gone: nobody sees it, and its name is not free. */
   removed: boolean;
@@ -71,11 +73,12 @@ export class RoomTable {
     const byNumber = new Map<string, HostRoom>();
     for (const { key, value } of await database.range({ gte: ROOMS, lt: ROOMS + KEY_END })) {
       const stored = fromBinary(StoredRoomSchema, value);
-      const { name, topic, closed, keepMs, pruned, lastCursor, removed } = stored;
+      const { name, topic, closed, keepMs, pruned, lastCursor, removed, gone } = stored;
       const number = Number.parseInt(key.slice(ROOMS.length), 16);
-      const numbers = { keepMs: Number(keepMs), pruned: Number(pruned), lastCursor: Number(lastCursor) };
       const empty = emptyRoom(number, name, hex(stored.makerId));
-      const room: HostRoom = { ...empty, topic, closed, ...numbers, removed };
+      const [kept, last] = [Number(keepMs), Number(lastCursor)];
+      const lost = { pruned: Number(pruned), gone: Number(gone) };
+      const room: HostRoom = { ...empty, topic, closed, keepMs: kept, ...lost, lastCursor: last, removed };
       table.#rooms.set(name, room);
       table.#next = Math.max(table.#next, number + 1);
       if (isHidden(room)) table.#hidden += 1;
@@ -221,7 +224,7 @@ export class RoomTable {
     }
   }
 
-  /** Somebody came further; give the write, or undefined when nothing changed. Marks only grow. @impl CH-045~1 */
+  /** Somebody came further; give the write, or undefined when nothing changed. Marks only grow. @impl CH-045~2 */
   advance(
     room: HostRoom,
     person: string,
@@ -243,9 +246,10 @@ export class RoomTable {
     return { part, shown, operation: putPart(room, person, part) };
   }
 
-  /** Note that messages of a room are gone; give the write. */
-  prune(room: HostRoom, through: number): DatabaseOperation {
+  /** Note how far a room was looked through, and the last message that is gone; give the write. */
+  prune(room: HostRoom, through: number, gone: number): DatabaseOperation {
     room.pruned = through;
+    room.gone = Math.max(room.gone, gone);
     return putRoom(room);
   }
 
@@ -359,7 +363,7 @@ export class RoomTable {
 }
 
 function emptyRoom(number: number, name: string, maker: string): HostRoom {
-  const numbers = { keepMs: 0, pruned: 0, lastCursor: 0 };
+  const numbers = { keepMs: 0, pruned: 0, gone: 0, lastCursor: 0 };
   return { number, name, maker, topic: '', closed: false, ...numbers, removed: false, parts: new Map() };
 }
 
@@ -378,8 +382,9 @@ function byBytes(a: string, b: string): number {
 }
 
 function putRoom(room: HostRoom): DatabaseOperation {
-  const { name, topic, closed, keepMs, pruned, lastCursor, removed } = room;
-  const numbers = { keepMs: BigInt(keepMs), pruned: BigInt(pruned), lastCursor: BigInt(lastCursor) };
+  const { name, topic, closed, keepMs, pruned, gone, lastCursor, removed } = room;
+  const lost = { pruned: BigInt(pruned), gone: BigInt(gone) };
+  const numbers = { keepMs: BigInt(keepMs), ...lost, lastCursor: BigInt(lastCursor) };
   const makerId = parseHex(room.maker);
   const stored = create(StoredRoomSchema, { name, topic, closed, ...numbers, makerId, removed });
   return { kind: 'put', key: roomKey(room), value: toBinary(StoredRoomSchema, stored) };
