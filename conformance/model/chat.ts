@@ -214,7 +214,7 @@ export function readReply(bytes: Uint8Array): JsonObject {
       needGap(body.value);
       break;
     case 'history': {
-      const { messages, throughCursor, fromCursor, gap } = body.value;
+      const { messages, throughCursor, fromCursor, gap, roomGaps } = body.value;
       need(messages.length <= HISTORY_PAGE_MESSAGES_MAX, 'more than a page');
       need(isNumber(throughCursor) && isNumber(fromCursor), 'a cursor is too large');
       messages.forEach((message, i) => {
@@ -223,6 +223,11 @@ export function readReply(bytes: Uint8Array): JsonObject {
         need(message.cursor <= throughCursor, 'a message lies beyond what was looked at');
       });
       if (gap) needGap(gap);
+      need(roomGaps.length <= ROOMS_MAX, 'more gaps than rooms');
+      for (const told of roomGaps) {
+        need(isRoom(told.room), 'the gap of a room has one');
+        needGap(told);
+      }
       break;
     }
     case 'rooms':

@@ -120,6 +120,8 @@ export function replies(): readonly Vector[] {
   const at = (cursor: number): Uint8Array => field(1, concat(number(1, cursor), field(2, DEVICE), said));
   const gap = (after: number | bigint, first: number | bigint): Uint8Array =>
     concat(number(1, after), number(2, first));
+  const roomGap = (after: number, first: number, of: string): Uint8Array =>
+    concat(gap(after, first), text(3, of));
   const room = (...more: readonly Uint8Array[]): Uint8Array => field(1, concat(text(1, 'lobby'), ...more));
   return [
     one('outbox-state', 2, concat(field(1, OUTBOX), number(2, 9), field(3, HASH)), 'Nine posts are known.'),
@@ -294,6 +296,22 @@ export function replies(): readonly Vector[] {
     one('history-twice', 7, page(1010, at(1004), at(1004)), 'One message twice.', 'replay'),
     one('history-beyond', 7, page(1009, at(1010)), 'A message beyond what was looked at.', 'range'),
     one('history-message-0', 7, page(9, field(1, said)), 'A message at cursor 0.', 'range'),
+    one(
+      'history-room-gaps',
+      7,
+      page(9, field(6, roomGap(5, 9, 'attic')), field(6, roomGap(5, 8, 'den'))),
+      'Of two rooms something is gone.',
+    ),
+    one('history-room-gap-nowhere', 7, page(9, field(6, gap(5, 9))), 'Of no room.', 'length'),
+    one('history-room-gap-none', 7, page(9, field(6, roomGap(9, 9, 'den'))), 'A gap of nothing.', 'range'),
+    one(
+      'history-room-gaps-257',
+      7,
+      page(9, ...rising(257, () => field(6, roomGap(5, 9, 'den')))),
+      'Of more rooms than there can be.',
+      'count',
+      'boundary',
+    ),
     one('history-gap-none', 7, page(9, field(4, gap(9, 9))), 'With a gap of nothing.', 'range'),
     one('history-big', 7, page(BIG), 'Up to 2^53.', 'range', 'big-number'),
     one('history-from-big', 7, page(9, number(5, BIG)), 'Back to 2^53.', 'range', 'big-number'),

@@ -180,6 +180,7 @@ type HistoryPage struct {
 	Through  uint64
 	Gap      *HistoryGap
 	From     uint64
+	RoomGaps []HistoryGap
 }
 
 // ReadChatReply parses a reply.
@@ -334,6 +335,11 @@ func (v *HistoryPage) field(f pb.Field) error {
 			v.Gap = &HistoryGap{}
 		}
 		return pb.Walk(f.Bytes, v.Gap.field)
+	case 6:
+		var g HistoryGap
+		err := pb.Walk(f.Bytes, g.field)
+		v.RoomGaps = append(v.RoomGaps, g)
+		return err
 	}
 	return nil
 }
@@ -403,6 +409,11 @@ func (v *HistoryPage) valid() bool {
 		}
 		last = m.Cursor
 	}
-	return len(v.Messages) <= 256 && last <= v.Through && v.Through < below && v.From < below &&
+	for _, g := range v.RoomGaps {
+		if !isRoom(g.Room) || !g.valid() {
+			return false
+		}
+	}
+	return len(v.RoomGaps) <= 256 && len(v.Messages) <= 256 && last <= v.Through && v.Through < below && v.From < below &&
 		(v.Gap == nil || v.Gap.valid())
 }
