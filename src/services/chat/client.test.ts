@@ -439,8 +439,9 @@ class Ear implements ListenSink {
     return this.room > 0;
   }
 
-  gap({ afterCursor, firstCursor }: Parameters<ListenSink['gap']>[0]): void {
-    this.heard.push(`gap ${afterCursor} ${firstCursor}`);
+  gap(gap: Parameters<ListenSink['gap']>[0]): void {
+    const of = 'room' in gap ? ` of ${gap.room}` : '';
+    this.heard.push(`gap ${gap.afterCursor} ${gap.firstCursor}${of}`);
   }
 
   caughtUp(cursor: number): void {
@@ -552,6 +553,41 @@ describe('listeners', () => {
     host.say(encodePage(pull?.requestId ?? 0, [stored(12)], { more: false, throughCursor: 12, gap }));
     host.say(caughtUp(12));
     expect(behind.take()).toEqual(['gap 3 12', '12', 'caught up 12']);
+  });
+
+  // CH-047~3
+  test('of all rooms hear once which of them has lost something that they lack', async () => {
+    const client = await openClient();
+    const host = new Host(client);
+    await host.agree();
+    const ear = new Ear();
+    client.listen({ afterCursor: 3, room: '' }, ear);
+    const page = async (
+      through: number,
+      more: boolean,
+      ...gaps: readonly [string, number][]
+    ): Promise<void> => {
+      const asked = (await host.asked()).find(({ body }) => body.case === 'history');
+      const after = asked?.body.case === 'history' ? Number(asked.body.value.afterCursor) : -1;
+      const roomGaps = gaps.map(([room, firstCursor]) => ({ afterCursor: after, firstCursor, room }));
+      host.say(
+        encodePage(asked?.requestId ?? 0, [stored(through)], {
+          more,
+          throughCursor: through,
+          gap: undefined,
+          roomGaps,
+        }),
+      );
+    };
+    await page(8, true, ['attic', 20], ['den', 9]);
+    expect(ear.take()).toEqual(['gap 3 20 of attic', 'gap 3 9 of den', '8']);
+    await page(12, true, ['attic', 20]);
+    expect(ear.take()).toEqual(['12']);
+    // Something later of it has gone meanwhile.
+    await page(30, false, ['den', 26]);
+    expect(ear.take()).toEqual(['gap 12 26 of den', '30']);
+    host.say(caughtUp(30));
+    expect(ear.take()).toEqual(['caught up 30']);
   });
 
   // CH-037~1
