@@ -485,8 +485,29 @@ const chatAct = either(
   object({ kind: constant('rename'), name: text }),
 );
 
+const chatOutbox = object({
+  id: bytesOf(16),
+  answered: number,
+  answered_hash: bytes,
+  posts: list(bytes),
+});
+
 const chat = familySchema('chat', {
-  input: either(what('content', { bytes }), what('request', { bytes }), what('reply', { bytes })),
+  input: either(
+    what('content', { bytes }),
+    what('request', { bytes }),
+    what('reply', { bytes }),
+    what('outbox', {
+      outbox: chatOutbox,
+      new_outbox_id: bytesOf(16),
+      steps: list(
+        either(
+          object({ event: choice('opens', 'ends', 'durable', 'crash') }),
+          object({ answers: number, reply: bytes }),
+        ),
+      ),
+    }),
+  ),
   output: either(
     object({
       message_id: bytesOf(16),
@@ -498,6 +519,21 @@ const chat = familySchema('chat', {
       'act?': chatAct,
     }),
     object({ request_id: number, kind: text }),
+    object({
+      steps: list(
+        object({
+          'sends?': list(bytes),
+          'keeps?': chatOutbox,
+          'reports?': list(
+            either(
+              object({ message_id: bytesOf(16), cursor: number }),
+              object({ message_id: bytesOf(16), code: text }),
+            ),
+          ),
+          'aborts?': text,
+        }),
+      ),
+    }),
   ),
 });
 

@@ -4,6 +4,7 @@ import type { Flag } from '../flags.ts';
 import { lengthField as field, varintField as number } from '../protobuf.ts';
 import { type Family, family, type Vector } from '../vector.ts';
 import { replies, requests } from './chat-messages.ts';
+import { outboxes } from './chat-outbox.ts';
 import { BIG, ID, PERSON, text, vector } from './chat-vector.ts';
 
 /** A content of these fields behind an id and a room. */
@@ -113,9 +114,10 @@ export function chat(): Family {
       'spec/11-chat.md#111-the-stream',
       'spec/11-chat.md#112-messages',
       'spec/11-chat.md#113-rooms',
+      'spec/11-chat.md#114-posting-the-outbox',
       'spec/11-chat.md#118-people-and-what-is-told-beside-messages',
     ],
-    'Contents with their acts, requests and replies: read, or refused.',
-    [...contents(), ...requests(), ...replies()],
+    'Contents with their acts, requests and replies: read, or refused. And what a client does with its outbox.',
+    [...contents(), ...requests(), ...replies(), ...outboxes()],
   );
 }

@@ -1,7 +1,9 @@
 /** Judges vectors of `chat`. */
 import { readContent, readReply, readRequest } from '../chat.ts';
-import { bytes, text } from '../json.ts';
+import { type OutboxEvent, OutboxModel } from '../chat-outbox.ts';
+import { array, bytes, bytesOf, has, number, object, objects, text } from '../json.ts';
 import { Refusal } from '../refusal.ts';
+import type { JsonObject } from '../vector.ts';
 import type { Judge } from './judge.ts';
 
 const READ = new Map([
@@ -11,6 +13,7 @@ const READ = new Map([
 ]);
 
 export const judgeChat: Judge = input => {
+  if (text(input, 'what') === 'outbox') return { output: judgeOutbox(input) };
   const read = READ.get(text(input, 'what'));
   if (read === undefined) throw new Error(`no ${text(input, 'what')}`);
   try {
@@ -20,3 +23,25 @@ export const judgeChat: Judge = input => {
     throw error;
   }
 };
+
+/** Play the steps of a client's outbox. */
+export function judgeOutbox(input: JsonObject): JsonObject {
+  const given = object(input, 'outbox');
+  const outbox = {
+    id: bytes(given, 'id'),
+    answered: number(given, 'answered'),
+    answeredHash: bytes(given, 'answered_hash'),
+    posts: array(given, 'posts').map(bytesOf),
+  };
+  const model = new OutboxModel(outbox, bytes(input, 'new_outbox_id'));
+  return { steps: objects(input, 'steps').map(step => model.step(eventOf(step))) };
+}
+
+function eventOf(step: JsonObject): OutboxEvent {
+  if (has(step, 'reply')) {
+    return { kind: 'reply', answers: number(step, 'answers'), bytes: bytes(step, 'reply') };
+  }
+  const kind = text(step, 'event');
+  if (kind === 'opens' || kind === 'ends' || kind === 'durable' || kind === 'crash') return { kind };
+  throw new Error(`no event ${kind}`);
+}

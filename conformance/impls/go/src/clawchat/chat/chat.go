@@ -34,6 +34,13 @@ type Keeper interface {
 	KeepOutbox(*state.Outbox) error
 }
 
+// line is the stream that carries the service.
+type line interface {
+	Send(message []byte)
+	End()
+	Abort(reason code.Code)
+}
+
 // Result is what became of a post.
 type Result struct {
 	Number uint64
@@ -48,7 +55,7 @@ type Client struct {
 	note    func(event string, err error)
 	earlier func(Result) // posts of an earlier run
 	session *session.Session
-	stream  *session.Stream
+	stream  line
 	state   int
 	nextID  uint32
 	asked   map[uint32]request
@@ -59,8 +66,9 @@ type Client struct {
 	feed    *feed
 	welcome *msg.Welcome // what the host knows; nil until it has said so on this stream
 
-	box       *state.Outbox // as it is now; the keeper has it as it is on disk
-	unsettled []func(error) // wait for the end of the turn
+	fresh     func() (*state.Outbox, error) // an empty outbox of a new id
+	box       *state.Outbox                 // as it is now; the keeper has it as it is on disk
+	unsettled []func(error)                 // wait for the end of the turn
 }
 
 // request is one that waits for its answer.
@@ -80,7 +88,7 @@ type sent struct {
 
 // New makes a client of the service.
 func New(keeper Keeper, note func(string, error), earlier func(Result)) *Client {
-	return &Client{keeper: keeper, note: note, earlier: earlier, box: keeper.Outbox().Copy(), asked: map[uint32]request{}, waiting: map[string]func(Result){}}
+	return &Client{keeper: keeper, note: note, earlier: earlier, fresh: NewOutbox, box: keeper.Outbox().Copy(), asked: map[uint32]request{}, waiting: map[string]func(Result){}}
 }
 
 // Opened opens the stream in a session, and asks again what had no answer (11.1).
@@ -94,6 +102,11 @@ func (c *Client) Opened(s *session.Session) {
 		c.note("no stream", err)
 		return
 	}
+	c.carry(stream)
+}
+
+// carry begins on a stream: hello, the outbox, the subscription.
+func (c *Client) carry(stream line) {
 	c.stream, c.state = stream, opening
 	c.asked, c.posts = map[uint32]request{}, nil
 	c.welcome = nil

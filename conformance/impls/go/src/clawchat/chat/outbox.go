@@ -146,7 +146,7 @@ func (c *Client) outboxCompared(r msg.ChatReply) {
 	for i, h := range r.Stored.Hashes {
 		cursors[string(h)] = r.Stored.Cursors[i]
 	}
-	next, err := NewOutbox()
+	next, err := c.fresh()
 	if err != nil {
 		c.abort(code.Internal, err.Error())
 		return

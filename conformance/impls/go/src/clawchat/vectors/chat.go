@@ -7,6 +7,9 @@ import (
 )
 
 func chatFamily(v vector) answer {
+	if v.Input.text("what") == "outbox" {
+		return chatOutbox(v.Input)
+	}
 	b := v.Input.bytes("bytes")
 	switch v.Input.text("what") {
 	case "content":
