@@ -125,6 +125,7 @@ describe('people', () => {
     expect(invited).toMatchObject({ done: 'invite', room: 'den', role: 'member' });
     expect(await names(bob)).toEqual(['den', 'lobby']);
     expect((await json(bob, 'people', '--room', 'den')).map(({ name, role }) => [name, role])).toEqual([
+      ['Ann', 'owner'],
       ['Bob', 'member'],
     ]);
     expect(await refused(bob, 'room', 'keep', 'den', '1d')).toBe('ROOM_FORBIDDEN');

@@ -89,6 +89,12 @@ export class HostSessions {
     this.touch(session);
   }
 
+  /** For how long the session of a device has had no path; 0 while it has one, or there is no session. */
+  pathlessMs(device: string, now: number): number {
+    const session = this.byDevice.get(device);
+    return session === undefined || session.path !== undefined ? 0 : now - session.detachedAt;
+  }
+
   /** Bytes that are written or kept, over all sessions. */
   get heldBytes(): number {
     return this.budget.bytes;

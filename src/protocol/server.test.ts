@@ -389,6 +389,20 @@ describe('sessions', () => {
     expect(bench.pass(1)).toEqual([{ kind: 'lost', session: 1, code: ErrorCode.SESSION_LOST }]);
   });
 
+  it('CH-059: knows for how long a session has had no path', () => {
+    const pathless = (): number => bench.server.sessions.pathlessMs(ann.id, bench.now.mono);
+    const one = path().open();
+    expect(pathless()).toBe(0);
+    one.attach(1);
+    bench.pass(1_000);
+    expect(pathless()).toBe(0);
+    bench.step({ kind: 'closed', path: one.id });
+    bench.pass(2_000);
+    expect(pathless()).toBe(2_000);
+    path().open().attach(2, { open: false });
+    expect(pathless()).toBe(0);
+  });
+
   it('SE-014: a number that was never given ends the session', () => {
     const one = path().open();
     const outputs = one.attach(1, { receivedThrough: 1 });

@@ -25,6 +25,7 @@ import type { StreamAcceptor } from '../../runtime/streams.ts';
 import { BENCH_SERVICE } from '../../services/bench/answer.ts';
 import { BenchHost } from '../../services/bench/host.ts';
 import { CHAT_SERVICE, type ChatHost, type MadeInvite } from '../../services/chat/host.ts';
+import { LOOK_MS } from '../../services/chat/people.ts';
 import { PRUNE_MS } from '../../services/chat/retention.ts';
 import { asError, failure } from '../failure.ts';
 import { native } from '../native.ts';
@@ -78,6 +79,7 @@ export class HostCore {
   readonly #file: OwnFile;
   readonly #pending = new Map<number, Pending>();
   readonly #pruning: NodeJS.Timeout;
+  readonly #looking: NodeJS.Timeout;
   #refs = 0;
   #persisting: Promise<void> = Promise.resolve();
   #publishing: Promise<boolean> = Promise.resolve(false);
@@ -109,6 +111,8 @@ export class HostCore {
     chat.inviteDevice = name => this.#inviteDevice(name);
     this.#pruning = setInterval(() => this.chat.prune(Date.now()), PRUNE_MS);
     this.#pruning.unref();
+    this.#looking = setInterval(() => this.chat.people.look(device => this.driver.isAway(device)), LOOK_MS);
+    this.#looking.unref();
     this.chat.prune(Date.now());
     chat.alarm = text => this.#alarm(text);
     chat.posted = code =>
@@ -259,6 +263,7 @@ export class HostCore {
   /** Finish every write and let go of the directory. */
   async close(): Promise<void> {
     clearInterval(this.#pruning);
+    clearInterval(this.#looking);
     this.driver.close();
     await this.publisher.close();
     for (const { reject } of this.#pending.values()) reject(failure(ErrorCode.CANCELLED, 'the host stops'));

@@ -11,6 +11,7 @@ import {
   KNOWN_ADDRESS_REFILL_MS,
   KNOWN_ADDRESS_TOKENS_MAX,
   KNOWN_PREAUTH_CONNECTIONS_MAX,
+  PATH_DEAD_MS,
   PREAUTH_CONNECTIONS_MAX,
 } from '../../gen/constants.ts';
 import { addressLimits, admitAddress, noteAuthenticated } from '../../protocol/buckets.ts';
@@ -180,6 +181,11 @@ export class HostDriver implements Doorkeeper {
     this.#turns.close();
     for (const { socket } of this.#connections.values()) socket?.terminate();
     for (const socket of this.#closing) socket.terminate();
+  }
+
+  /** Whether the session of a device has had no path for so long that nobody takes it for connected. @impl CH-059~1 */
+  isAway(device: string): boolean {
+    return this.server.sessions.pathlessMs(device, readNow().mono) >= PATH_DEAD_MS;
   }
 
   /** Sessions that live, on a path or not. */

@@ -872,6 +872,41 @@ describe('beside messages', () => {
     expect(await ann.replies()).toMatchObject([{ kind: 'presence', online: false }]);
   });
 
+  // CH-059~1
+  test('a person is here while a device of theirs has a path', async () => {
+    const [ann, bob] = [new Peer(ANN, 'Ann'), new Peer(BOB, 'Bob')];
+    bob.ask({ kind: 'deviceInvite', name: 'phone' });
+    await bob.replies();
+    await database.commit(host.people.claimed('77'.repeat(16), hex(CAT), 'phone'));
+    const phone = new Peer(CAT, 'phone');
+    for (const peer of [ann, bob, phone]) peer.ask({ kind: 'hello', events: true });
+    await ann.replies();
+    const lost = new Set<string>();
+    const told = async (...devices: readonly Uint8Array[]): Promise<unknown> => {
+      lost.clear();
+      for (const device of devices) lost.add(hex(device));
+      host.people.look(device => lost.has(device));
+      const said = (await ann.replies()).flatMap(reply => (reply.kind === 'presence' ? [reply.online] : []));
+      return [said, host.people.isOnline(hex(BOB))];
+    };
+    expect(await told(BOB)).toEqual([[], true]);
+    expect(await told(BOB, CAT)).toEqual([[false], false]);
+    expect(await told(BOB, CAT)).toEqual([[], false]);
+    // Who says hello meanwhile is not told that they are here.
+    const dan = new Peer(DAN, 'Dan');
+    dan.ask({ kind: 'hello', events: true });
+    expect((await dan.replies()).filter(({ kind }) => kind === 'presence')).toMatchObject([
+      { personId: ANN },
+    ]);
+    await ann.replies();
+    expect(await told(BOB)).toEqual([[true], true]);
+    // A stream that ends while it is away was counted out already.
+    bob.handler.closed(ErrorCode.UNSPECIFIED);
+    expect(await told()).toEqual([[], true]);
+    phone.handler.closed(ErrorCode.UNSPECIFIED);
+    expect(await told()).toEqual([[false], false]);
+  });
+
   // CH-049~1
   test('a person has no more invites and devices than that, and trouble with one ends nothing', async () => {
     let made = 0;

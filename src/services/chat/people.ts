@@ -12,6 +12,9 @@ const PERSONS = 'chat/person/';
 const INVITED = 'chat/invited/';
 const NAMES = 'chat/name/';
 
+/** How often the host looks who has lost the network, or is back. */
+export const LOOK_MS = 5_000;
+
 /** A device as a person's. Both ids are hexadecimal. */
 interface Known {
   readonly person: string;
@@ -39,7 +42,9 @@ export class People {
   /** Names that persons took. */
   readonly #names = new Map<string, string>();
   readonly #guests = new Set<Guest>();
-  /** Streams that said hello, by person. */
+  /** Those of them whose device has no path. */
+  readonly #away = new Set<Guest>();
+  /** Streams that said hello and are not away, by person. */
   readonly #online = new Map<string, number>();
   /** Invites that are being made, by person. */
   readonly #inviting = new Map<string, number>();
@@ -105,7 +110,7 @@ export class People {
     return names;
   }
 
-  /** Whether a device of theirs has a stream. */
+  /** Whether a device of theirs has a stream, and a path. @impl CH-059~1 */
   isOnline(person: string): boolean {
     return this.#online.has(person);
   }
@@ -113,14 +118,12 @@ export class People {
   /** Somebody said hello: tell everybody, and give the write that remembers the device. */
   arrive(guest: Guest): readonly DatabaseOperation[] {
     if (!this.#guests.has(guest)) {
-      const before = this.#online.get(guest.person) ?? 0;
       this.#guests.add(guest);
-      this.#online.set(guest.person, before + 1);
-      if (before === 0) this.#tellPresence(guest, true);
+      this.#came(guest);
     }
     const seen = new Set<string>();
     for (const other of this.#guests) {
-      if (other.person === guest.person || seen.has(other.person)) continue;
+      if (other.person === guest.person || seen.has(other.person) || this.#away.has(other)) continue;
       seen.add(other.person);
       guest.tell(`presence/${other.person}`, presence(other, true));
     }
@@ -129,7 +132,28 @@ export class People {
 
   /** A stream that said hello is over. */
   leave(guest: Guest): void {
-    if (!this.#guests.delete(guest)) return;
+    if (this.#guests.delete(guest) && !this.#away.delete(guest)) this.#went(guest);
+  }
+
+  /** Look who has lost the network, or is back: tell everybody. @impl CH-059~1 */
+  look(isAway: (device: string) => boolean): void {
+    for (const guest of this.#guests) {
+      if (isAway(guest.device) === this.#away.has(guest)) continue;
+      if (this.#away.delete(guest)) this.#came(guest);
+      else {
+        this.#away.add(guest);
+        this.#went(guest);
+      }
+    }
+  }
+
+  #came(guest: Guest): void {
+    const before = this.#online.get(guest.person) ?? 0;
+    this.#online.set(guest.person, before + 1);
+    if (before === 0) this.#tellPresence(guest, true);
+  }
+
+  #went(guest: Guest): void {
     const left = (this.#online.get(guest.person) ?? 1) - 1;
     if (left > 0) this.#online.set(guest.person, left);
     else {

@@ -1469,7 +1469,7 @@ export type PresenceState = Message<"clawchat.v1.PresenceState"> & {
   name: string;
 
   /**
-   * True while at least one device is connected.
+   * True while they are online (CH-059).
    *
    * @generated from field: bool online = 3;
    */
@@ -1553,7 +1553,7 @@ export type Person = Message<"clawchat.v1.Person"> & {
   role: Role;
 
   /**
-   * True while at least one device is connected.
+   * True while they are online (CH-059).
    *
    * @generated from field: bool online = 4;
    */
