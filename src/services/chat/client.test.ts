@@ -590,6 +590,44 @@ describe('listeners', () => {
     expect(ear.take()).toEqual(['caught up 30']);
   });
 
+  // CH-047~3
+  test('hear after a loss what went of rooms while they were away', async () => {
+    const client = await openClient();
+    let host = new Host(client);
+    await host.agree();
+    const [all, den, attic, gone] = [new Ear(), new Ear(), new Ear(), new Ear()];
+    for (const [ear, room] of [
+      [all, ''],
+      [den, 'den'],
+      [attic, 'attic'],
+    ] as const) {
+      client.listen({ afterCursor: undefined, room }, ear);
+    }
+    const leaving = client.listen({ afterCursor: undefined, room: '' }, gone);
+    await host.asked();
+    host.say(caughtUp(7));
+    for (const ear of [all, den, attic, gone]) ear.take();
+    for (const times of ['once', 'and no more']) {
+      host.gone();
+      host = new Host(client);
+      const asked = (await host.asked()).filter(({ body }) => body.case === 'history');
+      expect(asked.map(({ body }) => body.value)).toMatchObject([{ afterCursor: 7n, limit: 1, room: '' }]);
+      leaving.cancel();
+      const roomGaps = [{ afterCursor: 7, firstCursor: 20, room: 'den' }];
+      const rest = { more: false, throughCursor: 7, gap: undefined, roomGaps };
+      host.say(encodePage(asked[0]?.requestId ?? 0, [], rest));
+      const heard = times === 'once' ? ['gap 7 20 of den'] : [];
+      expect([all, den, attic, gone].map(ear => ear.take())).toEqual([heard, heard, [], []]);
+    }
+    // What a lost stream did not answer is not asked twice.
+    host.gone();
+    host = new Host(client);
+    await host.asked();
+    host.gone();
+    host = new Host(client);
+    expect((await host.kinds()).filter(kind => kind === 'history')).toEqual(['history']);
+  });
+
   // CH-037~1
   test('pass over what nobody can read, and over other rooms', async () => {
     const client = await openClient();

@@ -62,6 +62,8 @@ export class Feed {
   #caughtUp = false;
   /** Every message above it will be brought by the subscription, on this stream or a later one. */
   #head: number | undefined;
+  /** Takes back what `#askGaps` asked. */
+  #askedGaps: (() => void) | undefined;
 
   constructor(questions: Questions) {
     this.#questions = questions;
@@ -105,11 +107,14 @@ export class Feed {
     this.#link = link;
     this.#subscribe();
     for (const listener of [...this.#listeners]) this.#advance(listener);
+    this.#askGaps();
   }
 
   /** The stream is over. */
   detach(): void {
     this.#link = undefined;
+    this.#askedGaps?.();
+    this.#askedGaps = undefined;
     this.#subscribed = false;
     this.#caughtUp = false;
     if (this.#listeners.size === 0) this.#head = undefined;
@@ -169,6 +174,21 @@ export class Feed {
     this.#subscribed = true;
     const fromNow = this.#head === undefined;
     this.#link.request({ kind: 'subscribe', afterCursor: this.#head ?? 0, fromNow });
+  }
+
+  /** After a loss: which rooms have lost what those who go on with the subscription do not have? @impl CH-047~3 */
+  #askGaps(): void {
+    const afterCursor = this.#head;
+    const waiting = [...this.#listeners].filter(({ live }) => live);
+    if (afterCursor === undefined || waiting.length === 0) return;
+    this.#askedGaps = this.#questions.ask({ kind: 'history', afterCursor, limit: 1, room: '' }, answer => {
+      if (isFault(answer) || answer.kind === 'refusal') return;
+      for (const listener of waiting) {
+        const { room } = listener;
+        const told = answer.roomGaps.filter(gap => room === '' || room === gap.room);
+        if (this.#listeners.has(listener)) this.#tellRooms(listener, told);
+      }
+    });
   }
 
   /** Bring a listener on: live if it has everything, else by the next page. */

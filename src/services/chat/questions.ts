@@ -27,6 +27,8 @@ export type Answer<K extends Ask['kind']> =
 interface Question {
   readonly body: Ask;
   readonly answered: (reply: ReplyBody | Fault) => void;
+  /** It was answered or taken back: nobody waits for it. */
+  over: boolean;
 }
 
 /** A row of questions, first asked, first sent. Who asks bounds how many there are. */
@@ -40,21 +42,21 @@ export class Questions {
     body: Extract<Ask, { readonly kind: K }>,
     answered: (answer: Answer<K>) => void,
   ): () => void {
-    const question: Question = { body, answered: answered as (reply: ReplyBody | Fault) => void };
-    let over = false;
-    const once: Question = {
+    const tell = answered as (reply: ReplyBody | Fault) => void;
+    const question: Question = {
       body,
+      over: false,
       answered: reply => {
-        if (over) return;
-        over = true;
-        question.answered(reply);
+        if (question.over) return;
+        question.over = true;
+        tell(reply);
       },
     };
-    this.#waiting.push(once);
+    this.#waiting.push(question);
     this.#pump();
     return () => {
-      over = true;
-      this.#waiting = this.#waiting.filter(other => other !== once);
+      question.over = true;
+      this.#waiting = this.#waiting.filter(other => other !== question);
     };
   }
 
@@ -67,7 +69,7 @@ export class Questions {
   /** The stream is over: what it did not answer is asked again first. */
   detach(): void {
     this.#link = undefined;
-    this.#waiting = [...this.#asked.values(), ...this.#waiting];
+    this.#waiting = [...this.#asked.values(), ...this.#waiting].filter(({ over }) => !over);
     this.#asked.clear();
   }
 
