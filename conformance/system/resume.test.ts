@@ -72,8 +72,8 @@ describe('SIGTERM and a new process on the same data', () => {
 
   it('refuses an interval beyond its bounds, and says why they are there (RT-112)', async () => {
     for (const [interval, why] of [
-      ['14m', /900 s: a rotation takes \d+ s, .* a hold adds \d+ s/],
-      ['25h', /86400 s: whoever holds an old file knows/],
+      ['14m', /--interval takes at least 15m: a rotation takes \d+ s, .* a hold adds \d+ s/],
+      ['25h', /--interval takes at most 24h: whoever holds an old file knows/],
     ] as const) {
       const ended = await place.run('clawchatd', ['--interval', interval, '--data', place.path('never')]);
       expect(ended.code).toBe(2);

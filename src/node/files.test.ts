@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -17,6 +18,7 @@ import {
   privateDirectory,
   readFileCapped,
   readSecretFile,
+  refuseUnwritable,
   removeFile,
   sweepTemporaries,
   writeFileAtomic,
@@ -62,6 +64,17 @@ describe('a private directory', () => {
     expect(mode(directory)).toBe('750');
   });
 
+  test.runIf(process.geteuid?.() === 0)('of another user is refused with how to become that user', async () => {
+    mkdirSync(directory, { mode: 0o700 });
+    chownSync(directory, 999, 999);
+    await expect(privateDirectory(directory)).rejects.toMatchObject({
+      code: ErrorCode.PERMISSIONS_LOOSE,
+      message: expect.stringContaining(
+        `(uid 999): run this as that user: runuser -u "$(stat -c %U ${directory})" -- COMMAND`,
+      ),
+    });
+  });
+
   test('is not a file, nor below one, nor a link for what has to be ours', async () => {
     mkdirSync(directory, { mode: 0o700 });
     const file = join(directory, 'file');
@@ -104,6 +117,16 @@ describe('an atomic write', () => {
     await expect(writeFileAtomic(join(directory, 'none', 'a'), bytes(1))).rejects.toMatchObject({
       code: ErrorCode.STORAGE_FULL,
     });
+  });
+
+  test('is refused beforehand where a person named no place for it', async () => {
+    await refuseUnwritable(join(directory, 'a'));
+    for (const path of [directory, join(directory, 'none', 'a')])
+      await expect(refuseUnwritable(path)).rejects.toMatchObject({
+        code: ErrorCode.USAGE,
+        message: expect.stringContaining(`${path} `),
+      });
+    expect(readdirSync(directory)).toEqual([]);
   });
 
   test('steps over what a dead process of the same number left, and the owner sweeps it', async () => {

@@ -1,7 +1,7 @@
 /** Files that survive a crash and that nobody else may read (spec/01-architecture.md). */
 import { constants, type Stats } from 'node:fs';
 import { chmod, type FileHandle, lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError } from '../protocol/fault.ts';
 import { failure, systemCode } from './failure.ts';
@@ -14,6 +14,7 @@ const OTHERS_WRITE = 0o022;
 const STRANGERS = 0o007;
 const TEMPORARY = /^\..+\.\d+-\d+\.tmp$/;
 const NAME_ATTEMPTS_MAX = 1000;
+const DISK_REFUSES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EIO']);
 const WINDOWS: boolean = process.platform === 'win32';
 
 let temporaries = 0;
@@ -40,7 +41,7 @@ export async function privateDirectory(path: string): Promise<void> {
   }
   const found = await stat(path);
   if (WINDOWS) return;
-  refuseForeign(path, found);
+  refuseForeign(path, found, ': run this as that user');
   if ((found.mode & LOOSE) === 0) return;
   if ((await readdir(path)).length > 0) throw loose(path, found, 'enter', '700');
   await chmod(path, DIRECTORY_MODE);
@@ -71,6 +72,27 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
     if (temporary !== undefined) await unlink(temporary).catch(() => {});
     throw writeFailed(path, cause);
   }
+}
+
+/**
+ * Make sure that a file can be written where a person wants it, before there is something that it is to hold.
+ *
+ * @throws ClawChatError `USAGE`; `STORAGE_FULL` when it is the disk that refuses.
+ */
+export async function refuseUnwritable(path: string): Promise<void> {
+  const target = resolve(path);
+  try {
+    const made = await openTemporary(target);
+    await made.file.close();
+    await unlink(made.path);
+  } catch (cause) {
+    const code = systemCode(cause) ?? 'unknown';
+    if (DISK_REFUSES.has(code)) throw writeFailed(target, cause);
+    const where = 'name a file in a directory that is there and that you may write to';
+    throw failure(ErrorCode.USAGE, `${target} cannot be written (${code}): ${where}`, cause);
+  }
+  const found = await stat(target).catch(() => undefined);
+  if (found?.isDirectory()) throw failure(ErrorCode.USAGE, `${target} is a directory: name a file in it`);
 }
 
 /** Remove `path` for good; nothing happens when it is not there. */
@@ -218,9 +240,13 @@ export async function refuseLooseFile(path: string, secret: string | undefined):
   throw failure(ErrorCode.PERMISSIONS_LOOSE, text);
 }
 
-function refuseForeign(path: string, found: Stats): void {
-  if (found.uid === process.geteuid?.()) return;
-  throw failure(ErrorCode.PERMISSIONS_LOOSE, `${path} belongs to another user (uid ${found.uid})`);
+function refuseForeign(path: string, found: Stats, advice = ''): void {
+  const self = process.geteuid?.();
+  if (found.uid === self) return;
+  // Root can become that user, and a service has one that nobody logs in as.
+  const how =
+    self === 0 && advice !== '' ? `${advice}: runuser -u "$(stat -c %U ${path})" -- COMMAND` : advice;
+  throw failure(ErrorCode.PERMISSIONS_LOOSE, `${path} belongs to another user (uid ${found.uid})${how}`);
 }
 
 function loose(path: string, found: Stats, verb: string, wanted: string): ClawChatError {

@@ -151,6 +151,22 @@ describe('a record', () => {
   });
 });
 
+// RT-116~1
+test('the next move that status names is the one that was asked for', async () => {
+  const { owner } = await start();
+  const nextMove = async (): Promise<number> => {
+    const answer = await ask(owner, { case: 'status', value: {} });
+    if (answer.case !== 'hostStatus') throw new Error('no status');
+    return Number(answer.value.nextRotationAtMs);
+  };
+  const half = Date.now() + MINIMAL.ROTATION_INTERVAL_MS_MAX / 2;
+  expect(await nextMove()).toBeGreaterThan(half);
+  // It is held until a store has the new address, so that nothing is over before this looks.
+  store = async () => false;
+  await ask(owner, { case: 'rotate', value: {} });
+  expect(await nextMove()).toBeLessThan(half);
+});
+
 describe('an invite', () => {
   // CF-025~1
   test('is shown once the file with its stanza was read back', async () => {

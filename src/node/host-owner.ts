@@ -121,7 +121,8 @@ class HostOwner implements Owner {
         sequence: BigInt(record?.sequence ?? 0),
         port: this.#serving?.port ?? 0,
         addresses: [...(this.#serving?.addresses ?? [])],
-        nextRotationAtMs: BigInt(record?.nextRotationMs ?? 0),
+        // Of a move under way or asked for the record in force does not say when it comes.
+        nextRotationAtMs: BigInt(this.#serving?.state.rotationAtMs ?? record?.nextRotationMs ?? 0),
         validUntilMs: BigInt(record?.validUntilMs ?? 0),
         devices: registry.devices.size,
         connected: core.driver.connected.size,

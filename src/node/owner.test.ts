@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,6 +105,13 @@ describe('one directory, one owner', () => {
       code: ErrorCode.OWNER_LOST,
     });
     expect(open).toHaveLength(0);
+    const identity = { ...IDENTITY, program: ControlProgram.HOST };
+    const told = (): Promise<unknown> =>
+      OwnerLink.open(options({ timeoutMs: 50, identity }), 'attach').catch(error => error);
+    const nothing = `nothing runs on ${directory}`;
+    expect(String(await told())).toContain(`${nothing}, and there is no such directory: --data names it`);
+    mkdirSync(directory, { mode: 0o700 });
+    expect(String(await told())).toContain(`${nothing}; to start it: \`clawchatd\``);
     await link();
     expect((await link({}, 'attach')).owning).toBe(false);
   });
@@ -115,7 +122,13 @@ describe('one directory, one owner', () => {
       code: ErrorCode.DIRECTORY_LOCKED,
       message: expect.stringContaining(`process ${process.pid}`),
     });
+    const identity = { ...IDENTITY, program: ControlProgram.HOST };
     await resident.close();
+    const host = await link({ resident: true, identity }, 'own');
+    await expect(attachOrOwn(options({ identity }), 'own')).rejects.toMatchObject({
+      message: expect.stringContaining('; to stop it: `clawchatd stop`'),
+    });
+    await host.close();
     const command = await link();
     const waiting = link({ resident: true }, 'own');
     await command.close();

@@ -1,7 +1,9 @@
 /** One data directory, one owner: attach to the process that has it, or become it (spec/12-control.md). */
 import { setMaxListeners } from 'node:events';
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Suite } from '../crypto/suite.ts';
+import { ControlProgram } from '../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { CONTROL_HELLO_MS_MAX, CONTROL_TAKEOVER_MS_MAX } from '../gen/constants.ts';
 import { ClawChatError } from '../protocol/fault.ts';
@@ -81,14 +83,15 @@ export async function attachOrOwn(
     if (client?.welcome?.resident) {
       client.close();
       const which = `process ${client.welcome.pid}, version ${client.welcome.version}`;
-      throw failure(ErrorCode.DIRECTORY_LOCKED, `${options.directory} is already served (${which})`);
+      const how = isHost(options) ? '; to stop it: `clawchatd stop`' : '';
+      throw failure(ErrorCode.DIRECTORY_LOCKED, `${options.directory} is already served (${which})${how}`);
     }
     client?.close(); // A command has it, and will soon be done.
     const owned = wish === 'attach' ? undefined : await tryOwn(options);
     if (owned !== undefined) return owned;
     // Uneven waits, so that those who lost one race do not meet again in the next.
     const waitMs = backoffMs * (0.5 + Math.random() / 2);
-    if (performance.now() + waitMs >= deadline) throw nobody(options.directory, wish);
+    if (performance.now() + waitMs >= deadline) throw nobody(options, wish);
     await sleep(waitMs, undefined, { signal }).catch(() => {}); // Cancelled: the next turn says so.
   }
 }
@@ -119,8 +122,17 @@ async function tryOwn(options: DirectoryOptions): Promise<Attachment | undefined
   }
 }
 
-function nobody(directory: string, wish: Wish): ClawChatError {
-  if (wish === 'attach') return failure(ErrorCode.OWNER_LOST, `nothing runs on ${directory}`);
+function isHost({ identity }: DirectoryOptions): boolean {
+  return identity.program === ControlProgram.HOST;
+}
+
+function nobody(options: DirectoryOptions, wish: Wish): ClawChatError {
+  const { directory } = options;
+  if (wish === 'attach') {
+    const start = isHost(options) ? '; to start it: `clawchatd`' : '';
+    const how = existsSync(directory) ? start : ', and there is no such directory: --data names it';
+    return failure(ErrorCode.OWNER_LOST, `nothing runs on ${directory}${how}`);
+  }
   return failure(ErrorCode.DIRECTORY_LOCKED, `another process owns ${directory} and does not answer`);
 }
 

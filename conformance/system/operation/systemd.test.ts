@@ -53,7 +53,7 @@ else
       const { code } = codeBlock(PAGE, 'sh', '## As a service of systemd');
       const said = await machine.run('sh', '-euc', `cd /clone\n${code}`);
       expect(said).toMatchObject({ code: 0 });
-      expect(said.output).toContain('clawchat11');
+      expect(await machine.ok('stat', '-c', '%U %a', '/tmp/ann.invite')).toBe('clawchat 600\n');
       expect(await property('ActiveState')).toBe('active');
       expect(await operator('health')).toMatch(/^ok: port \d+/);
       expect(await machine.ok('stat', '-c', '%U %a', DATA)).toBe('clawchat 700\n');

@@ -274,6 +274,10 @@ describe('what is refused', () => {
     await expect(serve({ directory, services: { 'two words': () => {} } })).rejects.toEqual(usage);
     await expect(connect({ directory, identity: new Uint8Array(3) })).rejects.toEqual(usage);
     await expect(connect({ identity: new Uint8Array(3) })).rejects.toEqual(usage);
+    const misspelt = { directroy: directory } as object;
+    const meant = /there is no option "directroy"; did you mean directory\?/;
+    await expect(connect(misspelt)).rejects.toThrow(meant);
+    await expect(serve(misspelt as ServeOptions)).rejects.toThrow(meant);
   });
 
   test('clients that nobody invited, and invites that are none', async () => {

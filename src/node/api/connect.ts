@@ -17,7 +17,13 @@ import { askWithin, OwnerLink } from '../owner.ts';
 import { SCHEMA_VERSION } from '../store.ts';
 import { VERSION } from '../version.ts';
 import { type Message, messageOf } from './message.ts';
-import { type CommonOptions, presetConstants, programLog } from './options.ts';
+import {
+  type CommonOptions,
+  type OwnOptions,
+  presetConstants,
+  programLog,
+  refuseUnknownOptions,
+} from './options.ts';
 
 /** Where a client keeps what it is, and how it becomes somebody. */
 export interface ConnectOptions extends CommonOptions {
@@ -179,16 +185,25 @@ const LINKS: Readonly<Record<ControlLinkState, ClientStatus['link']>> = {
 const SERVICE_NAME = new RegExp(`^[\\x21-\\x7e]{1,${SERVICE_BYTES_MAX}}$`);
 const NEVER: AbortSignal = new AbortController().signal;
 
+const CONNECT_OPTIONS: OwnOptions<ConnectOptions> = {
+  directory: true,
+  identity: true,
+  invite: true,
+  name: true,
+  signal: true,
+};
+
 /**
  * Make a client from a data directory, from an identity in memory, or from an invite.
  *
  * Resolves when it has joined; the connection itself is made by the first call that needs it, and kept.
  *
- * @throws ClawChatError what `Client.join` throws; `NOT_JOINED` without an invite; `USAGE` for options that contradict
- *   each other or an identity that is none; `STORE_DAMAGED`, `SCHEMA_NEWER`, `PERMISSIONS_LOOSE`, `DIRECTORY_LOCKED`,
- *   `PASSPHRASE_NEEDED`, `PASSPHRASE_WRONG`, `STORAGE_FULL` of the directory. Source: spec/08-devices.md, spec/12-control.md.
+ * @throws ClawChatError what `Client.join` throws; `NOT_JOINED` without an invite; `USAGE` for options that are none
+ *   or contradict each other, or an identity that is none; `STORE_DAMAGED`, `SCHEMA_NEWER`, `PERMISSIONS_LOOSE`,
+ *   `DIRECTORY_LOCKED`, `PASSPHRASE_NEEDED`, `PASSPHRASE_WRONG`, `STORAGE_FULL` of the directory. Source: spec/08-devices.md, spec/12-control.md.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
+  refuseUnknownOptions<ConnectOptions>(options, CONNECT_OPTIONS);
   if (options.signal?.aborted) throw failure(ErrorCode.CANCELLED, 'given up');
   const running: Running = { constants: presetConstants(options.preset), log: programLog(options.log) };
   const opened = await open(options, running);

@@ -13,7 +13,13 @@ import type { HostOptions, MemberService } from '../host/options.ts';
 import { openServing, type Ready, type Serving } from '../host-owner.ts';
 import type { Log } from '../log.ts';
 import { askWithin } from '../owner.ts';
-import { type CommonOptions, presetConstants, programLog } from './options.ts';
+import {
+  type CommonOptions,
+  type OwnOptions,
+  presetConstants,
+  programLog,
+  refuseUnknownOptions,
+} from './options.ts';
 
 /** Who opened a channel: a device of this host, proven by the handshake. */
 export interface Peer {
@@ -116,6 +122,20 @@ const DRAIN_MS = 10_000;
 const DRAIN_MS_MAX = 300_000;
 const SERVICE_NAME = new RegExp(`^[\\x21-\\x7e]{1,${SERVICE_BYTES_MAX}}$`);
 
+const SERVE_OPTIONS: OwnOptions<ServeOptions> = {
+  directory: true,
+  listen: true,
+  port: true,
+  advertise: true,
+  store: true,
+  intervalMs: true,
+  timeServer: true,
+  drainMs: true,
+  trustDatabase: true,
+  services: true,
+  signal: true,
+};
+
 /**
  * Run a host, with chat and with services of your own. Resolves once clients can come.
  *
@@ -124,6 +144,7 @@ const SERVICE_NAME = new RegExp(`^[\\x21-\\x7e]{1,${SERVICE_BYTES_MAX}}$`);
  *   `STORAGE_FULL` of the directory; `CANCELLED`. Source: spec/06-rotation.md, spec/12-control.md.
  */
 export async function serve(options: ServeOptions): Promise<Host> {
+  refuseUnknownOptions<ServeOptions>(options, SERVE_OPTIONS);
   const { signal } = options;
   if (signal?.aborted) throw failure(ErrorCode.CANCELLED, 'given up');
   const channels = new Set<StreamChannel>();
@@ -155,7 +176,7 @@ function hostOptions(options: ServeOptions, channels: Set<StreamChannel>): HostO
     throw failure(ErrorCode.USAGE, `drainMs is 0 to ${DRAIN_MS_MAX}, not ${drainMs}`);
   }
   const intervalMs = parseInterval(options.intervalMs ?? constants.ROTATION_INTERVAL_MS, constants);
-  if (typeof intervalMs !== 'number') throw failure(ErrorCode.USAGE, intervalMs.detail);
+  if (typeof intervalMs !== 'number') throw failure(ErrorCode.USAGE, `intervalMs ${intervalMs.detail}`);
   const log = programLog(options.log);
   return {
     directory: options.directory,

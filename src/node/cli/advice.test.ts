@@ -38,18 +38,25 @@ const lines = (): readonly string[] => err.trimEnd().split('\n');
 
 test('a join that fails ends with one advice, behind the error', async () => {
   expect(await run(CLAWCHATD, 'host', 'invite')).toBe(0);
-  expect(err).toContain(`There was no host in ${join(place, 'host')}: a new one is made there.\n`);
+  expect(err).toContain(`NOTE: there was no host in ${join(place, 'host')}: a new one was made there`);
   // CF-025~1
   expect(err).toContain('The invite works once the host has been started.\n');
   await writeFile(join(place, 'invite'), out);
   expect(await run(CLAWCHATD, 'host', 'invite')).toBe(0);
-  expect(err).not.toContain('There was no host');
+  expect(err).not.toContain('there was no host');
   expect(await run(CLAWCHAT, 'ann', 'join', join(place, 'invite'))).toBe(4);
   expect(lines().at(-2)).toMatch(/^clawchat: \[STORE_UNAVAILABLE\] /);
   expect(lines().at(-1)).toMatch(/^What to do: .*--file/);
   expect(err.match(/--file/g)).toHaveLength(1);
   expect(await run(CLAWCHAT, 'ann', 'join', join(place, 'no-such-file'))).toBe(3);
   expect(lines().at(-1)).toMatch(/^What to do: .*the name of the file/);
+});
+
+test('an invite is not made for a file that cannot be written', async () => {
+  const out = join(place, 'none', 'ann.invite');
+  expect(await run(CLAWCHATD, 'host', 'invite', '--file', out)).toBe(2);
+  expect(err).toContain(`[USAGE] ${out} cannot be written (ENOENT): name a file in a directory that is there`);
+  expect(existsSync(join(place, 'host'))).toBe(false);
 });
 
 test('an invite of a host that is off says so; a second one does not go into the same directory', async () => {
@@ -68,6 +75,11 @@ test('an invite of a host that is off says so; a second one does not go into the
     expect(await run(CLAWCHATD, 'host', 'invite', '--file', join(place, 'bob.invite'))).toBe(0);
     expect(err).not.toContain('No host runs here now');
     expect(err).toContain('to use it: clawchat join bob.invite\n');
+    expect(err).not.toContain('has joined already');
+    expect(await run(CLAWCHATD, 'host', 'invite', '--name', 'Ann', '--file', join(place, 'x'))).toBe(0);
+    expect(err).toContain('A device called Ann has joined already: there will be two.\n');
+    expect(await run(CLAWCHATD, 'host', 'rotate')).toBe(0);
+    expect(out).toMatch(/^Under way: it moves in \d+ (?:s|min); to see how it goes: /);
     expect(await readFile(join(place, 'bob.invite'))).not.toHaveLength(0);
     // Attached to the owner: the directory is refused in words that name it.
     expect(await run(CLAWCHAT, 'host', 'send', 'hi')).toBe(2);
@@ -85,7 +97,7 @@ test('an invite of a host that is off says so; a second one does not go into the
   expect(out).toMatch(/^state +not well: no host runs on this directory; to start it: clawchatd/);
   expect(out).toMatch(/^record +number 1, ends in \d+ min$/m);
   expect(out).toMatch(/^store .*: read while the host runs$/m);
-  expect(out).toMatch(/ 2 invites open$/m);
+  expect(out).toMatch(/ 3 invites open$/m);
 });
 
 test.each([

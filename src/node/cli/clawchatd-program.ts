@@ -1,4 +1,5 @@
 /** The commands of `clawchatd`, the host's program. Chapters: spec/08-devices.md, spec/12-control.md. */
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControlHostStatus } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
@@ -24,7 +25,7 @@ import { hostOptions, hostOptionsOf, servingOptions } from './host-options.ts';
 import { HOST_ROOM_COMMANDS } from './host-room-commands.ts';
 import { describeHistory, describeHost } from './host-status.ts';
 import { mega } from './mega.ts';
-import { hex, jsonLine, line } from './output.ts';
+import { fromNow, hex, jsonLine, line } from './output.ts';
 import { passphraseCommand } from './passphrase.ts';
 import { commandLog } from './program-log.ts';
 import { reachExistingHost, reachHost } from './reach-host.ts';
@@ -61,12 +62,18 @@ async function serve(call: Call): Promise<number> {
       line(
         `  port ${options.port} follows in some minutes; until then people come by the port that they know`,
       );
+    if (!isPlaceGiven(call)) line(`  its data directory:  ${options.directory}`);
     line(`  to invite somebody:  ${typedCommand('clawchatd invite')}`);
     line(`  to see how it is:    ${typedCommand('clawchatd status')}`);
     beginLog();
   };
   await serveHost(options, { ready, waiting }).finally(beginLog);
   return EXIT_OK;
+}
+
+/** Whoever did not say where the host keeps what it has is told. */
+function isPlaceGiven(call: Call): boolean {
+  return (call.text('data') ?? process.env[HOST_PLACE.data.variable]) !== undefined;
 }
 
 async function status(call: Call): Promise<number> {
@@ -119,7 +126,7 @@ async function examined(call: Call, timeoutMs: number): Promise<Health> {
   } catch (error) {
     if (!(error instanceof ClawChatError) || error.code === ErrorCode.USAGE) throw error;
     const isSilent = signal.aborted && error.code !== ErrorCode.OWNER_LOST;
-    return { well: false, text: isSilent ? `no answer within ${timeoutMs} ms` : error.message };
+    return { well: false, text: isSilent ? `no answer within ${timeoutMs} ms` : withCommands(error.message) };
   }
 }
 
@@ -136,7 +143,7 @@ async function stop(call: Call): Promise<number> {
 }
 
 async function identity(call: Call): Promise<number> {
-  const [file = ''] = call.words;
+  const file = resolve(call.words[0] ?? '');
   const options = await hostOptions(call);
   await exportNextIdentity(options, file);
   if (call.on('json')) jsonLine({ exported: file });
@@ -156,13 +163,24 @@ async function doctor(call: Call): Promise<number> {
   return printFindings(found, call.on('json')) ? EXIT_OK : EXIT_LOCAL;
 }
 
+/** When a move comes that was just asked for. */
+async function comingText(link: OwnerLink, { case: asked }: RequestInit): Promise<string> {
+  if (asked === 'emergency') return 'Under way';
+  const { phase, nextRotationAtMs } = expectAnswer(
+    await link.call({ case: 'status', value: {} }),
+    'hostStatus',
+  );
+  if (phase === 'grace') return 'It begins when the port before has ended';
+  return `Under way: it moves ${fromNow(nextRotationAtMs, Date.now())}`;
+}
+
 async function move(call: Call, body: RequestInit): Promise<number> {
   await reachHost(
     call,
     async link => {
       const { phase } = expectAnswer(await link.call(body), 'rotating');
       if (call.on('json')) jsonLine({ rotating: true, phase });
-      else line(`Under way; to see how it goes: ${typedCommand('clawchatd status')}`);
+      else line(`${await comingText(link, body)}; to see how it goes: ${typedCommand('clawchatd status')}`);
     },
     'attach',
   );

@@ -52,7 +52,7 @@ test.each([
   ['front: { hops: [127.0.0.1] }', 'front.hops needs a fixed port'],
   ['advertise-port: 443', 'advertise-port needs a fixed port'],
   ['metrics: { listen: "0.0.0.0:9464" }', 'metrics.listen names no loopback address'],
-  ['interval: 1m', 'config.yaml line 1: interval the shortest interval is 900 s: a rotation takes'],
+  ['interval: 1m', 'config.yaml line 1: interval takes at least 15m: a rotation takes'],
   ['store: /x\nstores: [{ kind: local, path: /y }]', 'store and a list of stores exclude each other'],
 ])('%j is refused with what is wrong', async (text, expected) => {
   expect(await check(text)).toBe(2);
@@ -134,7 +134,7 @@ test('the list of stores beside the file is checked, too', async () => {
   writeFileSync(stores, '[{ "kind": "local", "path": "/x" }]', { mode: 0o600 });
   const bare = (): Promise<number> => runProgram(CLAWCHATD, ['config', 'check', '--data', directory]);
   expect(await bare()).toBe(0);
-  expect(printed).toBe('There is no config.yaml, and the rest is right.\n');
+  expect(printed).toBe(`There is no ${join(directory, 'config.yaml')}; the other settings are right.\n`);
   writeFileSync(stores, '[{ "kind": "local", "path": "x" }]');
   expect(await bare()).toBe(2);
   expect(printed).toContain(`${stores}: store 1: "path" is not an absolute path`);

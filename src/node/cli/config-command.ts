@@ -1,8 +1,10 @@
 /** `config check` and `config show`: what the settings are, and where each comes from. docs/configuration.md. */
+import { join } from 'node:path';
 import type { Setting, Settings } from '../config/setting.ts';
 import { type Call, usage } from './command-line.ts';
 import { EXIT_OK } from './exit-code.ts';
 import { jsonLine, line } from './output.ts';
+import { CONFIG_NAME } from './settings.ts';
 import { harmlessLine } from './terminal-text.ts';
 
 /** What there is to show. Everything that can be wrong was thrown before. */
@@ -24,7 +26,7 @@ export function showConfig(call: Call, view: ConfigView): number {
     else
       line(
         view.path === undefined
-          ? 'There is no config.yaml, and the rest is right.'
+          ? `There is no ${join(view.directory, CONFIG_NAME)}; the other settings are right.`
           : `${view.path} is right.`,
       );
     return EXIT_OK;

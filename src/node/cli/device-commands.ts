@@ -5,7 +5,7 @@ import type { ControlBequest, ControlDevice } from '../../gen/clawchat/v1/contro
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { INVITE_LIFE_MS, INVITE_LIFE_MS_MAX } from '../../gen/constants.ts';
 import { failure } from '../failure.ts';
-import { writeFileAtomic } from '../files.ts';
+import { refuseUnwritable, writeFileAtomic } from '../files.ts';
 import type { OwnerLink } from '../owner.ts';
 import { type Call, type Command, duration, usage } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
@@ -26,9 +26,12 @@ async function invite(call: Call): Promise<number> {
     throw usage('--qr draws the invite alone: leave --file out');
   const { directory } = await hostOptions(call);
   const isNew = !existsSync(directory);
+  // Before the invite is made: one that nobody got stays open until it expires.
+  if (file !== undefined) await refuseUnwritable(file);
   await reachHost(call, async link => {
-    if (isNew) process.stderr.write(`There was no host in ${directory}: a new one is made there.\n`);
-    const value = { name: call.text('name') ?? '', lifeMs: BigInt(lifeMs), bundle: file !== undefined };
+    if (isNew) process.stderr.write(newHostText(directory));
+    const name = call.text('name') ?? '';
+    const value = { name, lifeMs: BigInt(lifeMs), bundle: file !== undefined };
     const made = expectAnswer(await link.call({ case: 'invite', value }), 'invite');
     if (file !== undefined) await writeFileAtomic(file, made.bundle);
     if (call.on('json')) {
@@ -51,8 +54,19 @@ async function invite(call: Call): Promise<number> {
       'Whoever runs this host can read what is written there: tell those whom you invite.\n',
     );
     for (const warning of made.warnings) process.stderr.write(`${withCommands(warning)}\n`);
+    const isTaken = name !== '' && (await listDevices(link)).some(device => device.name === name);
+    if (isTaken) 
+      process.stderr.write(`A device called ${harmlessLine(name)} has joined already: there will be two.\n`);
   });
   return EXIT_OK;
+}
+
+/** Nobody who mistyped the directory of their host is to miss it. */
+function newHostText(directory: string): string {
+  return (
+    `NOTE: there was no host in ${directory}: a new one was made there, and the invite is to that one.\n` +
+    '      If you meant another host, name its directory with --data, and remove this one.\n'
+  );
 }
 
 /** Ask for every device, enrolled or pending. */

@@ -3,6 +3,8 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { storeFailed } from '../../discovery/store.ts';
 import {
+  type ControlDevice,
+  ControlDeviceSchema,
   ControlHostStatusSchema,
   ControlNoteSchema,
   ControlStoreSchema,
@@ -112,6 +114,47 @@ describe('what happened to the address', () => {
     const moving = show({ phase: 'publishing', nextRotationAtMs: BigInt(Date.now() + 90_000) });
     expect(moving).toContain('moves in 90 s; the next address is on its way into the stores\n');
   });
+});
+
+describe('a port that people leave', () => {
+  const places = [
+    { port: 50_001, role: 'primary', open: true },
+    { port: 50_000, role: 'old', open: true, listedUntilMs: BigInt(Date.now() + 44 * 60_000) },
+  ];
+
+  it('stays as long as records promise it, which one line says', () => {
+    const text = show({ phase: 'grace', places, nextRotationAtMs: BigInt(Date.now() + 90_000) });
+    expect(text).toContain('; the port before is still open\n');
+    expect(text).toContain('port       50000: old, open, 0 connections, ends in 44 min\n');
+  });
+
+  it('ends with the emergency whatever was promised', () => {
+    const text = show({ phase: 'emergency', places });
+    expect(text).toContain('0 connections, ends with the emergency: after a minute, or when a store has');
+  });
+});
+
+it('tells two people of one name apart, and knows the devices of one', () => {
+  const device = (id: number, name: string, of?: number, personName = ''): ControlDevice =>
+    create(ControlDeviceSchema, {
+      deviceId: new Uint8Array(16).fill(id),
+      name,
+      personId: of === undefined ? new Uint8Array(0) : new Uint8Array(16).fill(of),
+      personName,
+    });
+  const devices = [
+    device(1, 'Bob'),
+    device(2, 'Bob'),
+    device(3, 'phone', 2),
+    device(4, 'laptop', undefined, 'Ann'),
+  ];
+  describeHost(create(ControlHostStatusSchema), devices, false);
+  const people = printed.split('\n').filter(text => text.startsWith('person'));
+  expect(people.toSorted()).toEqual([
+    'person     Ann: never seen',
+    'person     Bob (01010101): never seen',
+    'person     Bob (02020202): never seen, 2 devices',
+  ]);
 });
 
 it('says no more exactly than it is kept when somebody was seen', () => {

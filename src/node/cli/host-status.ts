@@ -8,6 +8,7 @@ import type {
 } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
+import { personOf } from './device-commands.ts';
 import { judgeHealth } from './health.ts';
 import { countText, endsText, fromNow, hex, jsonLine, line, seenText } from './output.ts';
 import { happenedText, phaseText } from './rotation-words.ts';
@@ -18,6 +19,8 @@ import { withCommands } from './typed-command.ts';
 /** How much of the history people see here; `history` and JSON have all of it. */
 const HISTORY_SHOWN = 8;
 const PEOPLE_SHOWN = 12;
+/** Digits of an id that tell two people of one name apart. */
+const ID_SHOWN = 8;
 
 const ROLES: ReadonlyMap<string, string> = new Map([['primary', 'in use']]);
 
@@ -110,7 +113,7 @@ function printHost(status: ControlHostStatus, devices: readonly ControlDevice[],
     line(`record     number ${status.sequence}, ${next}`);
   }
   for (const place of status.places) {
-    const until = place.role === 'old' ? `, ${endsText(place.listedUntilMs, now)}` : '';
+    const until = place.role === 'old' ? `, ${oldEndsText(status, place, now)}` : '';
     const role = ROLES.get(place.role) ?? place.role;
     const open = place.open ? 'open' : 'cannot be opened';
     line(`port       ${place.port}: ${role}, ${open}, ${countText(place.paths, 'connection')}${until}`);
@@ -128,21 +131,43 @@ function printHost(status: ControlHostStatus, devices: readonly ControlDevice[],
   for (const warning of status.warnings) line(`warning    ${harmlessLine(withCommands(warning))}`);
 }
 
-/** Who is here, and who was here last: as many as fit on a screen. Several devices of one name are one line. */
+/** An emergency ends every earlier port together, whatever records had promised. */
+function oldEndsText({ phase }: ControlHostStatus, { listedUntilMs }: ControlPlace, now: number): string {
+  return phase === 'emergency'
+    ? 'ends with the emergency: after a minute, or when a store has the new address'
+    : endsText(listedUntilMs, now);
+}
+
+/** Who is here, and who was here last: as many as fit on a screen. Several devices of one person are one line. */
 function people(devices: readonly ControlDevice[], now: number): (readonly [name: string, state: string])[] {
-  const byName = new Map<string, ControlDevice[]>();
-  for (const device of devices) byName.set(device.name, [...(byName.get(device.name) ?? []), device]);
+  const byPerson = new Map<string, ControlDevice[]>();
+  for (const device of devices) {
+    const person = personOf(device);
+    byPerson.set(person, [...(byPerson.get(person) ?? []), device]);
+  }
+  const names = new Map([...byPerson].map(([person, all]) => [person, nameOf(person, all)]));
+  const called = (person: string): string => {
+    const name = names.get(person) ?? '';
+    const isShared = [...names.values()].filter(other => other === name).length > 1;
+    return isShared ? `${name} (${person.slice(0, ID_SHOWN)})` : name;
+  };
   const seen = (all: readonly ControlDevice[]): number =>
     Math.max(...all.map(({ lastSeenAtMs }) => Number(lastSeenAtMs)));
   const here = (all: readonly ControlDevice[]): number => all.filter(({ connected }) => connected).length;
-  const sorted = [...byName].sort(([, a], [, b]) => here(b) - here(a) || seen(b) - seen(a));
-  const shown = sorted.slice(0, PEOPLE_SHOWN).map(([name, all]) => {
+  const sorted = [...byPerson].sort(([, a], [, b]) => here(b) - here(a) || seen(b) - seen(a));
+  const shown = sorted.slice(0, PEOPLE_SHOWN).map(([person, all]) => {
     const several = all.length > 1 ? `, ${all.length} devices` : '';
     const away = seen(all) === 0 ? 'never seen' : `away, ${seenText(seen(all), now)}`;
-    return [name, `${here(all) > 0 ? 'here' : away}${several}`] as const;
+    return [called(person), `${here(all) > 0 ? 'here' : away}${several}`] as const;
   });
   const more = sorted.length - shown.length;
   return more > 0
     ? [...shown, [`${more} more`, withCommands('listed by `clawchatd devices`')] as const]
     : shown;
+}
+
+/** What a person goes by: the name that they took, else that of their first device. */
+function nameOf(person: string, all: readonly ControlDevice[]): string {
+  const first = all.find(({ deviceId }) => hex(deviceId) === person) ?? all[0];
+  return all.find(({ personName }) => personName !== '')?.personName ?? first?.name ?? '';
 }

@@ -41,7 +41,7 @@ const DOING: Readonly<Record<Rotation['phase'], string>> = {
   preparing: 'the next port is being opened',
   publishing: 'the next address is on its way into the stores',
   verified: 'the stores have the next address',
-  grace: 'the port before stays open for some minutes',
+  grace: 'the port before is still open',
   emergency: 'it is leaving every earlier address',
 };
 

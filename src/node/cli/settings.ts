@@ -14,7 +14,8 @@ import type { ProxyEnvironment } from '../proxy.ts';
 import { checkStoreConfigs, type StoreConfig } from '../stores/config.ts';
 import { type Call, type Option, usage } from './command-line.ts';
 
-const CONFIG_NAME = 'config.yaml';
+/** The configuration file of a data directory. */
+export const CONFIG_NAME = 'config.yaml';
 
 /** What a call works with: where, and how. */
 export interface Configured<S> {

@@ -7,7 +7,7 @@ import { nextIdentityHash, SECRET_BYTES, serverId } from '../../protocol/keys.ts
 import { decodeIdentity, encodeIdentity, IDENTITY_KEY } from '../../protocol/storage.ts';
 import type { Database } from '../../runtime/database.ts';
 import { failure } from '../failure.ts';
-import { readSecretFile, removeFile, writeFileAtomic } from '../files.ts';
+import { readSecretFile, refuseUnwritable, removeFile, writeFileAtomic } from '../files.ts';
 import { native } from '../native.ts';
 
 const NEXT_NAME = 'next-identity.key';
@@ -82,7 +82,8 @@ export async function isNextIdentityExported(directory: string): Promise<boolean
  * Move the next identity key into `file`: write it there, read it back, and only then remove it here. What an embedded
  * disk really erases nobody knows; the threat model says so.
  *
- * @throws ClawChatError `USAGE` when it was exported before, or `file` lies in the data directory.
+ * @throws ClawChatError `USAGE` when it was exported before, or `file` lies in the data directory
+ *   or cannot be written.
  */
 export async function moveNextIdentity(directory: string, file: string): Promise<void> {
   const path = nextIdentityPath(directory);
@@ -92,6 +93,7 @@ export async function moveNextIdentity(directory: string, file: string): Promise
   if (target.startsWith(join(resolve(directory), '/'))) {
     throw failure(ErrorCode.USAGE, 'take it out of the data directory: it is to be kept offline');
   }
+  await refuseUnwritable(target);
   await writeFileAtomic(target, seed);
   const written = await readSecretFile(target, SECRET_BYTES);
   if (written === undefined || !native.equal(written, seed)) {
