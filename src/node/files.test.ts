@@ -64,16 +64,19 @@ describe('a private directory', () => {
     expect(mode(directory)).toBe('750');
   });
 
-  test.runIf(process.geteuid?.() === 0)('of another user is refused with how to become that user', async () => {
-    mkdirSync(directory, { mode: 0o700 });
-    chownSync(directory, 999, 999);
-    await expect(privateDirectory(directory)).rejects.toMatchObject({
-      code: ErrorCode.PERMISSIONS_LOOSE,
-      message: expect.stringContaining(
-        `(uid 999): run this as that user: runuser -u "$(stat -c %U ${directory})" -- COMMAND`,
-      ),
-    });
-  });
+  test.runIf(process.geteuid?.() === 0)(
+    'of another user is refused with how to become that user',
+    async () => {
+      mkdirSync(directory, { mode: 0o700 });
+      chownSync(directory, 999, 999);
+      await expect(privateDirectory(directory)).rejects.toMatchObject({
+        code: ErrorCode.PERMISSIONS_LOOSE,
+        message: expect.stringContaining(
+          `(uid 999): run this as that user: runuser -u "$(stat -c %U ${directory})" -- COMMAND`,
+        ),
+      });
+    },
+  );
 
   test('is not a file, nor below one, nor a link for what has to be ours', async () => {
     mkdirSync(directory, { mode: 0o700 });

@@ -55,7 +55,9 @@ test('a join that fails ends with one advice, behind the error', async () => {
 test('an invite is not made for a file that cannot be written', async () => {
   const out = join(place, 'none', 'ann.invite');
   expect(await run(CLAWCHATD, 'host', 'invite', '--file', out)).toBe(2);
-  expect(err).toContain(`[USAGE] ${out} cannot be written (ENOENT): name a file in a directory that is there`);
+  expect(err).toContain(
+    `[USAGE] ${out} cannot be written (ENOENT): name a file in a directory that is there`,
+  );
   expect(existsSync(join(place, 'host'))).toBe(false);
 });
 

@@ -55,7 +55,7 @@ async function invite(call: Call): Promise<number> {
     );
     for (const warning of made.warnings) process.stderr.write(`${withCommands(warning)}\n`);
     const isTaken = name !== '' && (await listDevices(link)).some(device => device.name === name);
-    if (isTaken) 
+    if (isTaken)
       process.stderr.write(`A device called ${harmlessLine(name)} has joined already: there will be two.\n`);
   });
   return EXIT_OK;
