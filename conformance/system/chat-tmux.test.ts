@@ -141,6 +141,7 @@ test('join, chat, lose the network, come back, scroll, search, rename, leave', a
     ['join', '-', '--data', annData ?? ''],
     ['chat', '--data', annData ?? ''],
   );
+  await ann.see(/Paste the invite/, undefined, 0);
   ann.type(invite.trim());
   ann.press('C-d');
   expect(await ann.see(/can read what is written there/)).toMatchSnapshot('joined');

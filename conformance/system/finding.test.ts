@@ -92,7 +92,7 @@ it('join says what it found, where it looked and what went wrong (DI-038)', asyn
   one?.files.set(PATH, new Uint8Array(4096).fill(9));
   const found = await join();
   expect(found.code, found.stderr).toBe(0);
-  expect(found.stderr).toMatch(/found the host at 127\.0\.0\.1:\d+ \(record \d+\)/);
+  expect(found.stderr).toMatch(/found the host's address: 127\.0\.0\.1:\d+ \(record \d+\)/);
   expect(found.stderr).toContain(`looked at ${name(two)}: current`);
   // A letter that is wrong.
   const typo = await place.run(

@@ -2,7 +2,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type ChatContentSchema, Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { DEVICE_NAME_BYTES_MAX } from '../../gen/constants.ts';
+import { ClawChatError, fault } from '../../protocol/fault.ts';
 import { checkContent, ID_BYTES, isNewRoomName } from '../../services/chat/content.ts';
 import { LOBBY } from '../../services/chat/rooms.ts';
 import { isZero } from '../../wire/bytes.ts';
@@ -142,5 +144,38 @@ export async function sendAct(
 ): Promise<bigint> {
   const messageId = native.randomBytes(16);
   const value = { messageId, room, text: '', sentAtMs: BigInt(Date.now()), extra: { act } };
-  return expectAnswer(await link.call({ case: 'send', value }, signal), 'sent').cursor;
+  try {
+    return expectAnswer(await link.call({ case: 'send', value }, signal), 'sent').cursor;
+  } catch (error) {
+    if (!(error instanceof ClawChatError) || error.code !== ErrorCode.ROOM_FORBIDDEN) throw error;
+    const role = await roleIn(link, room, signal).catch(() => undefined);
+    if (role === undefined) throw error;
+    throw new ClawChatError(fault(error.by, error.code, forbiddenText(act, room, role)), { cause: error });
+  }
+}
+
+/** The role of this person in a room; undefined when the host names no such room. */
+async function roleIn(link: OwnerLink, room: string, signal: AbortSignal): Promise<Role | undefined> {
+  const { rooms } = expectAnswer(await link.call({ case: 'rooms', value: {} }, signal), 'rooms');
+  return rooms.find(({ name }) => name === room)?.role;
+}
+
+const LAST_OWNER = 'the last owner stays one until there is another';
+/** Who may do what a role can be too small for. Chapter: spec/11-chat.md, 11.3. */
+const WHO_MAY: Readonly<Partial<Record<NonNullable<ActInit['case']>, string>>> = {
+  topic: 'an owner or a member sets the topic',
+  keep: 'an owner says how long messages are kept',
+  remove: 'an owner deletes the room',
+  leave: LAST_OWNER,
+  grant: `an owner says what others are, a member lets in who is not in it, and ${LAST_OWNER}`,
+};
+
+/** Say why an act was refused: what one is in the room, and who may do it. */
+export function forbiddenText(act: ActInit, room: string, role: Role): string {
+  const isWhat = role === Role.UNSPECIFIED ? 'you have no role' : `you are ${withArticle(roleName(role))}`;
+  const who =
+    room === LOBBY
+      ? 'it has no owner, nobody leaves it, and its operator decides'
+      : (act.case !== undefined && WHO_MAY[act.case]) || 'that is not enough';
+  return `${isWhat} in ${room}: ${who}`;
 }

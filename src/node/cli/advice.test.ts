@@ -4,10 +4,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { connect } from '../api/connect.ts';
 import { serve } from '../api/serve.ts';
 import { CLAWCHAT } from './clawchat-program.ts';
 import { CLAWCHATD } from './clawchatd-program.ts';
 import { runProgram } from './command-line.ts';
+import { sayReading } from './output.ts';
 
 let place = '';
 let [out, err] = ['', ''];
@@ -67,11 +69,31 @@ test('an invite of a host that is off says so; a second one does not go into the
     const { file } = await host.invite({ name: 'Ann' });
     await writeFile(join(place, 'ann.invite'), file);
     expect(await run(CLAWCHAT, 'ann', 'join', join(place, 'ann.invite'))).toBe(0);
-    expect(await run(CLAWCHAT, 'ann', 'join', join(place, 'ann.invite'))).toBe(2);
-    expect(lines()).toEqual([
+    expect(err).toMatch(/^ {2}found the host's address: 127\.0\.0\.1:\d+ \(record 1\)$/m);
+    const again = [
       'clawchat: [ALREADY_JOINED] this data directory has already joined a host',
       'What to do: join into another directory: --data DIR',
-    ]);
+    ];
+    expect(await run(CLAWCHAT, 'ann', 'join', join(place, 'ann.invite'))).toBe(2);
+    expect(lines()).toEqual(again);
+    const open = await connect({ directory: join(place, 'ann') });
+    expect(await run(CLAWCHAT, 'ann', 'join', join(place, 'ann.invite'))).toBe(2);
+    expect(lines()).toEqual(again);
+    for (const text of ['one', 'two', 'three']) await open.send(text);
+    const texts = async (...args: readonly string[]): Promise<readonly string[]> => {
+      expect(await run(CLAWCHAT, 'ann', 'history', ...args)).toBe(0);
+      return out.match(/(?<=Ann: ).*/g) ?? [];
+    };
+    expect(await texts('--limit', '2')).toEqual(['two', 'three']);
+    expect(await texts('--limit', '2', '--room', 'lobby')).toEqual(['two', 'three']);
+    expect(await texts('--limit', '99')).toEqual(['one', 'two', 'three']);
+    expect(await texts('--from', '0', '--limit', '2')).toEqual(['one', 'two']);
+    await open.close();
+    expect(await run(CLAWCHAT, 'ann', 'room', 'keep', 'lobby', '1d')).toBe(2);
+    expect(err).toContain('[ROOM_FORBIDDEN] you are a member in lobby: it has no owner');
+    expect(await run(CLAWCHAT, 'ann', 'room', 'create', 'den')).toBe(0);
+    expect(await run(CLAWCHAT, 'ann', 'room', 'leave', 'den')).toBe(2);
+    expect(err).toContain('you are an owner in den: the last owner stays one until there is another');
     expect(await run(CLAWCHAT, 'ann', 'delete', '99')).toBe(2);
     expect(err).toContain('[MESSAGE_UNKNOWN] there is no such message that you can change');
     expect(await run(CLAWCHATD, 'host', 'invite', '--file', join(place, 'bob.invite'))).toBe(0);
@@ -89,6 +111,9 @@ test('an invite of a host that is off says so; a second one does not go into the
   } finally {
     await host.close();
   }
+  expect(await run(CLAWCHAT, 'ann', 'history', '--timeout', '2s')).toBe(124);
+  expect(err).toContain('no answer within 2 s');
+  expect(err).not.toContain('is kept');
   expect(await run(CLAWCHAT, 'ann', 'send', 'hi', '--timeout', '8s')).toBe(124);
   expect(lines().at(-1)).toMatch(
     /no answer within 8 s; last attempt: 127\.0\.0\.1 port \d+: nothing listens there .*; what was taken to be sent is kept/,
@@ -111,9 +136,51 @@ test.each([
   ],
   [['delete'], 'something is missing; usage: clawchat delete CURSOR'],
   [['send', ''], 'there is no text to send'],
+  [['send', 'hi', '--dat', 'x'], "Unknown option '--dat'; did you mean --data? (see clawchat send --help)"],
+  [['rooms', '--jsn'], "Unknown option '--jsn'; did you mean --json?"],
+  [['rooms', '--xyzzy'], "Unknown option '--xyzzy' (see clawchat rooms --help)"],
 ])('%j is answered with what was meant', async (args, expected) => {
   expect(await run(CLAWCHAT, 'ann', ...args)).toBe(2);
   expect(err).toContain(expected);
+});
+
+test('options may stand before the command', async () => {
+  for (const program of [CLAWCHAT, CLAWCHATD]) {
+    const anywhere = ['--data', join(place, 'anm')];
+    const tried = async (...args: readonly string[]): Promise<string> => {
+      [out, err] = ['', ''];
+      expect(await runProgram(program, args)).toBe(2);
+      return err;
+    };
+    expect(await tried(...anywhere, 'status')).toContain(`there is no ${join(place, 'anm')}`);
+    expect(await tried(`--data=${join(place, 'anm')}`, '--json', 'status')).toMatch(/^\{"error":/m);
+    expect(await tried(...anywhere, 'statsu')).toMatch(/no command 'statsu'; did you mean .*status/);
+    expect(await tried('--dat', 'x', 'status')).toContain("Unknown option '--dat'; did you mean --data?");
+    expect(await runProgram(program, [...anywhere, 'status', '--help'])).toBe(0);
+    expect(out).toContain(`usage: ${program.name} status`);
+  }
+  expect(await run(CLAWCHAT, 'ann', '--room', 'den')).toBe(2);
+  expect(err).toContain('say what to do, such as: clawchat join');
+  expect(await run(CLAWCHAT, 'ann', '--room', 'den', 'send', '')).toBe(2);
+  expect(err).toContain('there is no text to send');
+});
+
+test('whoever is at a terminal is told what is read from there, and a pipe is not', () => {
+  const was = process.stdin.isTTY;
+  try {
+    for (const [isTty, json, expected] of [
+      [true, false, 'type\n'],
+      [true, true, ''],
+      [false, false, ''],
+    ] as const) {
+      err = '';
+      process.stdin.isTTY = isTty;
+      sayReading('type', json);
+      expect(err).toBe(expected);
+    }
+  } finally {
+    process.stdin.isTTY = was;
+  }
 });
 
 test('a mistyped directory is named, and not made', async () => {

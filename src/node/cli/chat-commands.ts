@@ -101,7 +101,7 @@ function showQr({ screen }: Chat, text: string): void {
   screen.print(look => {
     if (rows <= screen.room && columns <= look.width) return (look.colour ? coloured : plain) ?? [];
     const needed = `${columns} columns and ${rows + screen.rows - screen.room} rows`;
-    return noteLines(`a terminal of ${needed} shows it as a QR code`, look);
+    return noteLines([`a terminal of ${needed} shows it as a QR code`], look);
   });
 }
 

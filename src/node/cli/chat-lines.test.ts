@@ -84,8 +84,13 @@ describe('text from others does nothing to a terminal', () => {
   const look = fc.record({ width: fc.integer({ min: 20, max: 90 }), colour: fc.boolean() });
 
   test('with no heap of marks that is drawn over other lines', () => {
-    const [line = ''] = noteLines(`a${'\u0301'.repeat(50)}b`, { width: 80, colour: false });
+    const [line = ''] = noteLines([`a${'\u0301'.repeat(50)}b`], { width: 80, colour: false });
     expect(line).toBe(`* a${'\u0301'.repeat(4)}<301>b`);
+  });
+
+  test('in a note of several lines, which stand below each other', () => {
+    const lines = noteLines(['not connected yet', 'last attempt: a\nb'], { width: 80, colour: false });
+    expect(lines).toEqual(['* not connected yet', '  last attempt: a<0a>b']);
   });
 
   test.prop([fc.tuple(nasty, nasty, nasty), look])('in messages, replies, acts and names', (texts, how) => {
@@ -130,7 +135,8 @@ describe('text from others does nothing to a terminal', () => {
 
   test.prop([nasty, look])('in headings, topics, the status, notes and errors of the host', (text, how) => {
     expectHarmless(rule(text, how), how);
-    for (const line of noteLines(text, how)) expectHarmless(line, how);
+    for (const line of noteLines([text, text], how)) expectHarmless(line, how);
+    expect(noteLines([text, text], { width: Number.POSITIVE_INFINITY, colour: false })).toHaveLength(2);
     const wrote: string[] = [];
     const write = vi
       .spyOn(process.stderr, 'write')

@@ -27,9 +27,10 @@ export function rule(text: string, look: Look): string {
   return paint(line + '-'.repeat(Math.max(0, rest)), 'dim', look);
 }
 
-/** A line of the program itself. */
-export function noteLines(text: string, look: Look): readonly string[] {
-  return wrapHanging(`* ${harmlessLine(text)}`, look.width, 2).map(line => paint(line, 'dim', look));
+/** What the program itself says: a line, and those that belong below it. A line feed in one begins none. */
+export function noteLines(texts: readonly string[], look: Look): readonly string[] {
+  const text = `* ${texts.map(harmlessLine).join('\n')}`;
+  return wrapHanging(text, look.width, 2).map(line => paint(line, 'dim', look));
 }
 
 /** `HH:MM` in the local zone. */

@@ -120,6 +120,27 @@ test('what is edited, taken back or replied to is the last one, and not the one 
   expect(model.find('own', 8)).toBeUndefined();
 });
 
+test('whoever is let into a room is told so once, with the way there', () => {
+  const grant = (to: number, role: Role, from = BOB): ControlItem =>
+    item(10, from, {
+      room: 'den',
+      text: '',
+      extra: { act: { case: 'grant', value: { personId: id(to), role } } },
+    });
+  expect(model.letIn(grant(ANN, Role.GUEST))).toBe('person 2 let you into den; to go there: /join den');
+  const operators = { ...grant(ANN, Role.OWNER), deviceId: new Uint8Array(16) };
+  expect(model.letIn(operators)).toBe('the operator let you into den; to go there: /join den');
+  for (const other of [
+    grant(CAT, Role.GUEST),
+    grant(ANN, Role.UNSPECIFIED),
+    grant(ANN, Role.BOT, ANN),
+    item(11, BOB),
+  ])
+    expect(model.letIn(other)).toBeUndefined();
+  model.setRooms([create(RoomSchema, { name: 'den', role: Role.GUEST })]);
+  expect(model.letIn(grant(ANN, Role.MEMBER))).toBeUndefined();
+});
+
 describe('messages', () => {
   test('stand in the order of the host, whatever comes first', () => {
     const mine = own(0, 110);

@@ -261,6 +261,17 @@ export class ChatModel {
     this.rooms.get(name)?.typing.set(person, { name: called, untilMs: now + TYPING_MS });
   }
 
+  /** Say that somebody let this person into a room; undefined when that is no news, or something else happened. */
+  letIn(item: ControlItem): string | undefined {
+    const act = item.extra?.act;
+    if (act?.case !== 'grant' || act.value.role === Role.UNSPECIFIED) return undefined;
+    const [by, to] = [hex(item.personId), hex(act.value.personId)];
+    const role = this.rooms.get(item.room)?.role ?? Role.UNSPECIFIED;
+    if (to !== this.me || role !== Role.UNSPECIFIED || (by === to && !isOperators(item))) return undefined;
+    const who = isOperators(item) ? 'the operator' : this.nameOf(by, item.name);
+    return `${who} let you into ${item.room}; to go there: /join ${item.room}`;
+  }
+
   #known(item: ControlItem): Entry | undefined {
     const id = hex(item.messageId);
     return this.entries.findLast(entry => entry.id === id || entry.cursor === Number(item.cursor));

@@ -216,12 +216,12 @@ export class ChatView {
     this.#oldest = more ? from : 0;
     const how = this.#screen.isTerminal ? 'PageUp' : '/more';
     const text = more ? `${how} shows what was before` : `this is where ${this.room} begins`;
-    this.#top = look => noteLines(text, look);
+    this.#top = look => noteLines([text], look);
     return this.#top;
   }
 
   #note(text: string): void {
-    this.#screen.print(look => noteLines(text, look));
+    this.#screen.print(look => noteLines([text], look));
   }
 
   #rule(text: string): void {

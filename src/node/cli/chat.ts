@@ -94,7 +94,7 @@ export class Chat {
   async run(): Promise<void> {
     const timer = setInterval(() => this.#showStatus(), TICK_MS);
     const waiting = new Waiting(this.#link, {
-      say: text => this.note(text),
+      say: lines => this.note(...lines),
       looks: () => (this.#wasConnected ? LOOKS_IN_VAIN.later : LOOKS_IN_VAIN.first),
     });
     this.#showStatus();
@@ -140,9 +140,9 @@ export class Chat {
     return this.#link.call(body, this.#stop.signal);
   }
 
-  /** Show a line of the program's own. */
-  note(text: string): void {
-    this.screen.print(look => noteLines(text, look));
+  /** Show a line of the program's own, and those that belong below it. */
+  note(...texts: readonly string[]): void {
+    this.screen.print(look => noteLines(texts, look));
   }
 
   /** Send a message; shows it at once, and how far it has come. */
@@ -256,6 +256,8 @@ export class Chat {
   #take(item: ControlItem): void {
     const { act } = item.extra ?? {};
     const person = hex(item.personId);
+    const letIn = this.model.letIn(item);
+    if (letIn !== undefined) this.note(letIn);
     const room = this.model.room(item.room);
     room.lastCursor = Math.max(room.lastCursor, Number(item.cursor));
     room.typing.delete(person);

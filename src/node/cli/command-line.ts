@@ -75,28 +75,50 @@ export async function runProgram(program: Program, args: readonly string[]): Pro
       process.stdout.write(`${text}\n`);
       return EXIT_OK;
     }
-    const [first] = args;
+    const ordered = commandFirst(program, args);
+    const [first] = ordered;
     const named = program.commands.find(command => command.name !== '' && command.name === first);
     const command = named ?? program.commands.find(({ name }) => name === '');
     const help = args.includes('--help') || args.includes('-h') || first === 'help';
     if (help && named === undefined) {
-      const about = first === 'help' ? program.commands.find(({ name }) => name === args[1]) : undefined;
+      const about = first === 'help' ? program.commands.find(({ name }) => name === ordered[1]) : undefined;
       process.stdout.write(about === undefined ? programHelp(program) : commandHelp(program, about));
       return EXIT_OK;
     }
     if (named === undefined && first !== undefined && !first.startsWith('-')) throw unknown(program, first);
-    if (command === undefined)
+    if (command === undefined) {
+      // An option that there is not is told first.
+      const itself = { name: '', summary: '', options: everyOption(program), run: async () => EXIT_OK };
+      parse(program, itself, ordered);
       throw usage(
         `say what to do, such as: \`${program.name} ${firstName(program)}\` (see \`${program.name} --help\`)`,
       );
+    }
     if (help) {
       process.stdout.write(commandHelp(program, command));
       return EXIT_OK;
     }
-    return await command.run(parse(program, command, named === undefined ? args : args.slice(1)));
+    return await command.run(parse(program, command, named === undefined ? ordered : ordered.slice(1)));
   } catch (error) {
     return report(program, error, json);
   }
+}
+
+/** Put the command before the options that were typed in front of it. */
+function commandFirst(program: Program, args: readonly string[]): readonly string[] {
+  const known = everyOption(program);
+  for (let at = 0; at < args.length; at += 1) {
+    const arg = args[at] ?? '';
+    if (!arg.startsWith('-')) return [arg, ...args.slice(0, at), ...args.slice(at + 1)];
+    const option = known[arg.replace(/^--/, '').replace(/=.*$/s, '')];
+    if (option === undefined) return args;
+    if (option.value !== undefined && !arg.includes('=')) at += 1;
+  }
+  return args;
+}
+
+function everyOption({ commands, shared }: Program): Readonly<Record<string, Option>> {
+  return Object.assign({}, ...commands.map(({ options }) => options), shared);
 }
 
 /** What ends a command when its `--timeout` has run out; the exit code is 124. */
@@ -144,7 +166,9 @@ function parse(program: Program, command: Command, args: readonly string[]): Cal
     // Node's text says which option and why; what it suggests about '--' is for its own readers.
     const text = error instanceof Error ? error.message.split('. ')[0] : String(error);
     const asked = [program.name, command.name, '--help'].filter(part => part !== '').join(' ');
-    throw usage(`${text} (see \`${asked}\`)`);
+    const mistyped = /^Unknown option '--([^'=]+)'/.exec(text ?? '')?.[1];
+    const near = mistyped === undefined ? undefined : nearestOf(mistyped, Object.keys(all));
+    throw usage(`${text}${near === undefined ? '' : `; did you mean --${near}?`} (see \`${asked}\`)`);
   }
   const [min, max] = command.count ?? [0, 0];
   const { length } = parsed.positionals;

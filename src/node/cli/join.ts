@@ -10,7 +10,7 @@ import { clientOptions } from './client-options.ts';
 import { standingJson, standingText } from './client-status.ts';
 import { type Call, duration, report, usage } from './command-line.ts';
 import { EXIT_OK } from './exit-code.ts';
-import { hex, jsonLine, line } from './output.ts';
+import { hex, jsonLine, line, sayReading } from './output.ts';
 
 const TIMEOUT_MS = 60_000;
 /** After this long a person is told that it still tries. */
@@ -36,7 +36,7 @@ const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
   ],
   [
     ErrorCode.HOST_UNREACHABLE,
-    'the host was found and does not answer: does it run, and does its router let its ports through?',
+    'the host does not answer at its address: does it run, and does its router let its ports through?',
   ],
   [ErrorCode.TLS_FAILED, 'another machine answers at the host’s address: try again in a minute'],
   [ErrorCode.ALREADY_JOINED, 'join into another directory: --data DIR'],
@@ -58,7 +58,7 @@ export async function join(call: Call): Promise<number> {
   try {
     const { deviceId, serverId, name, words } = await joinHost({
       ...(await clientOptions(call)),
-      invite: await readInvite(given),
+      invite: await readInvite(given, isJson),
       name: call.text('name') ?? '',
       timeoutMs,
       progress: text => {
@@ -115,7 +115,9 @@ function lookedJson(looked: Looked | undefined): Readonly<Record<string, unknown
 
 function lookedText({ stores, sequence, endpoint, situation }: Looked): string {
   const found =
-    sequence === 0 ? 'nothing that says where the host is' : `the host at ${endpoint} (record ${sequence})`;
+    sequence === 0
+      ? 'nothing that says where the host is'
+      : `the host's address: ${endpoint} (record ${sequence})`;
   const rows = [
     ...stores.map(store => `  looked at ${standingText(store)}`),
     `  found ${found}`,
@@ -125,8 +127,9 @@ function lookedText({ stores, sequence, endpoint, situation }: Looked): string {
 }
 
 /** An invite is a text, or a file with a text or a bundle in it, or comes on standard input. */
-async function readInvite(given: string): Promise<Uint8Array> {
+async function readInvite(given: string, isJson: boolean): Promise<Uint8Array> {
   if (given === '-') {
+    sayReading('Paste the invite, then press Enter and Ctrl-D.', isJson);
     const input = await readInput(BUNDLE_BYTES_MAX);
     if (input.length === 0) throw failure(ErrorCode.INVITE_MALFORMED, 'nothing came on standard input');
     return input;

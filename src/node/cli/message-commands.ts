@@ -73,15 +73,39 @@ function shower(call: Call, link: OwnerLink, signal: AbortSignal): (item: Contro
   };
 }
 
+/** Messages that are asked for at once. */
+const PAGE = 256;
+
+interface Wanted {
+  readonly limit: number;
+  readonly room: string;
+}
+
+/** The cursor behind which the newest messages begin: so many, or all there are. */
+async function behindNewest(link: OwnerLink, { limit, room }: Wanted, signal: AbortSignal): Promise<number> {
+  let before = Number.MAX_SAFE_INTEGER;
+  for (let left = limit; left > 0; ) {
+    const value = { beforeCursor: BigInt(before), limit: Math.min(left, PAGE), room };
+    const page = expectAnswer(await link.call({ case: 'history', value }, signal), 'history');
+    if (!page.more) return 0;
+    before = Number(page.fromCursor);
+    left -= page.items.length;
+  }
+  return before - 1;
+}
+
 async function history(call: Call): Promise<number> {
-  const from = wholeNumber(call.text('from') ?? '0', '--from', 0, Number.MAX_SAFE_INTEGER);
-  const limit = wholeNumber(call.text('limit') ?? '1000000000', '--limit', 1, 1e9);
+  const begin = call.text('from');
+  const most = call.text('limit');
+  const from = begin === undefined ? 0 : wholeNumber(begin, '--from', 0, Number.MAX_SAFE_INTEGER);
+  const limit = most === undefined ? Number.POSITIVE_INFINITY : wholeNumber(most, '--limit', 1, 1e9);
   const room = call.text('room') ?? '';
   await reachClient(call, async (link, signal) => {
     const show = shower(call, link, signal);
-    let after = from;
+    const isNewest = begin === undefined && most !== undefined;
+    let after = isNewest ? await behindNewest(link, { limit, room }, signal) : from;
     for (let left = limit; left > 0; ) {
-      const value = { afterCursor: BigInt(after), limit: Math.min(left, 256), room };
+      const value = { afterCursor: BigInt(after), limit: Math.min(left, PAGE), room };
       const page = expectAnswer(await link.call({ case: 'history', value }, signal), 'history');
       for (const item of page.items) {
         after = Number(item.cursor);
@@ -139,7 +163,7 @@ export const MESSAGE_COMMANDS: readonly Command[] = [
     summary: 'print what the host has stored, oldest first',
     options: {
       from: { value: 'CURSOR', help: 'begin behind this cursor (default: 0)' },
-      limit: { value: 'N', help: 'at most N messages' },
+      limit: { value: 'N', help: 'the newest N messages; with --from, the first N behind it' },
       room: { value: 'ROOM', help: 'only this room' },
       timeout: TIMEOUT,
     },

@@ -7,6 +7,11 @@ export function line(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Tell a person at a terminal what is read from there; a pipe, and whoever wants JSON, is told nothing. */
+export function sayReading(what: string, json: boolean): void {
+  if (process.stdin.isTTY === true && !json) process.stderr.write(`${what}\n`);
+}
+
 /**
  * Let a program end as others do when nobody reads its output any more, as with `| head`; one that `stays` goes on
  * without. What was sent or stored until then is as after any other end.

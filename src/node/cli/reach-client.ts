@@ -10,11 +10,12 @@ import type { OwnerLink } from '../owner.ts';
 import { clientOptions } from './client-options.ts';
 import { type Call, duration, type Option, TimeLimitError } from './command-line.ts';
 import { directoryOptions, withOwner } from './directory.ts';
-import { Waiting } from './waiting.ts';
+import { Waiting, type WaitingOptions } from './waiting.ts';
 
 /** Bounds a command that waits for the host. */
 export const TIMEOUT: Option = { value: 'TIME', help: 'give up after this, such as 30s (default: 60s)' };
 const TIMEOUT_MS = 60_000;
+const KEPT = 'what was taken to be sent is kept and goes out with the next command';
 /** Why a signal is aborted when the time is up, and nobody interrupted. */
 const TIME_IS_UP = Symbol('time is up');
 
@@ -75,11 +76,12 @@ export async function reachClient<T>(
             if (signal.reason !== TIME_IS_UP) throw error;
             const lastAttempt = await waiting.lastAttempt();
             // People have read what the stores mean already.
-            throw timeLimit(
-              ms,
-              [lastAttempt && `last attempt: ${lastAttempt}`, call.on('json') ? waiting.reason : ''],
-              error,
-            );
+            const why = [
+              lastAttempt && `last attempt: ${lastAttempt}`,
+              call.on('json') ? waiting.reason : '',
+              waiting.unsent > 0 ? KEPT : '',
+            ];
+            throw timeLimit(ms, why, error);
           })
           .finally(() => waiting.stop());
       });
@@ -91,15 +93,14 @@ export async function reachClient<T>(
 }
 
 /** Say to people what a command waits for; programs ask `status`, and what they read is the command's own. */
-export function sayWaiting(call: Call): (text: string) => void {
+export function sayWaiting(call: Call): WaitingOptions['say'] {
   if (call.on('json')) return () => {};
-  return text => void process.stderr.write(`clawchat: ${text}\n`);
+  return lines => void process.stderr.write(`clawchat: ${lines.join('\n  ')}\n`);
 }
 
 /** What `--timeout` ended was not refused: say how long it was tried, and what becomes of it. */
 function timeLimit(ms: number, reasons: readonly string[], cause: unknown): TimeLimitError {
-  const kept = 'what was taken to be sent is kept and goes out with the next command';
-  const said = [`no answer within ${ms / 1000} s`, ...reasons, kept];
+  const said = [`no answer within ${ms / 1000} s`, ...reasons];
   const detail = said.filter(text => text !== '').join('; ');
   return new TimeLimitError(fault('time', ErrorCode.TIMEOUT, detail), { cause });
 }

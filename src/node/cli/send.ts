@@ -5,7 +5,7 @@ import { native } from '../native.ts';
 import { type Call, usage, wholeNumber } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
 import { EXIT_OK } from './exit-code.ts';
-import { jsonLine } from './output.ts';
+import { jsonLine, sayReading } from './output.ts';
 import { reachClient } from './reach-client.ts';
 
 /** Lines of `send -` that are on their way at once. */
@@ -53,9 +53,11 @@ export async function send(call: Call): Promise<number> {
       if (json) jsonLine({ sent: true, cursor: sent.cursor, id: draft.id });
     };
     if (text === '-' && !multiline) {
+      sayReading('Each line is a message; Ctrl-D ends.', json);
       await sendLines(signal, line => (json ? parseJson(line, room) : draftOf(line, room)), sendOne);
       return;
     }
+    if (text === '-') sayReading('Type or paste the message, then press Enter and Ctrl-D.', json);
     const whole = text === '-' ? await readWhole() : text;
     await sendOne({ ...draftOf(whole, room, id), ...about });
   });

@@ -12,8 +12,8 @@ const LAST_LOOK_MS = 1000;
 
 /** How a wait is told. */
 export interface WaitingOptions {
-  /** Takes what is to be said, without line feed at its end. */
-  readonly say: (text: string) => void;
+  /** Takes what is to be said: what the matter is, and the lines that belong below it. */
+  readonly say: (lines: readonly string[]) => void;
   /** So many looks in a row have to find no connection before it is said; 1 unless given. */
   readonly looks?: () => number;
 }
@@ -21,7 +21,7 @@ export interface WaitingOptions {
 /** Watches a connection while a command waits for it. */
 export class Waiting {
   readonly #link: OwnerLink;
-  readonly #say: (text: string) => void;
+  readonly #say: WaitingOptions['say'];
   readonly #looks: () => number;
   readonly #timer: NodeJS.Timeout;
   #said = '';
@@ -52,6 +52,11 @@ export class Waiting {
     return this.#status === undefined ? '' : attemptText(this.#status);
   }
 
+  /** Messages that lie here and wait for the host's word, as of the last look. */
+  get unsent(): number {
+    return this.#status?.unacknowledged ?? 0;
+  }
+
   async #ask(signal?: AbortSignal): Promise<void> {
     // Who asks for nothing but the status of an owner that goes away learns it from the question that waits.
     const answer = await this.#link.call({ case: 'status', value: {} }, signal).catch(() => undefined);
@@ -68,7 +73,7 @@ export class Waiting {
     this.#inVain += 1;
     if (this.#inVain < this.#looks() || this.reason === '' || this.reason === this.#said) return;
     this.#said = this.reason;
-    this.#say(waitingText(this.#status));
+    this.#say(waitingLines(this.#status));
   }
 }
 
@@ -80,11 +85,11 @@ function attemptText(status: ControlClientStatus): string {
   return isConnected(status) ? '' : harmlessLine(status.lastErrorDetail);
 }
 
-function waitingText(status: ControlClientStatus): string {
+function waitingLines(status: ControlClientStatus): readonly string[] {
   const attempt = attemptText(status);
   return [
     `not connected yet: ${status.situation}`,
-    ...(attempt === '' ? [] : [`  last attempt: ${attempt}`]),
-    ...status.stores.map(store => `  looked at ${standingText(store)}`),
-  ].join('\n');
+    ...(attempt === '' ? [] : [`last attempt: ${attempt}`]),
+    ...status.stores.map(store => `looked at ${standingText(store)}`),
+  ];
 }

@@ -13,9 +13,10 @@ import {
   openClientOwner,
   type StoreStanding,
 } from '../client-owner.ts';
+import { isOwnerLost } from '../control-client.ts';
 import { failure } from '../failure.ts';
 import { native } from '../native.ts';
-import { attachOrOwn } from '../owner.ts';
+import { type Attachment, attachOrOwn, type DirectoryOptions } from '../owner.ts';
 import { SCHEMA_VERSION } from '../store.ts';
 import { VERSION } from '../version.ts';
 
@@ -69,7 +70,7 @@ export async function joinHost(options: JoinOptions): Promise<Joined> {
     opened = await openClientOwner(options);
     return opened;
   };
-  const attachment = await attachOrOwn({ directory, identity, suite: native, open, log }, 'own');
+  const attachment = await ownUnlessJoined({ directory, identity, suite: native, open, log });
   if (attachment.kind !== 'owned' || opened === undefined)
     throw failure(ErrorCode.DIRECTORY_LOCKED, directory);
   const late = AbortSignal.timeout(timeoutMs);
@@ -94,14 +95,32 @@ export async function joinHost(options: JoinOptions): Promise<Joined> {
   }
 }
 
+/** Own a directory. Whoever has it now, such as a chat, may do so for a device that has joined: then nothing is waited for. */
+async function ownUnlessJoined(options: DirectoryOptions): Promise<Attachment> {
+  const found = await attachOrOwn(options);
+  if (found.kind === 'owned') return found;
+  try {
+    const answer = await found.client.call({ case: 'status', value: {} });
+    if (answer.case === 'clientStatus' && answer.value.joined) throw alreadyJoined();
+  } catch (error) {
+    if (!isOwnerLost(error)) throw error;
+  } finally {
+    found.client.close();
+  }
+  return attachOrOwn(options, 'own');
+}
+
+function alreadyJoined(): ClawChatError {
+  return failure(ErrorCode.ALREADY_JOINED, 'this data directory has already joined a host');
+}
+
 /**
  * Join with a client that is open, and leave it connected.
  *
  * @throws ClawChatError as `joinHost` does; `ALREADY_JOINED`; `CANCELLED`.
  */
 export async function joinWith(owner: ClientOwner, joining: Joining, signal: AbortSignal): Promise<Joined> {
-  if (owner.driver.client.member?.stage === 'device')
-    throw failure(ErrorCode.ALREADY_JOINED, 'this data directory has already joined a host');
+  if (owner.driver.client.member?.stage === 'device') throw alreadyJoined();
   const { invite, connectionFile } = parseInput(joining.invite);
   const bundled = connectionFile === undefined ? undefined : openBundle(connectionFile, invite.secret);
   const { length } = invite.stores;
