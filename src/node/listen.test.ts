@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { HTTP_HEAD_BYTES_MAX, PREAUTH_BYTES_MAX } from '../gen/constants.ts';
@@ -344,3 +344,30 @@ test('strangers who all speak at one instant are read a few in a turn, with turn
   expect(Math.max(...together.values())).toBeLessThanOrEqual(ROUND_CONNECTIONS_MAX);
   await vi.waitFor(() => expect(room.taken).toBe(0), { timeout: 20_000 });
 });
+
+test('who comes again from the same port before the end of the last visit was seen is somebody new', async () => {
+  const { port, room } = await listening({ seats: 64 });
+  const localPort = await freePort();
+  for (let visit = 0; visit < VISITS; visit += 1) {
+    const tls = connect({ host: '127.0.0.1', port, localPort, rejectUnauthorized: false });
+    tls.on('error', () => {});
+    tls.once('secureConnect', () =>
+      tls.write('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n'),
+    );
+    tls.resume();
+    await new Promise(resolve => tls.once('close', resolve));
+  }
+  // A place that was never given back would be read for ever, long behind its end.
+  await vi.waitFor(() => expect(room.taken).toBe(0), { timeout: 2000 });
+});
+const VISITS = 150;
+
+/** A port that nobody has. */
+function freePort(): Promise<number> {
+  return new Promise(resolve => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -70,6 +70,7 @@ export interface ListenOptions {
 
 /** A connection that is not authenticated. */
 interface Guest {
+  readonly socket: Socket;
   /** Of the connection; of the client that a proxy names, as soon as it has. */
   address: string;
   readonly seat: Seat;
@@ -212,10 +213,12 @@ export class Listener {
       this.#refused(guest, reason);
       socket.destroy();
     };
+    // Whoever is over may come again from the same port before its end is told here.
+    this.#leaves(peerOf(socket), this.#guests.get(peerOf(socket))?.socket);
     const seat = room.enter(() => end('displaced'), readingOf(socket));
     if (seat === undefined) return false;
     const timer = setTimeout(() => end('late'), AUTH_MS_MAX);
-    const guest: Guest = { address, seat, timer, acceptedAt: performance.now(), isRefused: false };
+    const guest: Guest = { socket, address, seat, timer, acceptedAt: performance.now(), isRefused: false };
     this.#guests.set(peerOf(socket), guest);
     return true;
   }
@@ -223,11 +226,17 @@ export class Listener {
   #watch(socket: Socket, peer: string): void {
     socket.on('close', () => {
       this.#sockets.delete(socket);
-      const guest = this.#guests.get(peer);
-      guest?.seat.work();
-      if (guest !== undefined) this.#refused(guest, 'gave_up');
-      this.#release(peer);
+      this.#leaves(peer, socket);
     });
+  }
+
+  /** A connection is over, and may have been a stranger's. */
+  #leaves(peer: string, socket: Socket | undefined): void {
+    const guest = this.#guests.get(peer);
+    if (guest === undefined || guest.socket !== socket) return;
+    guest.seat.work();
+    this.#refused(guest, 'gave_up');
+    this.#release(peer);
   }
 
   /** Give TLS to TLS, and answer what is none. */
@@ -388,7 +397,8 @@ function readingOf(socket: Socket): Reading {
   const { _handle: handle } = socket as unknown as { readonly _handle: Handle };
   return {
     start: () => {
-      if (handle.reading) handle.readStart();
+      // Behind its end Node's own getter throws.
+      if (!socket.destroyed && handle.reading) handle.readStart();
     },
     stop: () => handle.readStop(),
   };
