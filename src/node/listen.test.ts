@@ -1,6 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
-import { connect } from 'node:tls';
+import {
+  type AddressInfo,
+  connect as connectTcp,
+  createServer,
+  type Socket,
+  type TcpNetConnectOpts,
+} from 'node:net';
+import { type ConnectionOptions, connect } from 'node:tls';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { HTTP_HEAD_BYTES_MAX, PREAUTH_BYTES_MAX } from '../gen/constants.ts';
 import { makeCertificate } from './certificate.ts';
@@ -349,7 +355,14 @@ test('who comes again from the same port before the end of the last visit was se
   const { port, room } = await listening({ seats: 64 });
   const localPort = await freePort();
   for (let visit = 0; visit < VISITS; visit += 1) {
-    const tls = connect({ host: '127.0.0.1', port, localPort, rejectUnauthorized: false });
+    // Node takes both kinds of options here; its types know only those of TLS.
+    const options: ConnectionOptions & TcpNetConnectOpts = {
+      host: '127.0.0.1',
+      port,
+      localPort,
+      rejectUnauthorized: false,
+    };
+    const tls = connect(options);
     tls.on('error', () => {});
     tls.once('secureConnect', () =>
       tls.write('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n'),
