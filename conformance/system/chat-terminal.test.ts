@@ -45,7 +45,7 @@ async function onTerminal(environment: Readonly<Record<string, string>>): Promis
   }
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: what sets colours
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the escapes that set colours are what is looked for
 const COLOUR = /\u001b\[[\d;]*m/;
 const OTHER_SCREEN = '\u001b[?1049h';
 

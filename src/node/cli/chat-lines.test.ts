@@ -50,7 +50,7 @@ const isHarmful = (letter: string): boolean =>
 
 /** A line holds nothing that a terminal obeys but this program's own colours, and takes no more than the width. */
 function expectHarmless(line: string, look: Look = { width: Number.POSITIVE_INFINITY, colour: false }): void {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: its own colours
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escapes that the program itself sets colours with are looked for
   const plain = look.colour ? line.replace(/\u001b\[\d*m/g, '') : line;
   const harmful = [...plain].filter(isHarmful);
   expect(harmful.map(letter => letter.codePointAt(0)?.toString(16))).toEqual([]);
