@@ -17,7 +17,8 @@ const PROGRAM = join(process.cwd(), 'dist', 'clawchatd.js');
 
 /** All that a host writes on a terminal until a line of its log is there; then Ctrl-C. */
 async function onTerminal(data: string): Promise<readonly string[]> {
-  const command = `${NODE} ${PROGRAM} --data '${data}' --listen 127.0.0.1`;
+  // `exec`: some shells would stay as its parent, and Ctrl-C ends those with an exit code of their own.
+  const command = `exec ${NODE} ${PROGRAM} --data '${data}' --listen 127.0.0.1`;
   const terminal = spawn('script', ['-qefc', command, '/dev/null'], { cwd: place.root });
   let written = '';
   terminal.stdout.setEncoding('utf8').on('data', piece => {
