@@ -10,9 +10,10 @@ import { hex } from '../../wire/bytes.ts';
 import { expectAnswer } from '../cli/directory.ts';
 import { failure } from '../failure.ts';
 import type { HostOptions, MemberService } from '../host/options.ts';
-import { openServing, type Ready, type Serving } from '../host-owner.ts';
+import type { Ready } from '../host-owner.ts';
 import type { Log } from '../log.ts';
 import { askWithin } from '../owner.ts';
+import { openServing, type Serving } from '../serve-host.ts';
 import {
   type CommonOptions,
   type OwnOptions,

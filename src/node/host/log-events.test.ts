@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { connect } from '../../index.ts';
 import { expectAnswer } from '../cli/directory.ts';
-import { openServing, type Serving } from '../host-owner.ts';
 import { createLog } from '../log.ts';
 import { askWithin } from '../owner.ts';
+import { openServing, type Serving } from '../serve-host.ts';
 import { loopbackOptions } from '../testing/host-options.ts';
 
 interface Entry {
