@@ -11,7 +11,8 @@ import { numberKey } from './bytes.ts';
 import type { SendResult } from './client-outbox.ts';
 import { putSent } from './client-storage.ts';
 import { type Content, encodeContent } from './content.ts';
-import { ClientProbe, content, enqueued, Host, NONE, settle } from './testing/client-probe.ts';
+import { ClientProbe, content, enqueued, Host, NONE } from './testing/client-probe.ts';
+import { settle } from './testing/settle.ts';
 
 let probe: ClientProbe;
 

@@ -7,7 +7,8 @@ import { codeName } from '../../protocol/fault.ts';
 import { hex } from '../../wire/bytes.ts';
 import type { ContentExtra } from './content.ts';
 import { type OperatorAct, peopleIn } from './operator.ts';
-import { ANN, BOB, CAT, CREATE, DAN, House, id, quiet, REMOVE } from './testing/house.ts';
+import { ANN, BOB, CAT, CREATE, DAN, House, id, REMOVE } from './testing/house.ts';
+import { quiet } from './testing/settle.ts';
 
 let house: House;
 

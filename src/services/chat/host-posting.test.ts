@@ -2,8 +2,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { OUTBOX_HASHES_MAX, TEXT_BYTES_MAX } from '../../gen/constants.ts';
-import { ALICE, BOB, brief, content, HostProbe, Peer, settle, X, Y } from './testing/host-probe.ts';
+import { ALICE, BOB, brief, content, HostProbe, Peer, X, Y } from './testing/host-probe.ts';
 import { ProbeDatabase } from './testing/probe.ts';
+import { settle } from './testing/settle.ts';
 
 let probe: HostProbe;
 

@@ -7,8 +7,9 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { CHAT_MESSAGE_BYTES_MAX, HISTORY_PAGE_BYTES_MAX, TEXT_BYTES_MAX } from '../../gen/constants.ts';
 import { numberKey } from './bytes.ts';
 import type { ChatHost } from './host.ts';
-import { BOB, brief, content, HostProbe, Peer, settle, X } from './testing/host-probe.ts';
+import { BOB, brief, content, HostProbe, Peer, X } from './testing/host-probe.ts';
 import { ProbeDatabase } from './testing/probe.ts';
+import { settle } from './testing/settle.ts';
 
 let probe: HostProbe;
 

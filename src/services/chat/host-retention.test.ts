@@ -2,8 +2,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { PERSON_ROOMS_MAX } from '../../gen/constants.ts';
-import { ANN, BOB, CAT, CREATE, House, quiet, REMOVE, settle, X } from './testing/house.ts';
+import { ANN, BOB, CAT, CREATE, House, REMOVE, X } from './testing/house.ts';
 import { ProbeDatabase } from './testing/probe.ts';
+import { quiet, settle } from './testing/settle.ts';
 
 let house: House;
 

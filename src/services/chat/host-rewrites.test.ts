@@ -1,7 +1,8 @@
 /** Messages that are edited, taken back, found and read backwards (spec/11-chat.md, 11.2, 11.3 and 11.5). */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { messageKey } from './message-log.ts';
-import { ANN, BOB, House, quiet, X } from './testing/house.ts';
+import { ANN, BOB, House, X } from './testing/house.ts';
+import { quiet } from './testing/settle.ts';
 
 let house: House;
 

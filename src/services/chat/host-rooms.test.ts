@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { ContentExtra } from './content.ts';
-import { ANN, BOB, CAT, CREATE, House, type Peer, quiet } from './testing/house.ts';
+import { ANN, BOB, CAT, CREATE, House, type Peer } from './testing/house.ts';
+import { quiet } from './testing/settle.ts';
 
 let house: House;
 

@@ -10,10 +10,10 @@ import { ChatHost } from './host.ts';
 import { parseReply, type Reply } from './reply.ts';
 import { encodeRequest, type RequestBody } from './request.ts';
 import { ProbeDatabase } from './testing/probe.ts';
+import { settle } from './testing/settle.ts';
 
 const ANN = new Uint8Array(16).fill(0xaa);
 const BOB = new Uint8Array(16).fill(0xbb);
-const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 
 class World {
   readonly database = new ProbeDatabase();

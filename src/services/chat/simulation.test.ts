@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type * as Outbox from './outbox.ts';
 import type * as Posting from './posting.ts';
+import { settle } from './testing/settle.ts';
 import { World, type WorldOptions } from './testing/world.ts';
 
 /** Defects that a test can switch on; the code under test knows nothing of them. */
@@ -20,7 +21,6 @@ vi.mock('./outbox.ts', async original => {
   return { ...outbox, partStored };
 });
 
-const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 type Options = Omit<WorldOptions, 'settle' | 'seed'>;
 
 const PLAIN: Options = { devices: 2, messages: 30, chaos: 400, copies: false };

@@ -12,8 +12,8 @@ import type { OutboxNotice } from '../client-posting.ts';
 import { type Content, encodeContent } from '../content.ts';
 import { encodeMessage, encodeReply } from '../reply-writing.ts';
 import { ProbeDatabase } from './probe.ts';
+import { settle } from './settle.ts';
 
-export const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 export const NONE: Uint8Array = new Uint8Array(0);
 
 /** Content number n: distinct, and the same each time. */

@@ -11,14 +11,13 @@ import type { Sender } from '../message-log.ts';
 import { parseReply, type Reply } from '../reply.ts';
 import { encodeRequest, type RequestBody } from '../request.ts';
 import { ProbeDatabase } from './probe.ts';
+import { settle } from './settle.ts';
 
 export const ALICE: Sender = { deviceId: new Uint8Array(16).fill(0xaa), name: 'alice' };
 export const BOB: Sender = { deviceId: new Uint8Array(16).fill(0xbb), name: 'bob' };
 /** Outboxes. */
 export const X: Uint8Array = new Uint8Array(16).fill(1);
 export const Y: Uint8Array = new Uint8Array(16).fill(2);
-
-export const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 
 /** Content number n: distinct, and the same each time. */
 export function content(n: number, change: { room?: string; text?: string } = {}): Uint8Array {

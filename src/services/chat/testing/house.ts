@@ -11,6 +11,7 @@ import { ChatHost, type ChatHostOptions } from '../host.ts';
 import { type ChatItem, parseReply, type Reply } from '../reply.ts';
 import { encodeRequest, type RequestBody } from '../request.ts';
 import { ProbeDatabase } from './probe.ts';
+import { settle } from './settle.ts';
 
 /** An id of one byte, over and over. */
 export const id = (fill: number): Uint8Array => new Uint8Array(16).fill(fill);
@@ -22,12 +23,6 @@ export const DAN: Uint8Array = id(0xdd);
 export const X: Uint8Array = id(1);
 export const CREATE: ContentExtra = { act: { kind: 'create', topic: '', closed: true } };
 export const REMOVE: ContentExtra = { act: { kind: 'remove' } };
-
-export const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
-/** Everything that was set off has ended. */
-export const quiet = async (): Promise<void> => {
-  for (let i = 0; i < 20; i += 1) await settle();
-};
 
 let ids = 0;
 
