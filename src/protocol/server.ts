@@ -1,31 +1,28 @@
 /**
- * The host's machine: paths, their handshakes and frames, and who they belong to (spec/04-handshake.md,
- * spec/05-session.md, spec/08-devices.md).
- *
- * Times of many paths are kept as lower bounds, so that a turn of the event loop costs what happened in it and not
- * how many are connected.
+ * The host's machine: its inputs, handshakes and frames (spec/04-handshake.md, spec/05-session.md, spec/08-devices.md).
+ * Its paths and their ends are in `server-paths.ts`, sessions in `host-sessions.ts`, invites and devices in `members.ts`.
  */
 import { create } from '@bufbuild/protobuf';
 import type { Suite, X25519Key } from '../crypto/suite.ts';
 import { EnrolledSchema } from '../gen/clawchat/v1/enrolment_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
-import { ATTACH_MS_MAX, AUTH_MS_MAX, SESSION_PATHS_MAX } from '../gen/constants.ts';
+import { AUTH_MS_MAX } from '../gen/constants.ts';
 import { type Fault, fault, isFault } from '../wire/fault.ts';
 import type { Frame } from '../wire/frame.ts';
-import { RowWriter } from '../wire/row.ts';
 import { UsageError } from '../wire/usage-error.ts';
 import type { AccessKey } from './connection-record.ts';
 import type { RegistryOutput } from './enrolment.ts';
 import type { RecordName } from './freshness.ts';
 import type { GateReason } from './gate.ts';
 import { ResponderHandshake } from './handshake.ts';
-import { HostSessions } from './host-sessions.ts';
+import type { HostSessions } from './host-sessions.ts';
 import { type Effect, Members } from './members.ts';
 import type { Now } from './now.ts';
-import { Path, type PathEnd, unexpected } from './path.ts';
+import { Path, unexpected } from './path.ts';
 import type { Registry } from './registry.ts';
 import type { ServerDeadline, ServerInput, ServerOutput } from './server-io.ts';
 import type { ServerPath } from './server-path.ts';
+import { ServerPaths } from './server-paths.ts';
 
 /** What a host begins with. */
 export interface ServerOptions {
@@ -42,16 +39,6 @@ export interface ServerOptions {
   readonly software: string;
 }
 
-/** What ends a path and leaves its session to be resumed; every other fault of a path ends its session too. */
-const RESUMABLE: ReadonlySet<ErrorCode> = new Set([
-  ErrorCode.TRANSPORT_FAILED,
-  ErrorCode.TRANSPORT_EXHAUSTED,
-  ErrorCode.PATH_DEAD,
-  ErrorCode.TIMEOUT,
-  ErrorCode.HOST_BUSY,
-]);
-/** What ends a path without a word. */
-const CUT: ReadonlySet<ErrorCode> = new Set([ErrorCode.TRANSPORT_FAILED, ErrorCode.PATH_DEAD]);
 /** More than this from a path that the driver was told to pause ends it. */
 const HELD_BYTES_MAX = 1024 * 1024;
 const EMPTY = new Uint8Array(0);
@@ -64,17 +51,11 @@ export class Server {
   private readonly serverId: Uint8Array;
   private readonly software: string;
   private readonly members: Members;
-  private readonly writer = new RowWriter();
+  private readonly paths = new ServerPaths();
   private channelKeys: X25519Key[];
   private envelope: Uint8Array;
   private witness: RecordName | undefined;
   private stopping = false;
-  private readonly paths = new Map<number, ServerPath>();
-  // Paths that have something to send, each once; one that ends stays until the next tick.
-  private readonly due: ServerPath[] = [];
-  private outputs: ServerOutput[] = [];
-  // No path has anything to do before this.
-  private watchAt = Number.POSITIVE_INFINITY;
 
   constructor(options: ServerOptions) {
     const { suite, serverId, registry, accessKeys, channelKeys, envelope, witness, software } = options;
@@ -85,11 +66,7 @@ export class Server {
     this.channelKeys = channelKeys.map(key => suite.x25519Key(key));
     this.envelope = envelope;
     this.witness = witness;
-    this.sessions = new HostSessions({
-      emit: output => void this.outputs.push(output),
-      stop: (path, end, now) => this.stop(path, end, now),
-      touch: path => this.touch(path),
-    });
+    this.sessions = this.paths.sessions;
   }
 
   /** Invites and devices as decided so far, durable or not. */
@@ -104,16 +81,14 @@ export class Server {
   step(input: ServerInput, now: Now): readonly ServerOutput[] {
     this.handle(input, now);
     this.sessions.feed(now.mono);
-    const { outputs } = this;
-    this.outputs = [];
-    return outputs;
+    return this.paths.take();
   }
 
   /** Say when the next `tick` is due; undefined for never. */
   deadline(now: Now): ServerDeadline | undefined {
-    if (this.due.length > 0) return { at: now.mono, why: 'flush' };
+    if (this.paths.hasDue) return { at: now.mono, why: 'flush' };
     const expiry = now.mono + (this.members.expiresAtMs - now.wall);
-    const at = Math.min(this.watchAt, this.sessions.deadline, expiry);
+    const at = Math.min(this.paths.deadline, expiry);
     return at === Number.POSITIVE_INFINITY ? undefined : { at, why: 'timer' };
   }
 
@@ -129,7 +104,7 @@ export class Server {
         this.written(this.paths.get(input.path), input.bytes);
         break;
       case 'closed':
-        this.gone(this.paths.get(input.path), now.mono);
+        this.paths.gone(this.paths.get(input.path), now.mono);
         break;
       case 'committed':
         this.perform(this.members.committed(input.id), now);
@@ -152,13 +127,13 @@ export class Server {
         this.members.gate.removeEpoch(input.epoch);
         break;
       case 'notify':
-        this.notify(input.paths, { kind: 'rotationNotice', notice: input.notice });
+        this.paths.notify(input.paths, { kind: 'rotationNotice', notice: input.notice });
         break;
       case 'endPaths':
         for (const id of input.paths) {
           const path = this.paths.get(id);
           const end = { code: ErrorCode.PATH_SUPERSEDED, resumable: true, detail: 'its listener ends' };
-          if (path !== undefined) this.stop(path, end, now.mono);
+          if (path !== undefined) this.paths.stop(path, end, now.mono);
         }
         break;
       case 'makeInvite':
@@ -172,8 +147,8 @@ export class Server {
         break;
       case 'shutdown':
         this.stopping = true;
-        for (const path of this.paths.values()) {
-          this.stop(path, { code: ErrorCode.SHUTDOWN, resumable: true }, now.mono);
+        for (const path of this.paths.all()) {
+          this.paths.stop(path, { code: ErrorCode.SHUTDOWN, resumable: true }, now.mono);
         }
         break;
     }
@@ -221,10 +196,9 @@ export class Server {
       enrolling: false,
       held: undefined,
     };
-    this.paths.set(id, path);
-    this.watchAt = Math.min(this.watchAt, path.endsAt);
-    this.outputs.push({ kind: 'accept', path: id, id: recipient.id });
-    this.outputs.push({ kind: 'send', path: id, bytes: handshake.message2, room: 0 });
+    this.paths.add(path);
+    this.paths.emit({ kind: 'accept', path: id, id: recipient.id });
+    this.paths.emit({ kind: 'send', path: id, bytes: handshake.message2, room: 0 });
   }
 
   private refuse(
@@ -232,7 +206,7 @@ export class Server {
     reason: GateReason | 'handshake_failed' | 'shutdown',
     code: ErrorCode = ErrorCode.GATE_REFUSED,
   ): void {
-    this.outputs.push({ kind: 'refuse', path, reason, code });
+    this.paths.emit({ kind: 'refuse', path, reason, code });
   }
 
   private message(path: ServerPath | undefined, bytes: Uint8Array, now: Now): void {
@@ -248,7 +222,7 @@ export class Server {
     path.held.push(bytes);
     const held = path.held.reduce((sum, { length }) => sum + length, 0);
     if (held <= HELD_BYTES_MAX) return;
-    this.fail(path, fault('peer', ErrorCode.TRANSPORT_FAILED, 'too much came before an answer'), now);
+    this.paths.fail(path, fault('peer', ErrorCode.TRANSPORT_FAILED, 'too much came before an answer'), now);
   }
 
   /** Take message 3. @impl HS-012~1, HS-014~1, HS-018~1 */
@@ -258,39 +232,21 @@ export class Server {
     const exists = this.members.knows(recipient.id) && this.members.gate.has(recipient.id, now);
     const finished = handshake.finish(message3, exists);
     if (isFault(finished)) {
-      this.fail(path, finished, now.mono);
+      this.paths.fail(path, finished, now.mono);
       return;
     }
     path.path = new Path(path.id, finished.split, this.software, now.mono);
     path.handshake = undefined;
-    this.enter(path, recipient.kind, now.mono);
+    this.paths.enter(path, recipient.kind, now.mono);
     if (recipient.kind === 'invite') return;
-    this.makeRoom(path, now.mono);
+    this.paths.makeRoom(path, now.mono);
     // @impl EN-009~1
     const effects = this.members.authenticated(recipient.id, path.id, now);
     if (effects.some(({ kind }) => kind === 'waits')) {
       path.phase = 'commit';
-      this.outputs.push({ kind: 'pause', path: path.id });
+      this.paths.emit({ kind: 'pause', path: path.id });
     }
     this.perform(effects, now);
-  }
-
-  private enter(path: ServerPath, phase: 'invite' | 'device', now: number): void {
-    path.phase = phase;
-    path.endsAt = now + ATTACH_MS_MAX;
-    this.watchAt = Math.min(this.watchAt, path.endsAt);
-    this.touch(path);
-  }
-
-  /** @impl SE-019~1 */
-  private makeRoom(path: ServerPath, now: number): void {
-    const all = [...this.paths.values()].filter(
-      other => other.recipient.id === path.recipient.id && other.path !== undefined,
-    );
-    const idle = all.filter(other => other !== path && other.session === undefined);
-    const end = { code: ErrorCode.PATH_SUPERSEDED, resumable: true };
-    for (const other of idle.slice(0, Math.max(0, all.length - SESSION_PATHS_MAX)))
-      this.stop(other, end, now);
   }
 
   // ---- records and frames ----
@@ -300,16 +256,16 @@ export class Server {
     if (path.path === undefined) return;
     const reader = path.path.open(bytes, now.mono);
     if (isFault(reader)) {
-      this.fail(path, reader, now.mono);
+      this.paths.fail(path, reader, now.mono);
       return;
     }
     for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
       const wrong = frame.kind === 'fault' ? frame : this.frame(path, path.path, frame, now);
-      if (wrong !== undefined) this.fail(path, wrong, now.mono);
+      if (wrong !== undefined) this.paths.fail(path, wrong, now.mono);
       if (path.path.closed) break;
     }
     if (path.session !== undefined) this.sessions.settle(path.session, now.mono);
-    if (!path.isDue && path.path.sendable(path.session?.session)) this.touch(path);
+    if (!path.isDue && path.path.sendable(path.session?.session)) this.paths.touch(path);
   }
 
   /** @impl SE-004~1, EN-007~2 */
@@ -323,7 +279,7 @@ export class Server {
     if (common !== false) return common;
     if (frame.kind === 'close') {
       const { code, resumable } = frame;
-      this.stop(path, { code, resumable, quiet: true, detail: 'the client closed the path' }, now.mono);
+      this.paths.stop(path, { code, resumable, quiet: true, detail: 'the client closed the path' }, now.mono);
       return undefined;
     }
     if (path.phase === 'invite' && frame.kind === 'enrol') {
@@ -350,93 +306,21 @@ export class Server {
     this.perform(this.members.enrol(about, path.id, now), now);
   }
 
-  private notify(paths: readonly number[], frame: Frame): void {
-    for (const id of paths) {
-      const path = this.paths.get(id);
-      if (path === undefined || (path.phase !== 'device' && path.phase !== 'attached')) continue;
-      path.path?.queue(frame);
-      this.touch(path);
-    }
-  }
-
   private written(path: ServerPath | undefined, bytes: number): void {
     if (path?.path === undefined) return;
-    if (path.path.written(bytes)) this.touch(path);
-  }
-
-  // ---- the end of paths ----
-
-  /** A path is at fault. @impl SE-081~1 */
-  private fail(path: ServerPath, { code, detail }: Fault, now: number): void {
-    this.stop(path, { code, resumable: RESUMABLE.has(code), cut: CUT.has(code), detail }, now);
-  }
-
-  /** End a path; a session that is still on it ends too, or waits for another if the end is resumable. */
-  private stop(path: ServerPath, end: PathEnd, now: number): void {
-    if (!this.paths.has(path.id)) return;
-    if (path.session !== undefined && !end.resumable) this.sessions.forget(path.session, end.code);
-    if (path.path !== undefined) path.path.close(this.writer, end, this.outputs);
-    else {
-      const { code, detail = '' } = end;
-      this.outputs.push({ kind: 'close', path: path.id, code, cut: true, detail });
-    }
-    this.gone(path, now);
-  }
-
-  /** A path has ended. */
-  private gone(path: ServerPath | undefined, now: number): void {
-    if (path === undefined || !this.paths.delete(path.id)) return;
-    path.handshake?.destroy();
-    if (path.path?.closed === false) path.path.end();
-    path.held = undefined;
-    if (path.session !== undefined) this.sessions.detach(path.session, now);
+    if (path.path.written(bytes)) this.paths.touch(path);
   }
 
   // ---- time ----
 
   private tick(now: Now): void {
-    if (now.mono >= this.watchAt) this.watch(now.mono);
+    this.paths.watch(now.mono);
     this.sessions.tick(now.mono);
     if (now.wall >= this.members.expiresAtMs) {
-      const connected = new Set([...this.paths.values()].map(({ recipient }) => recipient.id));
+      const connected = new Set([...this.paths.all()].map(({ recipient }) => recipient.id));
       this.perform(this.members.expire(connected, now), now);
     }
-    // What a flush makes due is flushed here, too.
-    for (let i = 0; i < this.due.length; i += 1) {
-      const path = this.due[i];
-      if (path === undefined) break;
-      path.isDue = false;
-      this.flush(path, now.mono);
-    }
-    this.due.length = 0;
-  }
-
-  private touch(path: ServerPath): void {
-    if (path.isDue) return;
-    path.isDue = true;
-    this.due.push(path);
-  }
-
-  private flush(path: ServerPath, now: number): void {
-    if (path.path === undefined || path.phase === 'commit') return;
-    const wrong = path.path.flush(this.writer, path.session?.session, now, this.outputs);
-    this.watchAt = Math.min(this.watchAt, path.path.deadline);
-    if (wrong !== undefined) this.fail(path, wrong, now);
-    // The acks that were due have left.
-    if (path.session !== undefined) this.sessions.settle(path.session, Number.NEGATIVE_INFINITY);
-  }
-
-  /** Look at every path, and find out when to look again. */
-  private watch(now: number): void {
-    this.watchAt = Number.POSITIVE_INFINITY;
-    for (const path of this.paths.values()) {
-      const wrong = now >= path.endsAt ? late(path) : path.path?.watch(now);
-      if (wrong !== undefined) this.fail(path, wrong, now);
-      else {
-        this.watchAt = Math.min(this.watchAt, path.endsAt, path.path?.deadline ?? Number.POSITIVE_INFINITY);
-        if (path.path?.sendable(undefined) === true) this.touch(path);
-      }
-    }
+    this.paths.flush(now.mono);
   }
 
   // ---- members ----
@@ -448,7 +332,7 @@ export class Server {
         case 'waits':
           break;
         case 'output':
-          this.outputs.push(effect.output);
+          this.paths.emit(effect.output);
           break;
         case 'entered':
           this.unwait(this.paths.get(effect.path), now);
@@ -462,11 +346,11 @@ export class Server {
 
   private unwait(path: ServerPath | undefined, now: Now): void {
     if (path === undefined) return;
-    this.enter(path, 'device', now.mono);
-    this.outputs.push({ kind: 'resume', path: path.id });
+    this.paths.enter(path, 'device', now.mono);
+    this.paths.emit({ kind: 'resume', path: path.id });
     const { held = [] } = path;
     path.held = undefined;
-    for (const bytes of held) if (this.paths.has(path.id)) this.record(path, bytes, now);
+    for (const bytes of held) if (this.paths.get(path.id) !== undefined) this.record(path, bytes, now);
   }
 
   private registryEffect(output: RegistryOutput, id: number | undefined, now: number): void {
@@ -478,20 +362,20 @@ export class Server {
         this.enrolled(output, path);
         break;
       case 'close':
-        if (path !== undefined) this.stop(path, { code: output.code, resumable: false }, now);
+        if (path !== undefined) this.paths.stop(path, { code: output.code, resumable: false }, now);
         break;
       case 'alarm':
-        this.outputs.push({ kind: 'alarm', invite: output.inviteId, device: output.deviceId });
+        this.paths.emit({ kind: 'alarm', invite: output.inviteId, device: output.deviceId });
         break;
       case 'endPaths':
         this.sessions.endOf(output.id, output.code, now);
-        for (const other of this.paths.values()) {
+        for (const other of this.paths.all()) {
           if (other.recipient.id === output.id)
-            this.stop(other, { code: output.code, resumable: false }, now);
+            this.paths.stop(other, { code: output.code, resumable: false }, now);
         }
         break;
       case 'publish':
-        this.outputs.push({ kind: 'publish' });
+        this.paths.emit({ kind: 'publish' });
         break;
     }
   }
@@ -500,24 +384,11 @@ export class Server {
   private enrolled(output: RegistryOutput & { kind: 'enrolled' }, path: ServerPath | undefined): void {
     const { deviceSecret, name, deviceId: device } = output;
     const publicKey = this.members.registry.devices.get(device)?.publicKey;
-    if (publicKey !== undefined) this.outputs.push({ kind: 'enrolled', device, publicKey, name });
+    if (publicKey !== undefined) this.paths.emit({ kind: 'enrolled', device, publicKey, name });
     if (path?.path === undefined) return;
     path.enrolling = false;
     const enrolled = create(EnrolledSchema, { deviceSecret, envelope: this.envelope, name });
     path.path.queue({ kind: 'enrolled', enrolled });
-    this.touch(path);
+    this.paths.touch(path);
   }
 }
-
-/** @impl HS-015~1, SE-006~1 */
-function late(path: ServerPath): Fault {
-  return fault('time', ErrorCode.TIMEOUT, `it took too long until ${WAITS_FOR[path.phase]}`);
-}
-
-const WAITS_FOR: Readonly<Record<ServerPath['phase'], string>> = {
-  handshake: 'message 3',
-  commit: 'the device was stored',
-  invite: 'an Enrol',
-  device: 'an Attach',
-  attached: 'nothing',
-};
