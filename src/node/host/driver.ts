@@ -3,44 +3,27 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
-import {
-  ADDRESS_REFILL_MS,
-  ADDRESS_TOKENS_MAX,
-  ADDRESSES_MAX,
-  KNOWN_ADDRESS_MS,
-  KNOWN_ADDRESS_REFILL_MS,
-  KNOWN_ADDRESS_TOKENS_MAX,
-  KNOWN_PREAUTH_CONNECTIONS_MAX,
-  PATH_DEAD_MS,
-  PREAUTH_CONNECTIONS_MAX,
-} from '../../gen/constants.ts';
-import { addressLimits, admitAddress, noteAuthenticated } from '../../protocol/buckets.ts';
+import { PATH_DEAD_MS } from '../../gen/constants.ts';
 import { codeName } from '../../protocol/fault.ts';
-import type { HostSessions } from '../../protocol/host-sessions.ts';
 import type { Now } from '../../protocol/now.ts';
 import type { RegistryChange } from '../../protocol/registry.ts';
 import type { Server } from '../../protocol/server.ts';
 import type { ServerInput, ServerOutput } from '../../protocol/server-io.ts';
-import type { Written } from '../../protocol/session.ts';
-import { type StreamAcceptor, type StreamPort, Streams } from '../../runtime/streams.ts';
+import type { StreamAcceptor } from '../../runtime/streams.ts';
 import type { Admitted, Doorkeeper } from '../listen.ts';
 import type { Log } from '../log.ts';
 import { native, recycle } from '../native.ts';
 import { readNow } from '../now.ts';
 import { serverMessage } from '../server-message.ts';
 import { Turns } from '../turns.ts';
-import { WaitingRoom } from '../waiting-room.ts';
+import type { WaitingRoom } from '../waiting-room.ts';
 import { endName, HostCounts, type Refusal } from './counts.ts';
-import { Refusals } from './refusals.ts';
+import { Door } from './door.ts';
+import { SessionStreams } from './session-streams.ts';
 
 /** The epoch that a token names. It was admitted, so it is one. */
 function tokenEpoch(token: string): number {
   return Number(Buffer.from(token.slice(0, 12), 'base64url').readBigUInt64BE(0));
-}
-
-/** Draw a whole number from 0 to below `count`. */
-function draw(count: number): number {
-  return Math.floor(Math.random() * count);
 }
 
 /** How long the other side has to answer a WebSocket close. */
@@ -87,35 +70,6 @@ interface Connection {
   told: number;
 }
 
-/** A class, because every session keeps one, and closures take ten times as much memory. */
-class SessionPort implements StreamPort {
-  readonly #sessions: HostSessions;
-  readonly #session: number;
-  readonly flush: () => void;
-
-  constructor(sessions: HostSessions, session: number, flush: () => void) {
-    this.#sessions = sessions;
-    this.#session = session;
-    this.flush = flush;
-  }
-
-  write(stream: number, payload: Uint8Array): Written {
-    return this.#sessions.write(this.#session, stream, payload);
-  }
-
-  end(stream: number): void {
-    this.#sessions.end(this.#session, stream);
-  }
-
-  abort(stream: number, code: ErrorCode): void {
-    this.#sessions.abort(this.#session, stream, code);
-  }
-
-  taken(stream: number, cost: number): void {
-    this.#sessions.taken(this.#session, stream, cost);
-  }
-}
-
 /** Drives one host's machine. */
 export class HostDriver implements Doorkeeper {
   readonly server: Server;
@@ -123,25 +77,11 @@ export class HostDriver implements Doorkeeper {
   readonly #port: DriverPort;
   readonly #log: Log;
   readonly #connections = new Map<number, Connection>();
-  readonly #streams = new Map<number, Streams>();
+  readonly #door: Door;
+  readonly #sessions: SessionStreams;
   /** Sockets whose path has ended, until they are closed. */
   readonly #closing = new Set<WebSocket>();
-  readonly #connected = new Map<number, string>();
-  readonly #devices = new Map<number, string>();
-  readonly #limits = addressLimits(
-    { tokensMax: ADDRESS_TOKENS_MAX, refillMs: ADDRESS_REFILL_MS },
-    { tokensMax: KNOWN_ADDRESS_TOKENS_MAX, refillMs: KNOWN_ADDRESS_REFILL_MS },
-    KNOWN_ADDRESS_MS,
-    ADDRESSES_MAX,
-  );
-  /** Not authenticated yet, on all listeners: from addresses that are known, and from others. @impl LI-010~1 */
-  readonly #rooms = {
-    known: new WaitingRoom(KNOWN_PREAUTH_CONNECTIONS_MAX, draw, false),
-    stranger: new WaitingRoom(PREAUTH_CONNECTIONS_MAX, draw, true),
-  };
-  readonly #refusals: Refusals;
   readonly #turns: Turns;
-  readonly #flush = (): void => this.#turns.schedule();
   #paths = 0;
   #closed = false;
 
@@ -150,12 +90,15 @@ export class HostDriver implements Doorkeeper {
     this.#turns = new Turns(server, () => this.step({ kind: 'tick' }));
     this.#port = port;
     this.#log = log;
-    this.#refusals = new Refusals(log, this.counts.refused);
+    this.#door = new Door(this.counts, log);
+    const flush = (): void => this.#turns.schedule();
+    const accept = (device: string): StreamAcceptor => port.accept(device);
+    this.#sessions = new SessionStreams(server.sessions, { accept, flush }, log);
   }
 
   /** Ids of devices that have a path. */
   get connected(): ReadonlySet<string> {
-    return new Set(this.#connected.values());
+    return this.#sessions.connected;
   }
 
   /** Give the machine one input and do what it says. */
@@ -177,7 +120,7 @@ export class HostDriver implements Doorkeeper {
   close(): void {
     this.step({ kind: 'shutdown' });
     this.#closed = true;
-    this.#refusals.close();
+    this.#door.close();
     this.#turns.close();
     for (const { socket } of this.#connections.values()) socket?.terminate();
     for (const socket of this.#closing) socket.terminate();
@@ -190,12 +133,12 @@ export class HostDriver implements Doorkeeper {
 
   /** Sessions that live, on a path or not. */
   get sessions(): number {
-    return this.#streams.size;
+    return this.#sessions.size;
   }
 
   /** How many client addresses the buckets remember. */
   get bucketAddresses(): number {
-    return this.#limits.strangers.byKey.size + this.#limits.known.byKey.size;
+    return this.#door.addresses;
   }
 
   /** How many paths there are on each listener's port. */
@@ -220,26 +163,19 @@ export class HostDriver implements Doorkeeper {
   // ---- the listener's questions ----
 
   accepts(address: string): WaitingRoom | undefined {
-    const tier = admitAddress(this.#limits, address, performance.now());
-    if (tier === undefined) {
-      this.#refusals.add('address_limit', address);
-      return undefined;
-    }
-    this.counts.accepted += 1;
-    return this.#rooms[tier];
+    return this.#door.accepts(address);
   }
 
   acceptsHop(): WaitingRoom {
-    return this.#rooms.known;
+    return this.#door.acceptsHop();
   }
 
   vanished(): void {
-    this.counts.accepted += 1;
-    this.#refusals.add('gave_up', '');
+    this.#door.vanished();
   }
 
   turnedAway(why: Refusal, address: string): void {
-    this.#refusals.add(why, address);
+    this.#door.refused(why, address);
   }
 
   opens(token: string | undefined, address: string, acceptedAt: number, port: number): number | undefined {
@@ -302,8 +238,7 @@ export class HostDriver implements Doorkeeper {
     if (connection.stranger === undefined || !this.#connections.has(path)) return;
     connection.stranger.authenticated();
     connection.stranger = undefined;
-    this.counts.authenticated += 1;
-    noteAuthenticated(this.#limits, connection.address, performance.now());
+    this.#door.authenticated(connection.address);
   }
 
   /** What comes on this path is no message of the protocol. @impl HS-006~1, HS-018~1 */
@@ -324,7 +259,7 @@ export class HostDriver implements Doorkeeper {
   #perform(output: ServerOutput, now: Now): void {
     switch (output.kind) {
       case 'deliver':
-        this.#streams.get(output.session)?.take(output.event, now.wall);
+        this.#sessions.deliver(output.session, output.event, now.wall);
         break;
       case 'send': {
         const connection = this.#connections.get(output.path);
@@ -354,10 +289,11 @@ export class HostDriver implements Doorkeeper {
         this.#port.publish();
         break;
       case 'opened':
-        this.#opened(output.session, output.device);
+        this.counts.sessionsOpened += 1;
+        this.#sessions.opened(output.session, output.device);
         break;
       case 'attached': {
-        this.#connected.set(output.session, this.#devices.get(output.session) ?? '');
+        this.#sessions.attached(output.session);
         const { path } = output;
         const connection = this.#connections.get(path);
         const notice = connection && this.#port.noticeFor(connection.port, connection.epoch);
@@ -365,10 +301,11 @@ export class HostDriver implements Doorkeeper {
         break;
       }
       case 'detached':
-        this.#connected.delete(output.session);
+        this.#sessions.detached(output.session);
         break;
       case 'lost':
-        this.#lost(output.session, output.code);
+        this.counts.sessionsLost.add(endName(output.code));
+        this.#sessions.lost(output.session, output.code);
         break;
       case 'made':
       case 'done':
@@ -439,7 +376,7 @@ export class HostDriver implements Doorkeeper {
   #refuse(path: number, reason: Refusal): void {
     const { address = '', isUpgrade = true } = this.#connections.get(path) ?? {};
     this.#connections.delete(path);
-    this.#refusals.add(isUpgrade ? reason : 'no_upgrade', address);
+    this.#door.refused(isUpgrade ? reason : 'no_upgrade', address);
   }
 
   #persist(id: number, changes: readonly RegistryChange[]): void {
@@ -447,27 +384,5 @@ export class HostDriver implements Doorkeeper {
       () => this.step({ kind: 'committed', id }),
       reason => this.#port.failed(reason),
     );
-  }
-
-  #opened(session: number, device: string): void {
-    const port = new SessionPort(this.server.sessions, session, this.#flush);
-    this.counts.sessionsOpened += 1;
-    this.#devices.set(session, device);
-    const failed = (stream: number, reason: unknown): void =>
-      this.#log.error('service-failed', {
-        device,
-        stream,
-        why: reason instanceof Error ? reason : String(reason),
-      });
-    this.#streams.set(session, new Streams(port, this.#port.accept(device), failed));
-  }
-
-  #lost(session: number, code: ErrorCode): void {
-    this.counts.sessionsLost.add(endName(code));
-    this.#connected.delete(session);
-    this.#devices.delete(session);
-    const streams = this.#streams.get(session);
-    this.#streams.delete(session);
-    streams?.lost(code);
   }
 }
