@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ClassicLevel } from 'classic-level';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { photograph } from '../../src/node/cli/testing/photograph.ts';
 import { PATIENCE_MS, Place, type Running } from './programs.ts';
@@ -242,7 +243,7 @@ describe('the operator', () => {
       .map(line => JSON.parse(line));
   };
 
-  // CH-051~1, CH-052~1, CH-054~1
+  // CH-051~2, CH-052~1, CH-054~1
   test('gives rooms owners, and deletes rooms, whether or not the host runs', async () => {
     const [ann = '', bob = '', cat = ''] = await people('Ann', 'Bob', 'Cat');
     for (const data of [bob, cat]) await place.ok('clawchat', ['chat', '--data', data]);
@@ -425,24 +426,40 @@ describe('a full disk', () => {
 });
 
 describe('a damaged directory', () => {
-  // CT-050~1
-  test('says so, and the host goes on with what a repair could save', async () => {
-    const [ann = ''] = await people('Ann');
+  // CT-050~1, CH-060~1
+  test('says so, and a repair saves what it can and shows a room that it could not save to nobody', async () => {
+    const [ann = '', bob = ''] = await people('Ann', 'Bob');
     await place.ok(
       'clawchat',
       ['send', '-', '--data', ann],
       Array.from({ length: 50 }, (_, i) => `line ${i}`).join('\n'),
     );
+    await json(ann, 'room', 'create', 'den', '--closed');
+    await json(ann, 'send', 'a secret', '--room', 'den');
     await host.stop();
     const db = join(hostData, 'db');
+    const level = new ClassicLevel<string, Uint8Array>(db, { valueEncoding: 'view' });
+    const record = `chat/room/${'1'.padStart(14, '0')}`;
+    const sealed = Uint8Array.from((await level.get(record)) ?? []);
+    await level.put(record, sealed.fill(0, 20));
+    await level.close();
     rmSync(join(db, 'CURRENT'));
     const args = ['--data', hostData, '--listen', '127.0.0.1'];
     const refusal = await place.run('clawchatd', args);
     expect([refusal.code, refusal.stderr]).toEqual([6, expect.stringMatching(/STORE_DAMAGED.*repair/)]);
-    expect(await place.ok('clawchatd', ['repair', '--data', hostData])).toMatch(/were kept[\s\S]*lies in/);
+    expect(await place.ok('clawchatd', ['repair', '--data', hostData])).toMatch(
+      /were kept\.\nlost 1: rooms: nobody sees their messages.* rooms [\s\S]*lies in/,
+    );
     host = await place.host(hostData);
-    const history = await json(ann, 'history');
-    expect(history).toHaveLength(50);
+    for (const data of [ann, bob]) {
+      const history = await json(data, 'history', '--limit', '100');
+      expect(history.map(({ text }) => text)).toEqual(Array.from({ length: 50 }, (_, i) => `line ${i}`));
+    }
+    expect(await place.ok('clawchatd', ['rooms', '--data', hostData])).toMatch(
+      /^den +0 people, 1 message +.*nobody sees it/m,
+    );
+    await place.ok('clawchatd', ['room', 'owner', 'den', 'Bob', '--data', hostData]);
+    expect((await json(bob, 'history', '--room', 'den')).map(({ text }) => text)).toContain('a secret');
     await json(ann, 'send', 'after');
     expect(readFileSync(join(hostData, 'data.key'))).toHaveLength(32);
   });

@@ -129,7 +129,7 @@ async function devices(call: Call): Promise<number> {
   return EXIT_OK;
 }
 
-/** What becomes of a room that has lost its last owner. @impl CH-051~1 */
+/** What becomes of a room that has lost its last owner. @impl CH-051~2 */
 function bequestText({ room, heir }: ControlBequest): string {
   const name = harmlessLine(room);
   if (heir !== undefined) return `${name} belongs to ${harmlessLine(heir.name)} now.`;

@@ -35,7 +35,8 @@ function amount({ people, messages }: ControlHostRoom): string {
 
 /** What else there is to say about a room, for people. */
 function about(room: ControlHostRoom): string {
-  const { name, topic, closed, owners } = room;
+  const { name, topic, closed, owners, lost } = room;
+  if (lost) return 'nobody sees it: its record is lost; room owner gives it to somebody, room delete ends it';
   const owner = owners.length === 0 ? 'no owner' : `owner ${owners.map(ownerText).join(' and ')}`;
   return [
     name === LOBBY ? '' : owner,
@@ -67,7 +68,7 @@ async function rooms(call: Call, link: OwnerLink): Promise<void> {
     for (const text of roomLines(found, Date.now())) line(text);
     return;
   }
-  for (const { name, topic, closed, people, owners, messages, ...numbers } of found) {
+  for (const { name, topic, closed, people, owners, messages, lost, ...numbers } of found) {
     jsonLine({
       room: name,
       topic,
@@ -78,6 +79,7 @@ async function rooms(call: Call, link: OwnerLink): Promise<void> {
       last_message_at_ms: numbers.lastMessageAtMs,
       last_cursor: numbers.lastCursor,
       keep_ms: numbers.keepMs,
+      lost,
     });
   }
 }

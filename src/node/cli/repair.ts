@@ -17,7 +17,11 @@ const MEANINGS: readonly (readonly [prefix: string, meaning: string])[] = [
   ['device/', 'devices: they have to be invited again'],
   ['invite/', 'open invites: make new ones'],
   ['chat/message/', 'messages'],
-  ['chat/room/', 'rooms, with who is in them'],
+  [`chat/room/${'0'.repeat(14)}`, 'what the lobby is about, and how long its messages are kept'],
+  [
+    'chat/room/',
+    'rooms: nobody sees their messages until it is decided what becomes of them (`clawchatd rooms` names them)',
+  ],
   ['chat/part/', 'roles and read marks'],
   ['chat/post/', 'messages that were not sent yet'],
   [
@@ -43,14 +47,14 @@ function describe({ kept, lost, rebuilt, copy }: Repaired): void {
     return;
   }
   line(`${kept} values are whole and were kept.`);
-  for (const text of describeLoss(lost)) line(text);
+  for (const text of describeLoss(lost)) line(withCommands(text));
   if (rebuilt) {
     line(
       'The files of the database were made anew from what could be read: what was written last may be missing,',
     );
     line(
       withCommands(
-        'and what was deleted last may be back. Look at the devices (`clawchatd devices`) and at the history.',
+        'and what was deleted last may be back. Look at the devices (`clawchatd devices`), the rooms (`clawchatd rooms`) and the history.',
       ),
     );
   }

@@ -20,11 +20,10 @@ import {
   type StoredOperation,
 } from '../../protocol/storage.ts';
 import { words } from '../../protocol/words.ts';
-import type { Operation } from '../../runtime/database.ts';
 import type { StreamAcceptor } from '../../runtime/streams.ts';
 import { BENCH_SERVICE } from '../../services/bench/answer.ts';
 import { BenchHost } from '../../services/bench/host.ts';
-import { CHAT_SERVICE, type ChatHost, type MadeInvite } from '../../services/chat/host.ts';
+import { CHAT_SERVICE, type ChatHost, type Forgotten, type MadeInvite } from '../../services/chat/host.ts';
 import { LOOK_MS } from '../../services/chat/people.ts';
 import { PRUNE_MS } from '../../services/chat/retention.ts';
 import { asError, failure } from '../failure.ts';
@@ -55,6 +54,9 @@ interface Pending {
   readonly resolve: (made: HostInvite | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
+
+/** What the chat service writes with a change, and tells once that is durable. */
+type ChatChange = Pick<Forgotten, 'operations'> & Partial<Forgotten>;
 
 /** A host's data directory, open. */
 export class HostCore {
@@ -347,29 +349,33 @@ export class HostCore {
   #persist(changes: readonly RegistryChange[], more: readonly StoredOperation[] = []): Promise<void> {
     this.#persisting = this.#persisting.then(async () => {
       const chat = await Promise.all(changes.map(change => this.#chatOperations(change)));
-      const operations = chat.flatMap(take => take());
+      const taken = chat.map(take => take());
+      const operations = taken.flatMap(each => each.operations);
       await this.#database.commit([...registryOperations(changes), ...operations, ...more]);
+      for (const { committed } of taken) committed?.();
     });
     return this.#persisting;
   }
 
   /** What the chat service does with a change, in the tick of the change's commit. */
-  async #chatOperations(change: RegistryChange): Promise<() => readonly Operation[]> {
+  async #chatOperations(change: RegistryChange): Promise<() => ChatChange> {
     const { people } = this.chat;
     switch (change.kind) {
-      case 'deleteDevice':
-        return this.chat.revoke(Buffer.from(change.id, 'hex'));
+      case 'deleteDevice': {
+        const forget = await this.chat.revoke(Buffer.from(change.id, 'hex'));
+        return () => forget(Date.now());
+      }
       case 'deleteInvite':
-        return () => people.inviteGone(change.id);
+        return () => ({ operations: people.inviteGone(change.id) });
       case 'putInvite': {
         const { id, claim } = change.invite;
-        if (claim === undefined) return () => [];
+        if (claim === undefined) return () => ({ operations: [] });
         const device = memberId(native, claim.deviceKey);
         const name = this.driver.server.registry.devices.get(device)?.name ?? '';
-        return () => people.claimed(id, device, name);
+        return () => ({ operations: people.claimed(id, device, name) });
       }
       case 'putDevice':
-        return () => [];
+        return () => ({ operations: [] });
     }
   }
 

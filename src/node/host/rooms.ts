@@ -7,7 +7,7 @@ import type {
   ControlRoomPersonSchema,
 } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { type OperatorAct, peopleIn } from '../../services/chat/operator.ts';
+import { type OperatorAct, peopleIn, type Survey, survey } from '../../services/chat/operator.ts';
 import { LOBBY } from '../../services/chat/rooms.ts';
 import type { ResponseInit } from '../control.ts';
 import { failure } from '../failure.ts';
@@ -20,28 +20,46 @@ type RoomInit = MessageInitShape<typeof ControlHostRoomSchema>;
 /** Owners that are named of each room: more would make an answer too long. */
 const OWNERS_MAX = 8;
 
-/** List the rooms, with the number of their messages if that is asked. */
-export async function listRooms(core: HostCore, counts: boolean, signal: AbortSignal): Promise<ResponseInit> {
-  const counted = counts ? await core.chat.log.count(() => !signal.aborted) : new Map<string, never>();
-  const rooms = core.chat.rooms.all.map((room): RoomInit => {
+const NOTHING: Survey = { counts: new Map(), lost: new Map() };
+
+/** List the rooms; if that is asked, with the number of their messages and with those that are lost. */
+export async function listRooms(
+  core: HostCore,
+  isCounted: boolean,
+  signal: AbortSignal,
+): Promise<ResponseInit> {
+  const { log, rooms: table } = core.chat;
+  const { counts, lost } = isCounted ? await survey(log, table, () => !signal.aborted) : NOTHING;
+  const count = (name: string): RoomInit => {
+    const { messages = 0, lastAtMs = 0 } = counts.get(name) ?? {};
+    return { messages: BigInt(messages), lastMessageAtMs: BigInt(lastAtMs) };
+  };
+  const rooms = table.all.map((room): RoomInit => {
     const { name, topic, closed, keepMs, lastCursor } = room;
-    const { messages = 0, lastAtMs = 0 } = counted.get(name) ?? {};
     return {
       name,
       topic,
       closed,
       keepMs: BigInt(keepMs),
       lastCursor: BigInt(lastCursor),
-      people: name === LOBBY ? core.chat.people.names.size : peopleIn(core.chat.rooms, room),
-      owners: core.chat.rooms
+      people: name === LOBBY ? core.chat.people.names.size : peopleIn(table, room),
+      owners: table
         .having(room, Role.OWNER)
         .slice(0, OWNERS_MAX)
         .map(person => personInit(core, person)),
-      messages: BigInt(messages),
-      lastMessageAtMs: BigInt(lastAtMs),
+      ...count(name),
     };
   });
-  return { case: 'hostRooms', value: { rooms } };
+  const gone = [...lost].map(
+    ([name, last]): RoomInit => ({
+      name,
+      closed: true,
+      lost: true,
+      lastCursor: BigInt(last),
+      ...count(name),
+    }),
+  );
+  return { case: 'hostRooms', value: { rooms: [...rooms, ...gone] } };
 }
 
 /** Do something to a room. @throws ClawChatError `ROOM_UNKNOWN`, `ROOM_FORBIDDEN`, `ROOM_LIMIT`, `DEVICE_UNKNOWN` */
@@ -72,7 +90,7 @@ export function ownerAct(personId: Uint8Array): OperatorAct {
   return { kind: 'grant', personId, role: Role.OWNER };
 }
 
-/** Revoke a device, and say which rooms have lost their last owner by it. @impl EN-031~1 @impl CH-051~1 */
+/** Revoke a device, and say which rooms have lost their last owner by it. @impl EN-031~1 @impl CH-051~2 */
 export async function revoke(core: HostCore, device: string): Promise<ResponseInit> {
   const { rooms, people } = core.chat;
   const person = people.personOf(device);

@@ -212,7 +212,7 @@ describe('posting', () => {
     alice.post(1);
     bob.post(1, content(9), Y);
     await settle();
-    const operations = (await host.revoke(ALICE.deviceId))();
+    const { operations } = (await host.revoke(ALICE.deviceId))(2_000);
     expect(alice.stream.closedWith).toBe(ErrorCode.DEVICE_REVOKED);
     expect(bob.stream.closedWith).toBeUndefined();
     await probe.database.commit(operations);

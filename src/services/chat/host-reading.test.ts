@@ -4,7 +4,12 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { ChatRequestSchema } from '../../gen/clawchat/v1/chat_pb.ts';
 import { StoredPruningSchema, StoredRoomSchema } from '../../gen/clawchat/v1/chat_storage_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { CHAT_MESSAGE_BYTES_MAX, HISTORY_PAGE_BYTES_MAX, TEXT_BYTES_MAX } from '../../gen/constants.ts';
+import {
+  CHAT_MESSAGE_BYTES_MAX,
+  HISTORY_PAGE_BYTES_MAX,
+  HISTORY_PAGE_MESSAGES_MAX,
+  TEXT_BYTES_MAX,
+} from '../../gen/constants.ts';
 import { numberKey } from './bytes.ts';
 import type { ChatHost } from './host.ts';
 import { BOB, brief, content, HostProbe, Peer, X } from './testing/host-probe.ts';
@@ -191,12 +196,13 @@ describe('reading', () => {
     const long = 'x'.repeat(TEXT_BYTES_MAX);
     for (let n = 71; n <= 90; n += 1) alice.post(n, content(n, { text: long }));
     await alice.answers();
-    const page = await host.log.page(1069);
+    const all = { limit: HISTORY_PAGE_MESSAGES_MAX, room: '' };
+    const page = await host.log.page(1069, all, () => true);
     const bytes = page.messages.reduce((sum, { value }) => sum + value.length, 0);
     expect(page.more).toBe(true);
     expect(bytes).toBeLessThanOrEqual(HISTORY_PAGE_BYTES_MAX);
     expect(bytes).toBeGreaterThan(HISTORY_PAGE_BYTES_MAX - 34_000);
-    const rest = await host.log.page(page.throughCursor);
+    const rest = await host.log.page(page.throughCursor, all, () => true);
     expect(page.messages.length + rest.messages.length).toBe(20);
   });
 

@@ -356,7 +356,7 @@ export class HostStream implements StreamHandler, Guest {
       send: message => this.#send(message),
       failed: this.#crashed,
     };
-    const visible = (): ReturnType<ChatHost['rooms']['visible']> => this.#host.rooms.visible(this.person);
+    const visible = this.#host.rooms.visible(this.person);
     this.#subscriber = new Subscriber(this.#host.log, port, fromNow ? undefined : afterCursor, visible);
   }
 
@@ -371,8 +371,7 @@ export class HostStream implements StreamHandler, Guest {
   async #history(requestId: number, { afterCursor, limit, room }: Body<'history'>): Promise<void> {
     const { messages, more, throughCursor } = await this.#host.log.page(
       afterCursor,
-      limit,
-      room,
+      { limit, room },
       this.#host.rooms.visible(this.person),
     );
     const gap = this.#host.gapBehind(this.person, afterCursor, room);

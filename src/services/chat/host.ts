@@ -7,10 +7,10 @@ import { ROOM_PEOPLE_MAX } from '../../gen/constants.ts';
 import { hex, parseHex } from '../../wire/bytes.ts';
 import type { DatabaseOperation, ServiceDatabase, ServiceStream, StreamHandler } from '../ports.ts';
 import { together } from './change.ts';
-import { type Content, encodeContent, isCode, parseContent } from './content.ts';
+import { type Content, encodeContent, ID_BYTES, isCode, parseContent } from './content.ts';
 import { HostStream } from './host-stream.ts';
 import { MessageLog, type Placed, roomOf, type Sender } from './message-log.ts';
-import { isSo, judgeOperator, OPERATOR, type OperatorAct } from './operator.ts';
+import { isSo, judgeOperator, OPERATOR, type OperatorAct, survey } from './operator.ts';
 import { type DeviceOutbox, OutboxTable } from './outbox-table.ts';
 import { type Guest, People } from './people.ts';
 import type { OutboxHead } from './posting.ts';
@@ -18,7 +18,8 @@ import type { Gap, PersonView, PostOutcome, RoomGap } from './reply.ts';
 import { encodeReply, encodeRoomGap } from './reply-writing.ts';
 import { Retention } from './retention.ts';
 import { Rewrites, type Targets, targetOf } from './rewrites.ts';
-import { type HostRoom, LOBBY, type Part, RoomTable } from './rooms.ts';
+import type { HostRoom, Part } from './room-records.ts';
+import { LOBBY, RoomTable } from './rooms.ts';
 
 /** The name that a StreamOpen gives for this service. */
 export const CHAT_SERVICE = 'chat.v1';
@@ -96,7 +97,8 @@ export class ChatHost {
     const people = await People.open(database, options.enrolled);
     const rooms = await RoomTable.open(database, person => people.isThere(person));
     // The record of the room that spoke last may not say so: it is among the newest messages.
-    const newest = await log.backwards(Number.MAX_SAFE_INTEGER, { limit: 1, room: '', search: '' });
+    const wanted = { limit: 1, room: '', search: '' };
+    const newest = await log.backwards(Number.MAX_SAFE_INTEGER, wanted, () => true);
     for (const { cursor, value } of newest.messages) rooms.found(roomOf(value) ?? '', cursor);
     const host = new ChatHost(options, log, rooms, people);
     failed = host.fail;
@@ -117,17 +119,39 @@ export class ChatHost {
    * End a device's streams. Resolves with what forgets the device and gives the writes for it: to be called in the tick of
    * their commit, so that whatever is decided before is committed before, and what comes after knows of it.
    */
-  async revoke(deviceId: Uint8Array): Promise<() => readonly DatabaseOperation[]> {
+  async revoke(deviceId: Uint8Array): Promise<(wallMs: number) => Forgotten> {
     const device = hex(deviceId);
     for (const stream of [...this.#streams]) {
       if (stream.device === device) stream.abort(ErrorCode.DEVICE_REVOKED);
     }
     const posts = await this.outboxes.forget(device);
-    return () => {
+    return wallMs => {
       const person = this.people.personOf(device);
       const { operations, last } = this.people.forget(device);
-      return [...operations, ...(last ? this.rooms.forget(person) : []), ...posts];
+      if (!last) return { operations: [...operations, ...posts], committed: () => {} };
+      const left = this.rooms.forget(person);
+      const told = left.heirs.map(({ room, heir }) => this.#inherit(room, heir, wallMs));
+      return {
+        operations: [...operations, ...posts, ...left.operations, ...told.flatMap(each => each.operations)],
+        committed: () => {
+          for (const { committed } of told) committed();
+        },
+      };
     };
+  }
+
+  /** A room gets another owner, which is told in it. @impl CH-051~2 */
+  #inherit(room: string, heir: string, wallMs: number): Placed {
+    const act: OperatorAct = { kind: 'grant', personId: parseHex(heir), role: Role.OWNER };
+    const done = this.#operated(this.#options.suite.randomBytes(ID_BYTES), room, act, wallMs);
+    done.take();
+    return done;
+  }
+
+  /** Place what the operator does, which was judged. @impl CH-054~1 */
+  #operated(messageId: Uint8Array, room: string, act: OperatorAct, wallMs: number): Performed {
+    const content: Content = { messageId, room, text: '', sentAtMs: Math.floor(wallMs), act };
+    return this.#place(OPERATOR, content, encodeContent(content), wallMs, []);
   }
 
   /** Hash the exact bytes of a ChatContent. */
@@ -174,21 +198,21 @@ export class ChatHost {
     if (isCode(content)) return content;
     const person = hex(sender.personId ?? sender.deviceId);
     const code = this.rooms.judge(person, content);
-    return code === ErrorCode.UNSPECIFIED ? this.#place(sender, content, bytes, wallMs, targets) : code;
+    if (code !== ErrorCode.UNSPECIFIED) return code;
+    const changed = this.rewrites.perform(person, content, bytes, this.log.next(wallMs), targets);
+    return isCode(changed) ? changed : this.#place(sender, content, bytes, wallMs, changed);
   }
 
-  /** Do what a content says that somebody may say; a code is why there is nothing to do it to. @impl CH-058~1 */
+  /** Do what a content says that somebody may say; `changed` is what it puts in the place of other messages. @impl CH-058~1 */
   #place(
     sender: Sender,
     content: Content,
     bytes: Uint8Array,
     wallMs: number,
-    targets: Targets | undefined,
-  ): Performed | ErrorCode {
+    changed: readonly Placed[],
+  ): Performed {
     const person = hex(sender.personId ?? sender.deviceId);
     const cursor = this.log.next(wallMs);
-    const changed = this.rewrites.perform(person, content, bytes, cursor, targets);
-    if (isCode(changed)) return changed;
     const name = this.people.nameOf(person, sender.name);
     const appended = this.log.append({ ...sender, name }, content.room, bytes, wallMs);
     const { act } = content;
@@ -217,20 +241,30 @@ export class ChatHost {
    * the message that says so, or 0 when it was so before. `messageId` is 16 random bytes. @impl CH-054~1
    */
   async operate(messageId: Uint8Array, room: string, act: OperatorAct, wallMs: number): Promise<PostOutcome> {
+    await this.#adopt(room);
     const code = judgeOperator(this.rooms, room, act);
     if (code !== ErrorCode.UNSPECIFIED) return { code, cursor: 0 };
     if (isSo(this.rooms, room, act)) {
       await this.durable();
       return { code, cursor: 0 };
     }
-    const content: Content = { messageId, room, text: '', sentAtMs: Math.floor(wallMs), act };
-    const done = this.#place(OPERATOR, content, encodeContent(content), wallMs, undefined);
-    if (isCode(done)) return { code: done, cursor: 0 };
+    const done = this.#operated(messageId, room, act, wallMs);
     done.take();
     await this.#options.database.commit(done.operations);
     done.committed();
     await this.#clearing;
     return { code, cursor: done.cursor };
+  }
+
+  /** Whatever an operator does to a room whose record is lost is done to a closed one that is nobody's. @impl CH-060~1 */
+  async #adopt(name: string): Promise<void> {
+    if (this.rooms.get(name) !== undefined) return;
+    const { lost } = await survey(this.log, this.rooms, () => true);
+    const last = lost.get(name);
+    const adopted = last === undefined ? undefined : this.rooms.adopt(name, last);
+    if (adopted === undefined) return;
+    adopted.take();
+    await this.#options.database.commit(adopted.operations);
   }
 
   /** Take word of how far somebody came; once that is durable, tell those who may know. @impl CH-045~2 */
@@ -359,7 +393,7 @@ export class ChatHost {
   }
 
   #sees(person: string, room: string): boolean {
-    return this.rooms.visible(person)?.(room) !== false;
+    return this.rooms.sees(person, room);
   }
 
   /** Resolve when everything that was decided is durable. */
@@ -416,6 +450,12 @@ function roomGap({ pruned, gone }: HostRoom, afterCursor: number): Gap | undefin
 function goes(person: string, { act }: Content): string | undefined {
   if (act?.kind === 'leave') return person;
   return act?.kind === 'grant' && act.role === Role.UNSPECIFIED ? hex(act.personId) : undefined;
+}
+
+/** What the deletion of a device takes with it: writes for its commit, and what is to be told once that is durable. */
+export interface Forgotten {
+  readonly operations: readonly DatabaseOperation[];
+  readonly committed: () => void;
 }
 
 /** What a post that is stored does. */

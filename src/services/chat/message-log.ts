@@ -2,7 +2,7 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type ChatMessage, ChatMessageSchema } from '../../gen/clawchat/v1/chat_pb.ts';
 import { StoredPruningSchema } from '../../gen/clawchat/v1/chat_storage_pb.ts';
-import { HISTORY_PAGE_BYTES_MAX, HISTORY_PAGE_MESSAGES_MAX, HISTORY_SCAN_MAX } from '../../gen/constants.ts';
+import { HISTORY_PAGE_BYTES_MAX, HISTORY_SCAN_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { KEY_END, numberKey } from './bytes.ts';
 import type { Change } from './change.ts';
@@ -45,14 +45,8 @@ export interface StoredBackwards {
   readonly fromCursor: number;
 }
 
-/** How much was said in a room, and when last. */
-export interface RoomCount {
-  readonly messages: number;
-  readonly lastAtMs: number;
-}
-
-/** Whether somebody may see a room. */
-export type RoomFilter = (room: string) => boolean;
+/** Whether somebody may see a message: by its room and its cursor. */
+export type RoomFilter = (room: string, cursor: number) => boolean;
 
 /** Told of each message once it is durable, in the order of cursors, with bytes to send as they are. */
 export type Follower = (cursor: number, push: Uint8Array, room: string) => void;
@@ -197,9 +191,8 @@ export class MessageLog {
   /** Read at most `limit` messages behind a cursor, oldest first, of one room unless it is empty. @impl CH-035~1 */
   async page(
     afterCursor: number,
-    limit: number = HISTORY_PAGE_MESSAGES_MAX,
-    room: string = '',
-    visible?: RoomFilter,
+    { limit, room }: { readonly limit: number; readonly room: string },
+    visible: RoomFilter,
   ): Promise<StoredPage> {
     const end = this.#through;
     const messages: StoredMessage[] = [];
@@ -210,7 +203,7 @@ export class MessageLog {
       looked += chunk.length;
       for (const { key, value } of chunk) {
         const cursor = cursorOf(key);
-        if (isWanted(value, room, visible)) {
+        if (isWanted(cursor, value, room, visible)) {
           bytes += value.length + PAGE_ENTRY_BYTES;
           const full = messages.length >= limit || (messages.length > 0 && bytes > HISTORY_PAGE_BYTES_MAX);
           if (full) return { messages, more: true, throughCursor: through };
@@ -230,7 +223,7 @@ export class MessageLog {
   async backwards(
     beforeCursor: number,
     { limit, room, search }: { readonly limit: number; readonly room: string; readonly search: string },
-    visible?: RoomFilter,
+    visible: RoomFilter,
   ): Promise<StoredBackwards> {
     const messages: StoredMessage[] = [];
     const lowest = this.#pruned + 1;
@@ -242,16 +235,17 @@ export class MessageLog {
       const chunk = await this.#database.range({ ...range, reverse: true, limit: CHUNK });
       looked += chunk.length;
       for (const { key, value } of chunk) {
+        const cursor = cursorOf(key);
         if (
-          isWanted(value, room, visible) &&
+          isWanted(cursor, value, room, visible) &&
           (wanted === '' || lookAt(value).text.toLowerCase().includes(wanted))
         ) {
           bytes += value.length + PAGE_ENTRY_BYTES;
           const full = messages.length >= limit || (messages.length > 0 && bytes > HISTORY_PAGE_BYTES_MAX);
           if (full) return { messages: messages.reverse(), more: true, fromCursor: from };
-          messages.push({ cursor: cursorOf(key), value });
+          messages.push({ cursor, value });
         }
-        from = cursorOf(key);
+        from = cursor;
       }
       if (chunk.length < CHUNK) from = lowest;
     }
@@ -266,20 +260,14 @@ export class MessageLog {
     return { kind: 'put', key: PRUNED, value };
   }
 
-  /** Count the messages of each room that are shown with a text, in so many looks as that takes, as long as somebody waits for it. */
-  async count(isWanted: () => boolean): Promise<ReadonlyMap<string, RoomCount>> {
-    const counts = new Map<string, RoomCount>();
+  /** Look at every stored message, in so many reads as that takes, as long as somebody waits for it. */
+  async each(isWanted: () => boolean, see: (look: Look, cursor: number) => void): Promise<void> {
     const end = this.#through;
     for (let at = this.#pruned; at < end && isWanted(); ) {
       const chunk = await this.#read(at, end);
       at = chunk.length < CHUNK ? end : cursorOf(chunk.at(-1)?.key ?? '');
-      for (const { value } of chunk) {
-        const { room = '', text, storedAtMs } = lookAt(value);
-        if (text === '') continue;
-        counts.set(room, { messages: (counts.get(room)?.messages ?? 0) + 1, lastAtMs: storedAtMs });
-      }
+      for (const { key, value } of chunk) see(lookAt(value), cursorOf(key));
     }
-    return counts;
   }
 
   /** Read the stored messages above a cursor and up to another, some of them: for pruning. */
@@ -299,15 +287,14 @@ function cursorOf(key: string): number {
   return Number.parseInt(key.slice(MESSAGES.length), 16);
 }
 
-function isWanted(value: Uint8Array, room: string, visible: RoomFilter | undefined): boolean {
-  if (room === '' && visible === undefined) return true;
+/** What nobody can read is of no room that anybody sees. @impl CH-060~1 */
+function isWanted(cursor: number, value: Uint8Array, room: string, visible: RoomFilter): boolean {
   const of = roomOf(value);
-  if (of === undefined) return room === '';
-  return (room === '' || of === room) && (visible === undefined || visible(of));
+  return of !== undefined && (room === '' || of === room) && visible(of, cursor);
 }
 
 /** What of a stored message can be told without its sender. */
-interface Look {
+export interface Look {
   /** Undefined when nobody can read what it holds. */
   readonly room: string | undefined;
   /** What it is shown with; none for an act, for what was taken back, and for an edit, which is shown in its place. */

@@ -3,8 +3,9 @@ import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { hex } from '../../wire/bytes.ts';
 import { type Act, ID_BYTES } from './content.ts';
-import type { Sender } from './message-log.ts';
-import { type HostRoom, LOBBY, type RoomTable } from './rooms.ts';
+import type { MessageLog, Sender } from './message-log.ts';
+import type { HostRoom } from './room-records.ts';
+import { LOBBY, type RoomTable } from './rooms.ts';
 
 /** Whose messages those of the operator are: no device's. @impl CH-054~1 */
 export const OPERATOR: Sender = { deviceId: new Uint8Array(ID_BYTES), name: 'operator' };
@@ -29,6 +30,36 @@ export function isSo(rooms: RoomTable, name: string, act: OperatorAct): boolean 
   if (room === undefined || act.kind === 'remove') return false;
   if (act.kind === 'keep') return room.keepMs === act.keepMs;
   return rooms.role(room, hex(act.personId)) === act.role;
+}
+
+/** How much was said in a room, and when last. */
+export interface RoomCount {
+  readonly messages: number;
+  readonly lastAtMs: number;
+}
+
+/** What is stored of rooms, by name. */
+export interface Survey {
+  /** Messages that are shown with a text. */
+  readonly counts: ReadonlyMap<string, RoomCount>;
+  /** The last message of each room that has messages and no record. */
+  readonly lost: ReadonlyMap<string, number>;
+}
+
+/** Look through the whole history, as long as somebody waits for it. @impl CH-060~1 */
+export async function survey(log: MessageLog, rooms: RoomTable, isWanted: () => boolean): Promise<Survey> {
+  const counts = new Map<string, RoomCount>();
+  const lost = new Map<string, number>();
+  // A room that goes meanwhile is not lost, though some of its messages were read before they went.
+  const known = new Set(rooms.names);
+  await log.each(isWanted, ({ room, text, storedAtMs }, cursor) => {
+    if (room === undefined) return;
+    if (!known.has(room)) lost.set(room, cursor);
+    if (text === '') return;
+    counts.set(room, { messages: (counts.get(room)?.messages ?? 0) + 1, lastAtMs: storedAtMs });
+  });
+  for (const name of rooms.names) lost.delete(name);
+  return { counts, lost };
 }
 
 /** How many have a part in a room. */

@@ -2,7 +2,8 @@
 import { HISTORY_SCAN_MAX } from '../../gen/constants.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { type MessageLog, messageKey, roomOf } from './message-log.ts';
-import type { HostRoom, RoomTable } from './rooms.ts';
+import type { HostRoom } from './room-records.ts';
+import type { RoomTable } from './rooms.ts';
 
 /** How often old messages are looked for. */
 export const PRUNE_MS = 60_000;

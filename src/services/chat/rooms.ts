@@ -1,50 +1,27 @@
 /** The rooms of a host: what they are, who is in them, and who may do what (spec/11-chat.md, 11.3). */
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
-import { StoredPartSchema, StoredRoomSchema } from '../../gen/clawchat/v1/chat_storage_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { PERSON_ROOMS_MAX, ROOM_PEOPLE_MAX, ROOMS_MAX } from '../../gen/constants.ts';
-import { hex, parseHex } from '../../wire/bytes.ts';
+import { hex } from '../../wire/bytes.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
-import { KEY_END, numberKey } from './bytes.ts';
 import { type Change, together } from './change.ts';
 import { type Act, type Content, isNewRoomName } from './content.ts';
 import type { RoomFilter } from './message-log.ts';
 import type { RoomView } from './reply.ts';
+import {
+  emptyRoom,
+  type HostRoom,
+  type Part,
+  partKey,
+  putPart,
+  putRoom,
+  readParts,
+  readRooms,
+  roomKey,
+} from './room-records.ts';
 
 /** The room that is always there. */
 export const LOBBY = 'lobby';
-const ROOMS = 'chat/room/';
-const PARTS = 'chat/part/';
-
-/** Somebody's part in a room: their role, how far they came, and how far others are told of that. */
-export interface Part {
-  readonly role: Role;
-  readonly delivered: number;
-  readonly read: number;
-  readonly shownDelivered: number;
-  readonly shownRead: number;
-}
-
-/** A room. */
-export interface HostRoom {
-  readonly number: number;
-  readonly name: string;
-  /** Who made it, in hexadecimal; empty for the lobby. */
-  readonly maker: string;
-  topic: string;
-  closed: boolean;
-  keepMs: number;
-  /** Nothing of it with this cursor or a lower one is kept. */
-  pruned: number;
-  /** Highest cursor of what was deleted as too old. */
-  gone: number;
-  lastCursor: number;
-  /** It was deleted, and its messages are not all gone: nobody sees it, and its name is not free. */
-  removed: boolean;
-  /** By person, in hexadecimal. */
-  readonly parts: Map<string, Part>;
-}
 
 const NO_PART: Part = { role: Role.UNSPECIFIED, delivered: 0, read: 0, shownDelivered: 0, shownRead: 0 };
 /** What an owner gives, a member, and nobody else. */
@@ -55,8 +32,6 @@ const HUMBLE: ReadonlySet<Role> = new Set([Role.GUEST, Role.BOT]);
 /** All rooms, in memory; each change is given as the writes for the commit of the post that makes it. */
 export class RoomTable {
   readonly #rooms = new Map<string, HostRoom>();
-  /** Rooms that not everybody sees. */
-  #hidden = 0;
   #next = 1;
   /** The room of the newest messages, whose record does not say yet how far it goes. */
   #hot: HostRoom | undefined;
@@ -70,24 +45,13 @@ export class RoomTable {
   static async open(database: ServiceDatabase, isThere: (person: string) => boolean): Promise<RoomTable> {
     const table = new RoomTable(isThere);
     table.#rooms.set(LOBBY, emptyRoom(0, LOBBY, ''));
-    const byNumber = new Map<string, HostRoom>();
-    for (const { key, value } of await database.range({ gte: ROOMS, lt: ROOMS + KEY_END })) {
-      const stored = fromBinary(StoredRoomSchema, value);
-      const { name, topic, closed, keepMs, pruned, lastCursor, removed, gone } = stored;
-      const number = Number.parseInt(key.slice(ROOMS.length), 16);
-      const empty = emptyRoom(number, name, hex(stored.makerId));
-      const [kept, last] = [Number(keepMs), Number(lastCursor)];
-      const lost = { pruned: Number(pruned), gone: Number(gone) };
-      const room: HostRoom = { ...empty, topic, closed, keepMs: kept, ...lost, lastCursor: last, removed };
-      table.#rooms.set(name, room);
-      table.#next = Math.max(table.#next, number + 1);
-      if (isHidden(room)) table.#hidden += 1;
-    }
-    for (const room of table.#rooms.values()) byNumber.set(numberKey(room.number), room);
-    for (const { key, value } of await database.range({ gte: PARTS, lt: PARTS + KEY_END })) {
-      const [number = '', person = ''] = key.slice(PARTS.length).split('/');
-      byNumber.get(number)?.parts.set(person, readPart(value));
-    }
+    for (const room of await readRooms(database)) table.#rooms.set(room.name, room);
+    const byNumber = new Map([...table.#rooms.values()].map(room => [room.number, room]));
+    const parts = await readParts(database);
+    for (const [number, person, part] of parts) byNumber.get(number)?.parts.set(person, part);
+    // A room whose record was lost has left its people: they are in no other one that gets its number.
+    const numbers = [...byNumber.keys(), ...parts.map(([number]) => number)];
+    table.#next = numbers.reduce((highest, number) => Math.max(highest, number), 0) + 1;
     return table;
   }
 
@@ -111,14 +75,19 @@ export class RoomTable {
     return this.#rooms.get(name);
   }
 
-  /** Tell which rooms somebody may see; undefined while that is every room. @impl CH-040~2 */
-  visible(person: string): RoomFilter | undefined {
-    if (this.#hidden === 0) return undefined;
-    return name => {
+  /** Tell what somebody may see. @impl CH-040~2 @impl CH-060~1 */
+  visible(person: string): RoomFilter {
+    return (name, cursor) => {
       const room = this.#rooms.get(name);
-      // What was read belongs to a room that has gone meanwhile, or was lost.
-      return room !== undefined && this.#sees(room, person);
+      // What lies before the beginning of a room is of another one that had its name, and is lost or gone.
+      return room !== undefined && cursor > room.pruned && this.#sees(room, person);
     };
+  }
+
+  /** Whether there is such a room for somebody. @impl CH-040~2 */
+  sees(person: string, name: string): boolean {
+    const room = this.#rooms.get(name);
+    return room !== undefined && this.#sees(room, person);
   }
 
   /** What somebody is in a room. In the lobby everybody is a member. */
@@ -213,10 +182,8 @@ export class RoomTable {
         return put({ topic: act.topic });
       case 'keep':
         return put({ keepMs: act.keepMs });
-      case 'remove': {
-        const hidden = this.#hidden + (isHidden(room) ? 0 : 1);
-        return together(put({ removed: true }), this.#count({ hidden }));
-      }
+      case 'remove':
+        return put({ removed: true });
       case 'create':
       case 'delete':
       case 'rename':
@@ -261,23 +228,27 @@ export class RoomTable {
     const keys = [...room.parts.keys()].map(person => partKey(room, person));
     // Nobody writes its record again, whatever comes next elsewhere.
     if (this.#hot === room) this.#hot = undefined;
-    const take = (): void => {
-      this.#rooms.delete(room.name);
-      this.#hidden -= 1;
+    return {
+      operations: [roomKey(room), ...keys].map(key => ({ kind: 'delete', key })),
+      take: () => void this.#rooms.delete(room.name),
     };
-    return { operations: [roomKey(room), ...keys].map(key => ({ kind: 'delete', key })), take };
   }
 
-  /** Forget a person; give the writes. A room that has lost its last owner gets another. @impl CH-051~1 */
-  forget(person: string): readonly DatabaseOperation[] {
-    return [...this.#rooms.values()].flatMap(room => {
+  /** Forget a person; give the writes, and who is to own each room that has lost its last owner. @impl CH-051~2 */
+  forget(person: string): {
+    readonly operations: readonly DatabaseOperation[];
+    readonly heirs: readonly { readonly room: string; readonly heir: string }[];
+  } {
+    const operations: DatabaseOperation[] = [];
+    const heirs: { readonly room: string; readonly heir: string }[] = [];
+    for (const room of this.#rooms.values()) {
       const wasLast = this.#isLastOwner(room, person);
-      if (!room.parts.delete(person)) return [];
-      const heir = wasLast && !room.removed ? this.having(room, Role.MEMBER)[0] : undefined;
-      const raised = heir === undefined ? together() : this.#become(room, heir, Role.OWNER);
-      raised.take();
-      return [{ kind: 'delete', key: partKey(room, person) } as const, ...raised.operations];
-    });
+      if (!room.parts.delete(person)) continue;
+      operations.push({ kind: 'delete', key: partKey(room, person) });
+      const [heir] = wasLast && !room.removed ? this.having(room, Role.MEMBER) : [];
+      if (heir !== undefined) heirs.push({ room: room.name, heir });
+    }
+    return { operations, heirs };
   }
 
   /** @impl CH-052~1 */
@@ -316,21 +287,25 @@ export class RoomTable {
   }
 
   #create(person: string, name: string, { topic, closed }: Act & { kind: 'create' }, cursor: number): Change {
-    const room = { ...emptyRoom(this.#next, name, person), topic, closed };
-    const made: Change = {
-      operations: [putRoom({ ...room, lastCursor: cursor })],
-      take: () => void this.#rooms.set(name, room),
-    };
-    const counted = this.#count({ next: this.#next + 1, hidden: this.#hidden + (closed ? 1 : 0) });
-    return together(this.#note(room, cursor), made, counted, this.#become(room, person, Role.OWNER));
+    const room = { ...emptyRoom(this.#next, name, person), topic, closed, pruned: cursor - 1 };
+    const made = this.#add(room, cursor);
+    return together(this.#note(room, cursor), made, this.#become(room, person, Role.OWNER));
   }
 
-  #count({ next = this.#next, hidden }: { readonly next?: number; readonly hidden: number }): Change {
-    const take = (): void => {
-      this.#next = next;
-      this.#hidden = hidden;
+  /** Make a closed room, which is nobody's, of one whose record is lost; undefined when there are too many. @impl CH-060~1 */
+  adopt(name: string, lastCursor: number): Change | undefined {
+    if (this.#rooms.size >= ROOMS_MAX) return undefined;
+    return this.#add({ ...emptyRoom(this.#next, name, ''), closed: true, lastCursor }, lastCursor);
+  }
+
+  #add(room: HostRoom, lastCursor: number): Change {
+    return {
+      operations: [putRoom({ ...room, lastCursor })],
+      take: () => {
+        this.#rooms.set(room.name, room);
+        this.#next = room.number + 1;
+      },
     };
-    return { operations: [], take };
   }
 
   #become(room: HostRoom, person: string, role: Role): Change {
@@ -362,15 +337,6 @@ export class RoomTable {
   }
 }
 
-function emptyRoom(number: number, name: string, maker: string): HostRoom {
-  const numbers = { keepMs: 0, pruned: 0, gone: 0, lastCursor: 0 };
-  return { number, name, maker, topic: '', closed: false, ...numbers, removed: false, parts: new Map() };
-}
-
-function isHidden({ closed, removed }: HostRoom): boolean {
-  return closed || removed;
-}
-
 /** Compare as UTF-8 does, which is by code points. */
 function byBytes(a: string, b: string): number {
   const [left, right] = [[...a], [...b]];
@@ -379,44 +345,4 @@ function byBytes(a: string, b: string): number {
     if (difference !== 0) return difference;
   }
   return left.length - right.length;
-}
-
-function putRoom(room: HostRoom): DatabaseOperation {
-  const { name, topic, closed, keepMs, pruned, gone, lastCursor, removed } = room;
-  const lost = { pruned: BigInt(pruned), gone: BigInt(gone) };
-  const numbers = { keepMs: BigInt(keepMs), ...lost, lastCursor: BigInt(lastCursor) };
-  const makerId = parseHex(room.maker);
-  const stored = create(StoredRoomSchema, { name, topic, closed, ...numbers, makerId, removed });
-  return { kind: 'put', key: roomKey(room), value: toBinary(StoredRoomSchema, stored) };
-}
-
-function roomKey({ number }: HostRoom): string {
-  return ROOMS + numberKey(number);
-}
-
-function partKey(room: HostRoom, person: string): string {
-  return `${PARTS}${numberKey(room.number)}/${person}`;
-}
-
-function putPart(room: HostRoom, person: string, part: Part): DatabaseOperation {
-  const { role, delivered, read, shownDelivered, shownRead } = part;
-  const stored = create(StoredPartSchema, {
-    role,
-    delivered: BigInt(delivered),
-    read: BigInt(read),
-    shownDelivered: BigInt(shownDelivered),
-    shownRead: BigInt(shownRead),
-  });
-  return { kind: 'put', key: partKey(room, person), value: toBinary(StoredPartSchema, stored) };
-}
-
-function readPart(value: Uint8Array): Part {
-  const { role, delivered, read, shownDelivered, shownRead } = fromBinary(StoredPartSchema, value);
-  return {
-    role,
-    delivered: Number(delivered),
-    read: Number(read),
-    shownDelivered: Number(shownDelivered),
-    shownRead: Number(shownRead),
-  };
 }

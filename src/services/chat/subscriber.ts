@@ -23,21 +23,16 @@ const PULL_MESSAGES = 32;
 export class Subscriber {
   readonly #log: MessageLog;
   readonly #port: PushPort;
-  readonly #visible: () => RoomFilter | undefined;
+  readonly #visible: RoomFilter;
   #position: number;
   #pulling = false;
   #stopped = false;
 
   /**
-   * Begin behind `afterCursor`, or with what comes from now on when it is undefined. `visible` gives what tells the
-   * rooms that this subscriber may see, and nothing while that is all of them.
+   * Begin behind `afterCursor`, or with what comes from now on when it is undefined. `visible` tells what this subscriber
+   * may see.
    */
-  constructor(
-    log: MessageLog,
-    port: PushPort,
-    afterCursor: number | undefined,
-    visible: () => RoomFilter | undefined = () => undefined,
-  ) {
+  constructor(log: MessageLog, port: PushPort, afterCursor: number | undefined, visible: RoomFilter) {
     this.#log = log;
     this.#port = port;
     this.#visible = visible;
@@ -59,7 +54,7 @@ export class Subscriber {
   }
 
   readonly #follow = (cursor: number, push: Uint8Array, room: string): void => {
-    if (cursor <= this.#position || this.#visible()?.(room) === false) return;
+    if (cursor <= this.#position || !this.#visible(room, cursor)) return;
     if (!this.#port.writable()) {
       this.#log.followers.delete(this.#follow);
       return;
@@ -77,7 +72,7 @@ export class Subscriber {
         this.#port.send(encodeReply(0, { case: 'caughtUp', value: { cursor: BigInt(this.#log.through) } }));
         break;
       }
-      const page = await this.#log.page(this.#position, PULL_MESSAGES, '', this.#visible());
+      const page = await this.#log.page(this.#position, { limit: PULL_MESSAGES, room: '' }, this.#visible);
       let pushed = 0;
       for (const { cursor, value } of page.messages) {
         if (this.#stopped || !this.#port.writable()) break;

@@ -67,8 +67,10 @@ export class House {
 
   async revoke(device: Uint8Array): Promise<void> {
     this.devices.delete(hex(device));
-    const operations = await this.host.revoke(device);
-    await this.database.commit(operations());
+    const forget = await this.host.revoke(device);
+    const { operations, committed } = forget(5_000);
+    await this.database.commit(operations);
+    committed();
   }
 }
 

@@ -62,6 +62,8 @@ export class Ledger {
   /** What people call themselves. */
   readonly #people = new Map<string, string>();
 
+  /** Who is to be told in which room that they own it now. */
+  readonly #heirs: [ModelRoom, string][] = [];
   /** Those who have a device, in hexadecimal. */
   readonly #there: Set<string>;
 
@@ -82,15 +84,19 @@ export class Ledger {
   /** One commit is durable. */
   applied(operations: readonly DatabaseOperation[], wallMs: number): void {
     const puts = operations.flatMap(operation => (operation.kind === 'put' ? [operation] : []));
+    const revoked = puts.filter(({ key }) => key.startsWith(REVOKED));
+    for (const { key } of revoked) this.#revoked(key.slice(REVOKED.length));
     for (const { key, value } of puts) {
       if (key.startsWith('chat/kept/'))
         this.#decided(key.slice('chat/kept/'.length).split('/')[0] ?? '', value);
-      else if (key.startsWith(REVOKED)) this.#revoked(key.slice(REVOKED.length));
       else if (key.startsWith('chat/message/')) this.#operated(value);
       else if (key.startsWith('chat/part/')) this.#marked(key, value);
       else if (key.startsWith('chat/room/')) {
         this.#names.set(key, fromBinary(StoredRoomSchema, value).name);
       }
+    }
+    for (const [room, heir] of this.#heirs.splice(0)) {
+      this.problems.push(`${room.name} was not told that ${heir.slice(0, 4)} owns it`);
     }
     for (const { key, kind } of operations) {
       if (kind !== 'delete') continue;
@@ -188,8 +194,12 @@ export class Ledger {
     const parsed = parseContent(content);
     if (isCode(parsed)) return;
     const { act } = parsed;
-    if (act?.kind === 'grant' && !this.#there.has(hex(act.personId)))
-      this.problems.push('the operator gave a room to nobody');
+    if (act?.kind === 'grant') {
+      const to = hex(act.personId);
+      if (!this.#there.has(to)) this.problems.push('the operator gave a room to nobody');
+      const told = this.#heirs.findIndex(([room, heir]) => room.name === parsed.room && heir === to);
+      if (told >= 0) this.#heirs.splice(told, 1);
+    }
     this.#perform(hex(deviceId), parsed, Number(cursor));
   }
 
@@ -285,7 +295,7 @@ export class Ledger {
     }
   }
 
-  /** Who is gone is nobody's owner any more (CH-051). */
+  /** Who is gone is nobody's owner any more; who inherits is told so in the same commit (CH-051). */
   #revoked(person: string): void {
     this.#people.delete(person);
     for (const room of this.#rooms.values()) {
@@ -293,7 +303,7 @@ export class Ledger {
       room.roles.delete(person);
       const members = [...room.roles].flatMap(([id, role]) => (role === Role.MEMBER ? [id] : []));
       const [heir] = members.filter(id => this.#there.has(id)).sort();
-      if (wasLast && heir !== undefined) become(room, heir, Role.OWNER);
+      if (wasLast && heir !== undefined && !room.removed) this.#heirs.push([room, heir]);
     }
     this.#there.delete(person);
   }

@@ -228,9 +228,11 @@ export class World {
     const key = REVOKED + hex(device.deviceId);
     host
       .revoke(device.deviceId)
-      .then(async operations => {
+      .then(async forget => {
         this.#enrolled.delete(hex(device.deviceId));
-        await database?.commit([...operations(), { kind: 'put', key, value: new Uint8Array(0) }]);
+        const { operations, committed } = forget(this.#wallMs);
+        await database?.commit([...operations, { kind: 'put', key, value: new Uint8Array(0) }]);
+        committed();
         this.scheduler.count('device revoked');
       })
       .catch(this.#hostFailed);
