@@ -5,7 +5,8 @@ import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { DEVICE_NAME_BYTES_MAX } from '../../gen/constants.ts';
 import { ClawChatError, fault } from '../../protocol/fault.ts';
-import { checkContent, ID_BYTES, isNewRoomName } from '../../services/chat/content.ts';
+import { checkContent, ID_BYTES } from '../../services/chat/content.ts';
+import { isNewRoomName } from '../../services/chat/room-names.ts';
 import { LOBBY } from '../../services/chat/rooms.ts';
 import { isZero } from '../../wire/bytes.ts';
 import { native } from '../native.ts';
@@ -13,6 +14,7 @@ import type { OwnerLink } from '../owner.ts';
 import { duration, usage } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
 import { hex } from './output.ts';
+import { meantRoom } from './room-words.ts';
 
 /** Reply, edit or act of a message. */
 export type Extra = MessageInitShape<typeof ChatContentSchema>;
@@ -48,7 +50,9 @@ function withArticle(word: string): string {
 /** The act that makes a room. @throws ClawChatError `USAGE` for a name that no room may be made with */
 export function createAct(room: string, topic: string, closed: boolean): ActInit {
   if (isNewRoomName(room)) return { case: 'create', value: { topic, closed } };
-  throw usage("a room's name has no blanks around it, and nothing that moves or hides other letters");
+  throw usage(
+    "a room's name has letters that can be seen, no blanks around it, and nothing that moves or hides other letters",
+  );
 }
 
 /** The act that takes another name. @throws ClawChatError `USAGE` for what is no name */
@@ -147,17 +151,48 @@ export async function sendAct(
   try {
     return expectAnswer(await link.call({ case: 'send', value }, signal), 'sent').cursor;
   } catch (error) {
-    if (!(error instanceof ClawChatError) || error.code !== ErrorCode.ROOM_FORBIDDEN) throw error;
-    const role = await roleIn(link, room, signal).catch(() => undefined);
-    if (role === undefined) throw error;
-    throw new ClawChatError(fault(error.by, error.code, forbiddenText(act, room, role)), { cause: error });
+    throw await explained(link, error, room, signal, act);
   }
 }
 
-/** The role of this person in a room; undefined when the host names no such room. */
-async function roleIn(link: OwnerLink, room: string, signal: AbortSignal): Promise<Role | undefined> {
+/** Say of a refusal what the host does not: what one is in the room and who may do it, or which room has such a name. */
+export async function explained(
+  link: OwnerLink,
+  error: unknown,
+  room: string,
+  signal: AbortSignal,
+  act?: ActInit,
+): Promise<unknown> {
+  if (!(error instanceof ClawChatError)) return error;
+  const text = await moreAbout(link, error.code, room, signal, act).catch(() => undefined);
+  if (text === undefined) return error;
+  return new ClawChatError(fault(error.by, error.code, text), { cause: error });
+}
+
+async function moreAbout(
+  link: OwnerLink,
+  code: ErrorCode,
+  room: string,
+  signal: AbortSignal,
+  act: ActInit | undefined,
+): Promise<string | undefined> {
+  const isForbidden = code === ErrorCode.ROOM_FORBIDDEN && act !== undefined;
+  if (!isForbidden && code !== ErrorCode.ROOM_UNKNOWN && code !== ErrorCode.ROOM_EXISTS) return undefined;
   const { rooms } = expectAnswer(await link.call({ case: 'rooms', value: {} }, signal), 'rooms');
-  return rooms.find(({ name }) => name === room)?.role;
+  if (isForbidden) {
+    const found = rooms.find(({ name }) => name === room);
+    return found && forbiddenText(act, room, found.role);
+  }
+  const names = rooms.map(({ name }) => name);
+  const near = meantRoom(room, names);
+  return near === room || !names.includes(near) ? undefined : likeText(code, room, near);
+}
+
+/** Say which room is there in the place of another one. */
+export function likeText(code: ErrorCode, room: string, near: string): string {
+  return code === ErrorCode.ROOM_EXISTS
+    ? `'${room}' would be taken for '${near}', which is there`
+    : `there is no room '${room}'; there is '${near}'`;
 }
 
 const LAST_OWNER = 'the last owner stays one until there is another';

@@ -1,11 +1,13 @@
 /** What can be typed behind a slash in `clawchat chat`. Chapter: spec/11-chat.md. */
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
+import { LOBBY } from '../../services/chat/rooms.ts';
 import { createAct, findPerson, keepMs, renameAct, roleName, roleNames, roleOf } from './acts.ts';
 import type { Chat } from './chat.ts';
 import { noteLines } from './chat-lines.ts';
 import { expectAnswer } from './directory.ts';
 import { timeText } from './output.ts';
 import { drawQr } from './qr.ts';
+import { meantRoom, roomName } from './room-words.ts';
 import { harmlessLine } from './terminal-text.ts';
 import { typedElsewhere } from './typed-command.ts';
 
@@ -127,23 +129,24 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     help: 'go to a room, as one of its people',
     run: async (chat, rest) => {
       await chat.view.refresh();
-      const room = chat.model.rooms.get(rest);
+      const name = meantRoom(rest || LOBBY, [...chat.model.rooms.keys()]);
+      const room = chat.model.rooms.get(name);
       if (room !== undefined && room.role === Role.UNSPECIFIED) {
-        await chat.act({ case: 'join', value: {} }, rest);
+        await chat.act({ case: 'join', value: {} }, name);
       }
-      await chat.view.enter(rest || 'lobby');
+      await chat.view.enter(name);
     },
   },
   leave: {
     words: '',
     help: 'leave this room for the lobby',
     run: async chat => {
-      if (chat.room === 'lobby') {
+      if (chat.room === LOBBY) {
         chat.note('the lobby is always there; /quit ends the chat');
         return;
       }
       await chat.act({ case: 'leave', value: {} });
-      await chat.view.enter('lobby');
+      await chat.view.enter(LOBBY);
     },
   },
   create: {
@@ -151,7 +154,8 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     help: 'make a room; a closed one is seen by its people only',
     needsWords: true,
     run: async (chat, rest) => {
-      const [name = '', how = ''] = rest.split(/ +(?=closed$)/);
+      const [typed = '', how = ''] = rest.split(/ +(?=closed$)/);
+      const name = roomName(typed);
       await chat.act(createAct(name, '', how === 'closed'), name);
       await chat.view.enter(name);
     },
@@ -203,7 +207,7 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     words: 'ROOM',
     help: 'delete a room of yours with all its messages, for everybody',
     needsWords: true,
-    run: (chat, rest) => chat.act({ case: 'remove', value: {} }, rest),
+    run: (chat, rest) => chat.act({ case: 'remove', value: {} }, roomName(rest)),
   },
   reply: {
     words: '[#N] TEXT',

@@ -5,6 +5,7 @@ import { day, entryLines, noteLines, rule } from './chat-lines.ts';
 import type { ChatModel, Entry } from './chat-model.ts';
 import type { Block, ChatScreen } from './chat-screen.ts';
 import { expectAnswer } from './directory.ts';
+import { meantRoom } from './room-words.ts';
 
 /** What a view works with. */
 export interface ViewPort {
@@ -48,8 +49,9 @@ export class ChatView {
   }
 
   /** Show a room: what it is about, and its newest messages. */
-  async enter(name: string): Promise<void> {
+  async enter(typed: string): Promise<void> {
     await this.#refreshRooms();
+    const name = meantRoom(typed, [...this.#model.rooms.keys()]);
     const room = this.#model.rooms.get(name);
     if (room === undefined) {
       this.#note(`there is no room ${name}; /create ${name} makes it`);

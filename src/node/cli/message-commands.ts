@@ -9,6 +9,7 @@ import { EXIT_OK } from './exit-code.ts';
 import { isEdit, messageJson, messageText, Names } from './messages.ts';
 import { jsonLine, line } from './output.ts';
 import { reachClient, sayWaiting, stoppable, TIMEOUT, withClientOwner } from './reach-client.ts';
+import { roomOption } from './room-words.ts';
 import { send } from './send.ts';
 import { harmlessLine } from './terminal-text.ts';
 import { Waiting } from './waiting.ts';
@@ -39,7 +40,7 @@ interface Following {
 /** Print messages from a cursor on. */
 async function follow(link: OwnerLink, call: Call, { start, limit, signal }: Following): Promise<void> {
   let printed = 0;
-  const room = call.text('room') ?? '';
+  const room = roomOption(call, '');
   const gap = (first: number, of: string): void => {
     const which = of === '' ? 'messages' : `messages of ${harmlessLine(of)}`;
     process.stderr.write(`clawchat: ${which} before ${first} are no longer kept\n`);
@@ -99,7 +100,7 @@ async function history(call: Call): Promise<number> {
   const most = call.text('limit');
   const from = begin === undefined ? 0 : wholeNumber(begin, '--from', 0, Number.MAX_SAFE_INTEGER);
   const limit = most === undefined ? Number.POSITIVE_INFINITY : wholeNumber(most, '--limit', 1, 1e9);
-  const room = call.text('room') ?? '';
+  const room = roomOption(call, '');
   await reachClient(call, async (link, signal) => {
     const show = shower(call, link, signal);
     const isNewest = begin === undefined && most !== undefined;

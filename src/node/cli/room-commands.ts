@@ -19,6 +19,7 @@ import { EXIT_OK } from './exit-code.ts';
 import { hex, jsonLine, line, takesColour, timeText } from './output.ts';
 import { drawQr } from './qr.ts';
 import { reachClient, TIMEOUT } from './reach-client.ts';
+import { roomName, roomOption } from './room-words.ts';
 import { harmlessLine } from './terminal-text.ts';
 import { typedElsewhere } from './typed-command.ts';
 
@@ -48,7 +49,7 @@ async function peopleOf(
 }
 
 async function people(call: Call, link: OwnerLink, signal: AbortSignal): Promise<void> {
-  for (const person of await peopleOf(link, call.text('room') ?? 'lobby', signal)) {
+  for (const person of await peopleOf(link, roomOption(call, 'lobby'), signal)) {
     const { personId, name, role, online, delivered, read } = person;
     if (call.on('json')) jsonLine({ person: personId, name, role: roleName(role), online, delivered, read });
     else
@@ -71,7 +72,8 @@ async function personId(
 }
 
 async function roomAct(call: Call, link: OwnerLink, signal: AbortSignal): Promise<ActInit> {
-  const [verb = '', room = '', ...rest] = call.words;
+  const [verb = '', typed = '', ...rest] = call.words;
+  const room = roomName(typed);
   const [first, second] = rest;
   const need = (text: string | undefined, what: string): string => {
     if (text === undefined) throw usage(`\`clawchat room ${verb} ${room} ${what}\``);
@@ -193,7 +195,7 @@ export const ROOM_COMMANDS: readonly Command[] = [
     run: run(async (call, link, signal) => {
       const act = await roomAct(call, link, signal);
       const [verb = '', room = ''] = call.words;
-      await done(call, link, act, { verb, room }, signal);
+      await done(call, link, act, { verb, room: roomName(room) }, signal);
     }),
   },
   {
@@ -215,7 +217,7 @@ export const ROOM_COMMANDS: readonly Command[] = [
     run: run((call, link, signal) => {
       const cursor = wholeNumber(call.words[0] ?? '', 'CURSOR', 1, Number.MAX_SAFE_INTEGER);
       const act: ActInit = { case: 'delete', value: { cursor: BigInt(cursor) } };
-      return done(call, link, act, { verb: 'delete', room: call.text('room') ?? 'lobby' }, signal);
+      return done(call, link, act, { verb: 'delete', room: roomOption(call, 'lobby') }, signal);
     }),
   },
   {

@@ -1,12 +1,15 @@
 /** `clawchat send`: one message, or what standard input holds, with ids that cannot double. Chapter: spec/11-chat.md. */
 import { createInterface } from 'node:readline';
 import { TEXT_BYTES_MAX } from '../../gen/constants.ts';
+import { LOBBY } from '../../services/chat/rooms.ts';
 import { native } from '../native.ts';
+import { explained } from './acts.ts';
 import { type Call, usage, wholeNumber } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
 import { EXIT_OK } from './exit-code.ts';
 import { jsonLine, sayReading } from './output.ts';
 import { reachClient } from './reach-client.ts';
+import { roomName, roomOption } from './room-words.ts';
 
 /** Lines of `send -` that are on their way at once. */
 const SENDS_MAX = 256;
@@ -31,7 +34,7 @@ const ABOUT_NOTHING: About = { replyTo: 0, edits: 0 };
 export async function send(call: Call): Promise<number> {
   const [text = '-'] = call.words;
   const [json, multiline] = [call.on('json'), call.on('multiline')];
-  const room = call.text('room') ?? '';
+  const room = roomOption(call, '');
   const given = call.text('id');
   const about = { replyTo: cursorOption(call, 'reply-to'), edits: cursorOption(call, 'edits') };
   const id = given === undefined ? undefined : parseId(given, '--id');
@@ -49,7 +52,10 @@ export async function send(call: Call): Promise<number> {
       const { id: messageId, replyTo, edits } = draft;
       const extra = { replyTo: BigInt(replyTo), edits: BigInt(edits) };
       const value = { messageId, room: draft.room, text: draft.text, sentAtMs: BigInt(Date.now()), extra };
-      const sent = expectAnswer(await link.call({ case: 'send', value }, signal), 'sent');
+      const answer = await link.call({ case: 'send', value }, signal).catch(async error => {
+        throw await explained(link, error, draft.room || LOBBY, signal);
+      });
+      const sent = expectAnswer(answer, 'sent');
       if (json) jsonLine({ sent: true, cursor: sent.cursor, id: draft.id });
     };
     if (text === '-' && !multiline) {
@@ -141,7 +147,7 @@ export function parseJson(line: string, room: string): Draft {
   if (typeof given !== 'string') throw usage(`a "room" is a name: ${shown}`);
   if (id !== undefined && typeof id !== 'string') throw usage(`an "id" is 32 hexadecimal digits: ${shown}`);
   return {
-    ...draftOf(text, given, id === undefined ? undefined : parseId(id, '"id"')),
+    ...draftOf(text, roomName(given), id === undefined ? undefined : parseId(id, '"id"')),
     replyTo: cursorField(fields, 'reply_to', shown),
     edits: cursorField(fields, 'edits', shown),
   };

@@ -240,7 +240,7 @@ function resultOf({ code, cursor }: PostOutcome): SendResult {
 
 const REFUSED: ReadonlyMap<ErrorCode, string> = new Map([
   [ErrorCode.ROOM_UNKNOWN, 'there is no such room, or it is closed to you'],
-  [ErrorCode.ROOM_EXISTS, 'a room of this name exists'],
+  [ErrorCode.ROOM_EXISTS, 'a room of this name exists, or one whose name reads the same'],
   [ErrorCode.ROOM_FORBIDDEN, 'your part in this room does not let you do that'],
   [ErrorCode.MESSAGE_UNKNOWN, 'there is no such message that you can change'],
   [ErrorCode.PERSON_UNKNOWN, 'nobody who has a device is this person'],

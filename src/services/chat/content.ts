@@ -79,9 +79,9 @@ const ROLES: ReadonlySet<number> = new Set(Object.values(Role));
 /** What a name may not have (spec/08-devices.md, 8.3). */
 const NOT_IN_NAMES = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
-/** Whether a room may be made with this name: it is shown as it stands, and no other looks like it by blanks alone. @impl CH-056~1 */
-export function isNewRoomName(name: string): boolean {
-  return !NOT_IN_NAMES.test(name) && name.trim() === name;
+/** Whether a name holds nothing that moves or hides other letters. */
+export function isCleanName(name: string): boolean {
+  return !NOT_IN_NAMES.test(name);
 }
 
 function isAct(act: Act): boolean {
@@ -99,7 +99,7 @@ function isAct(act: Act): boolean {
       return Number.isSafeInteger(act.keepMs) && act.keepMs >= 0;
     case 'rename': {
       const bytes = utf8Bytes(act.name);
-      return bytes >= 1 && bytes <= DEVICE_NAME_BYTES_MAX && !NOT_IN_NAMES.test(act.name);
+      return bytes >= 1 && bytes <= DEVICE_NAME_BYTES_MAX && isCleanName(act.name);
     }
     case 'join':
     case 'leave':

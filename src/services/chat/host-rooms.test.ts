@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { ContentExtra } from './content.ts';
-import { ANN, BOB, CAT, CREATE, House, type Peer } from './testing/house.ts';
+import { ANN, BOB, CAT, CREATE, House, type Peer, REMOVE } from './testing/house.ts';
 import { quiet } from './testing/settle.ts';
 
 let house: House;
@@ -38,10 +38,37 @@ describe('rooms', () => {
     expect(await house.peer(CAT, 'Cat').rooms()).toEqual([`lobby ${Role.MEMBER}`]);
   });
 
-  // CH-056~1
+  // CH-061~1
+  test('are made only with names that nobody takes for those of others', async () => {
+    const [ann, bob] = [house.peer(ANN, 'Ann'), house.peer(BOB, 'Bob')];
+    for (const name of ['my den', 'stra\u00dfe', 'caf\u00e9', 'cafe']) {
+      expect(await ann.post('', CREATE, name), name).toBeTypeOf('number');
+    }
+    const twins = ['My Den', 'my  den', 'my\u00a0den', '\uff4dy den', 'm\u034fy den', 'm\u3164y den'];
+    for (const name of [...twins, 'STRASSE', 'CAF\u00c9', 'Lobby', '\uff4c\uff4f\uff42\uff42\uff59']) {
+      expect(await bob.post('', CREATE, name), JSON.stringify(name)).toBe('ROOM_EXISTS');
+    }
+    expect(await bob.post('', CREATE, 'm\u0443 den')).toBeTypeOf('number');
+    await ann.post('', REMOVE, 'my den');
+    await quiet();
+    expect(await bob.post('', CREATE, 'My Den')).toBeTypeOf('number');
+  });
+
+  // CH-056~2
   test('are made only with names that can be shown as they stand', async () => {
     const ann = house.peer(ANN, 'Ann');
-    for (const name of ['a\nb', 'den\u202e', 'de\u200bn', '\u001b[2J', ' den', 'den\u3000', 'a\u2028b']) {
+    for (const name of [
+      'a\nb',
+      'den\u202e',
+      'de\u200bn',
+      '\u001b[2J',
+      ' den',
+      'den\u3000',
+      'a\u2028b',
+      'cafe\u0301',
+      '\u3164',
+      '\u034f',
+    ]) {
       expect(await ann.post('', CREATE, name), JSON.stringify(name)).toBe('MESSAGE_MALFORMED');
     }
     expect(await ann.post('', CREATE, 'the Café')).toBeTypeOf('number');

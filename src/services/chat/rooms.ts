@@ -5,9 +5,10 @@ import { PERSON_ROOMS_MAX, ROOM_PEOPLE_MAX, ROOMS_MAX } from '../../gen/constant
 import { hex } from '../../wire/bytes.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import { type Change, together } from './change.ts';
-import { type Act, type Content, isNewRoomName } from './content.ts';
+import type { Act, Content } from './content.ts';
 import type { RoomFilter } from './message-log.ts';
 import type { RoomView } from './reply.ts';
+import { foldRoomName, isNewRoomName } from './room-names.ts';
 import {
   emptyRoom,
   type HostRoom,
@@ -117,7 +118,7 @@ export class RoomTable {
     const room = this.#rooms.get(name);
     if (act?.kind === 'create') {
       if (!isNewRoomName(name)) return ErrorCode.MESSAGE_MALFORMED;
-      if (room !== undefined) return ErrorCode.ROOM_EXISTS;
+      if (room !== undefined || this.#hasLike(name)) return ErrorCode.ROOM_EXISTS;
       const isFull = this.#rooms.size >= ROOMS_MAX || this.#madeBy(person) >= PERSON_ROOMS_MAX;
       return isFull ? ErrorCode.ROOM_LIMIT : ErrorCode.UNSPECIFIED;
     }
@@ -259,6 +260,12 @@ export class RoomTable {
   /** Whether somebody sees a room, or saw it before it was deleted. */
   isOpenTo(room: HostRoom, person: string): boolean {
     return !room.closed || this.role(room, person) !== Role.UNSPECIFIED;
+  }
+
+  /** Whether a room has a name that people take for this one. @impl CH-061~1 */
+  #hasLike(name: string): boolean {
+    const folded = foldRoomName(name);
+    return [...this.#rooms.keys()].some(other => foldRoomName(other) === folded);
   }
 
   #madeBy(person: string): number {

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { likeText } from './acts.ts';
+import { meantRoom } from './room-words.ts';
+
+// CH-061~1
+test('a room is meant by its name, and by what reads the same, unless there are two', () => {
+  const names = ['den', 'caf\u00e9', 'Attic', 'attic', 'lobby'];
+  const meant = (typed: string): string => meantRoom(typed, names);
+  expect(['Den', 'cafe\u0301', 'attic', 'ATTIC', 'dens', ' Lobby '].map(meant)).toEqual([
+    'den',
+    'caf\u00e9',
+    'attic',
+    'ATTIC',
+    'dens',
+    'lobby',
+  ]);
+  // What is made or asked for has the form that names have.
+  expect(meantRoom('e\u0301', [])).toBe('\u00e9');
+});
+
+test('a refusal names the room that is there', () => {
+  expect(likeText(ErrorCode.ROOM_UNKNOWN, 'Den', 'den')).toBe("there is no room 'Den'; there is 'den'");
+  expect(likeText(ErrorCode.ROOM_EXISTS, 'Den', 'den')).toBe(
+    "'Den' would be taken for 'den', which is there",
+  );
+});
