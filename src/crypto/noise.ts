@@ -77,7 +77,7 @@ class SymmetricState {
   readonly #suite: Suite;
   #ck: Uint8Array;
   #h: Uint8Array;
-  /** Empty only before the first MixKey, which in psk mode comes before anything is encrypted. */
+  /** The key, where one was derived: before the first MixKey, and between two, nothing is encrypted. */
   #cipher: CipherState | undefined;
 
   /** InitializeSymmetric. */
@@ -91,10 +91,10 @@ class SymmetricState {
     return this.#h;
   }
 
-  /** MixKey. */
-  mixKey(inputKeyMaterial: Uint8Array): void {
-    const [ck, tempK] = this.#hkdf(inputKeyMaterial, 2);
-    this.#replace(ck, tempK);
+  /** MixKey. Without `isUsed` the next token mixes again, and the key that nothing is encrypted with is not derived. */
+  mixKey(inputKeyMaterial: Uint8Array, isUsed: boolean): void {
+    const [ck, tempK] = this.#hkdf(inputKeyMaterial, isUsed ? 2 : 1);
+    this.#replace(ck, isUsed ? tempK : undefined);
   }
 
   /** MixHash. */
@@ -143,11 +143,11 @@ class SymmetricState {
     return [okm.subarray(0, 32), okm.subarray(32, 64), okm.subarray(64, 96)];
   }
 
-  #replace(ck: Uint8Array, tempK: Uint8Array): void {
+  #replace(ck: Uint8Array, tempK: Uint8Array | undefined): void {
     this.#suite.erase(this.#ck);
     this.#ck = ck;
     this.#cipher?.destroy();
-    this.#cipher = new CipherState(this.#suite, tempK);
+    this.#cipher = tempK && new CipherState(this.#suite, tempK);
   }
 
   #keyed(): CipherState {
@@ -307,7 +307,8 @@ export class HandshakeState {
   /** The `e` token: in a psk handshake it also goes into the key (Noise, section 9.2). */
   #mixEphemeral(e: Uint8Array): void {
     this.#symmetric.mixHash(e);
-    this.#symmetric.mixKey(e);
+    // A DH follows at once.
+    this.#symmetric.mixKey(e, false);
   }
 
   /** The tokens that mix a secret; false if a DH result is all zero (@impl KD-003~1). */
@@ -318,7 +319,8 @@ export class HandshakeState {
     }
     const result = this.#dh(token);
     if (result === undefined) return false;
-    this.#symmetric.mixKey(result);
+    // Behind `se` comes `psk`, behind the others something encrypted.
+    this.#symmetric.mixKey(result, token !== 'se');
     this.#suite.erase(result);
     return true;
   }

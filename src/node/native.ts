@@ -118,6 +118,17 @@ function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   return plain(hash.digest());
 }
 
+/** Beginnings of SCRATCH, by their length, from when they were hashed first: a view costs half of what its hash does. */
+const HEADS = new Map<number, Uint8Array>();
+
+function head(scratch: Uint8Array, end: number): Uint8Array {
+  const known = scratch === SCRATCH ? HEADS.get(end) : undefined;
+  if (known !== undefined) return known;
+  const made = scratch.subarray(0, end);
+  if (scratch === SCRATCH) HEADS.set(end, made);
+  return made;
+}
+
 /** Prepare both blocks of HMAC (RFC 2104) for a key of at most 64 bytes, the inner one in `scratch`. */
 function setHmacKey(scratch: Uint8Array, key: Uint8Array): void {
   scratch.fill(0x36, 0, BLOCK_BYTES);
@@ -132,7 +143,7 @@ function setHmacKey(scratch: Uint8Array, key: Uint8Array): void {
 /** HMAC of what stands in `scratch` behind the inner block and up to `end`, under the key that was set. */
 function finishHmac(scratch: Uint8Array, end: number): Buffer {
   // Without the key the inner hash tells nothing.
-  hashInto(OUTER, BLOCK_BYTES, scratch.subarray(0, end));
+  hashInto(OUTER, BLOCK_BYTES, head(scratch, end));
   return crypto.hash('sha256', OUTER, 'buffer');
 }
 
@@ -205,8 +216,15 @@ const PKCS8_PREFIX = {
   X25519: Buffer.from('302e020100300506032b656e04220420', 'hex'),
   Ed25519: Buffer.from('302e020100300506032b657004220420', 'hex'),
 } as const;
+/** SubjectPublicKeyInfo up to the 32 bytes of the key (RFC 8410), in base64. */
+const SPKI_PREFIX = { X25519: 'MCowBQYDK2VuAyEA', Ed25519: 'MCowBQYDK2VwAyEA' } as const;
+const MAJOR = Number.parseInt(process.versions.node, 10);
 /** Node 20 reads DER ten times as slowly as JWK, and ignores the `x` of a private JWK; later ones do neither. */
-const SLOW_DER = Number.parseInt(process.versions.node, 10) < 22;
+const SLOW_DER = MAJOR < 22;
+/** Node 24 finds out that an object is no KeyObject by an exception, up to four for each key that it reads from one. */
+const SLOW_OBJECTS = MAJOR === 24 || MAJOR === 25;
+/** Node 26 reads keys as they are. */
+const READS_RAW = MAJOR >= 26;
 
 function importPrivate(curve: OkpCurve, raw: Uint8Array): crypto.KeyObject {
   requireLength(raw, KEY_BYTES, `an ${curve} private key`);
@@ -217,6 +235,7 @@ function importPrivate(curve: OkpCurve, raw: Uint8Array): crypto.KeyObject {
       key: { kty: 'OKP', crv: curve, d: base64url(raw), x: '' },
     });
   }
+  if (READS_RAW) return crypto.createPrivateKey(rawKey(curve, 'raw-private', raw));
   const prefix = PKCS8_PREFIX[curve];
   const der = Buffer.alloc(prefix.length + KEY_BYTES);
   der.set(prefix);
@@ -227,6 +246,11 @@ function importPrivate(curve: OkpCurve, raw: Uint8Array): crypto.KeyObject {
 }
 
 function importPublic(curve: OkpCurve, raw: Uint8Array): crypto.KeyObject {
+  if (READS_RAW) return crypto.createPublicKey(rawKey(curve, 'raw-public', raw));
+  if (SLOW_OBJECTS) {
+    const base64 = `${SPKI_PREFIX[curve]}${asBuffer(raw).toString('base64')}`;
+    return crypto.createPublicKey(`-----BEGIN PUBLIC KEY-----\n${base64}\n-----END PUBLIC KEY-----`);
+  }
   return crypto.createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: curve, x: base64url(raw) } });
 }
 
@@ -241,8 +265,22 @@ function publicHalf(key: crypto.KeyObject): Uint8Array {
   return new Uint8Array(Buffer.from(x, 'base64url'));
 }
 
+/** What `createPrivateKey` and `createPublicKey` take where they read raw keys; the types here are those of Node 20. */
+function rawKey(
+  curve: OkpCurve,
+  format: 'raw-private' | 'raw-public',
+  key: Uint8Array,
+): crypto.JsonWebKeyInput {
+  const input: object = { format, asymmetricKeyType: curve.toLowerCase(), key };
+  return input as crypto.JsonWebKeyInput;
+}
+
 function base64url(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64url');
+  return asBuffer(bytes).toString('base64url');
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function x25519Key(privateKey: Uint8Array): X25519Key {
@@ -359,11 +397,11 @@ export function recycle({ buffer, length }: Uint8Array): void {
 
 /** A class, because a session keeps two of these for as long as it lasts, and closures take ten times as much memory. */
 class NativeAead implements Aead {
-  // A key for one message stays bytes, which can be erased. One for more becomes a KeyObject at its second use: making
-  // one costs as much as a message, and Node 24 makes one of bytes at every call.
+  // A key for one message stays bytes, which can be erased, where Node takes those as fast. One for more becomes a
+  // KeyObject at its second use: making one costs as much as a message.
   #raw: Uint8Array | undefined;
   #key: crypto.KeyObject | undefined;
-  #used = false;
+  #used = SLOW_OBJECTS;
 
   constructor(keyBytes: Uint8Array) {
     requireLength(keyBytes, KEY_BYTES, 'an AES-256-GCM key');
@@ -384,7 +422,7 @@ class NativeAead implements Aead {
   #seal(out: Uint8Array, offset: number, nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array): void {
     const cipher = crypto.createCipheriv('aes-256-gcm', this.#live(nonce), nonce);
     if (ad.length > 0) cipher.setAAD(ad);
-    out.set(cipher.update(plaintext), offset);
+    if (plaintext.length > 0) out.set(cipher.update(plaintext), offset);
     cipher.final();
     out.set(cipher.getAuthTag(), offset + plaintext.length);
   }
