@@ -29,13 +29,15 @@ function echo(_service: string, stream: ServiceStream): StreamHandler {
   };
 }
 
+const responderKey = { privateKey: channelKey, notAfterMs: Number.MAX_SAFE_INTEGER };
+
 async function start(devices: number): Promise<Place> {
   const server = new Server({
     suite: suiteOf(kind === 'unsealed' ? kind : 'clawchat'),
     serverId: trust.serverId,
     registry: registry(devices),
     accessKeys: [accessKey],
-    channelKeys: [channelKey],
+    channelKeys: [responderKey],
     envelope: new Uint8Array(0),
     witness: undefined,
     software: 'bench',
@@ -57,7 +59,7 @@ async function start(devices: number): Promise<Place> {
   const certificate = makeCertificate(native, Date.now());
   const listener = await Listener.open({ host: '127.0.0.1', port: 0, identity: certificate }, driver);
   const envelope = makeEnvelope(listener.port, certificate.spkiSha256);
-  driver.step({ kind: 'record', envelope, channelKeys: [channelKey] });
+  driver.step({ kind: 'record', envelope, channelKeys: [responderKey] });
   return { port: listener.port, envelope };
 }
 

@@ -15,7 +15,7 @@ const server = new Server({
   serverId: trust.serverId,
   registry: registry(1),
   accessKeys: [accessKey],
-  channelKeys: [channelKey],
+  channelKeys: [{ privateKey: channelKey, notAfterMs: Number.MAX_SAFE_INTEGER }],
   envelope,
   witness: undefined,
   software: 'bench',

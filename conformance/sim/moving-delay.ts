@@ -74,7 +74,7 @@ class Run {
       serverId: this.#host.serverId,
       registry: this.#registry,
       accessKeys: testRecord(suite, this.#host).accessKeys,
-      channelKeys: [channelKey],
+      channelKeys: [{ privateKey: channelKey, notAfterMs: Number.MAX_SAFE_INTEGER }],
       envelope: this.#envelope,
       witness: undefined,
       software: 'delay host',

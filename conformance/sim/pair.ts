@@ -208,7 +208,7 @@ class World {
       serverId: this.host.serverId,
       registry: this.registry,
       accessKeys: testRecord(this.suite, this.host).accessKeys,
-      channelKeys: [this.channelKey],
+      channelKeys: [{ privateKey: this.channelKey, notAfterMs: Number.MAX_SAFE_INTEGER }],
       envelope: this.envelope,
       witness: undefined,
       software: 'pair host',

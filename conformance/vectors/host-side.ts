@@ -77,7 +77,7 @@ export class HostSide implements Side {
         invites: new Map([[this.invite.id, this.invite]]),
       },
       accessKeys: record.accessKeys,
-      channelKeys: [this.channelKey],
+      channelKeys: [{ privateKey: this.channelKey, notAfterMs: Number.MAX_SAFE_INTEGER }],
       envelope: testEnvelope(suite, this.host, record),
       witness: undefined,
       software: 'host 1',

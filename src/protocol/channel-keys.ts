@@ -48,8 +48,14 @@ export function rollChannelKeys(
   return [first, second, ...usable([next, current, ...old])];
 }
 
-/** List the keys with which a host tries message 1, the likeliest first. @impl HS-011~2 */
-export function responderKeys(keys: HostChannelKeys, wallMs: number): readonly HostChannelKey[] {
+/** What a host opens message 1 with. */
+export type ResponderKey = Pick<HostChannelKey, 'privateKey' | 'notAfterMs'>;
+
+/** List the keys with which a host tries message 1 at this instant, the likeliest first. @impl HS-011~2 */
+export function responderKeys<K extends Pick<HostChannelKey, 'notAfterMs'>>(
+  keys: readonly K[],
+  wallMs: number,
+): readonly K[] {
   return keys.filter(({ notAfterMs }) => wallMs <= notAfterMs);
 }
 

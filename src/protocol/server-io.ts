@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import type { RotationNotice } from '../gen/clawchat/v1/rotation_pb.ts';
 import type { Fault } from '../wire/fault.ts';
+import type { ResponderKey } from './channel-keys.ts';
 import type { AccessKey } from './connection-record.ts';
 import type { InviteTerms } from './enrolment.ts';
 import type { RecordName } from './freshness.ts';
@@ -37,7 +38,7 @@ export type ServerInput =
   | {
       readonly kind: 'record';
       readonly envelope: Uint8Array;
-      readonly channelKeys: readonly Uint8Array[];
+      readonly channelKeys: readonly ResponderKey[];
     }
   | { readonly kind: 'witness'; readonly witness: RecordName | undefined }
   | { readonly kind: 'acceptEpoch'; readonly accessKey: AccessKey }

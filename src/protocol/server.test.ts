@@ -43,6 +43,7 @@ const record = testRecord(suite, host, {
   ],
 });
 const envelope = testEnvelope(suite, host, record);
+const responderKey = { privateKey: channelKey, notAfterMs: record.channelKeys[0]?.notAfterMs ?? 0 };
 const sessionId = named(suite, 'session').slice(0, 16);
 
 /** A host whose outputs are gathered, and whose commits are done at once unless `slow`. */
@@ -57,7 +58,7 @@ class Bench {
   constructor(devices: readonly RegisteredDevice[] = []) {
     const registry = { ...EMPTY_REGISTRY, devices: new Map(devices.map(device => [device.id, device])) };
     const { accessKeys } = record;
-    const about = { suite, serverId: host.serverId, registry, accessKeys, channelKeys: [channelKey] };
+    const about = { suite, serverId: host.serverId, registry, accessKeys, channelKeys: [responderKey] };
     this.server = new Server({ ...about, envelope, witness: undefined, software: 'test host' });
   }
 
@@ -301,11 +302,21 @@ describe('the handshake', () => {
     expect(closes(one.authenticate())).toEqual([[one.id, ErrorCode.HANDSHAKE_FAILED, true]]);
   });
 
+  it('HS-011: tries a channel key to its last instant and not behind it, whatever record is in force', () => {
+    const other = { ...responderKey, privateKey: named(suite, 'another channel key') };
+    const ending = { ...responderKey, notAfterMs: bench.now.wall + 1_000 };
+    bench.step({ kind: 'record', envelope, channelKeys: [other, ending] });
+    bench.mono += 1_000;
+    expect(kinds(path().offer())).toEqual(['accept', 'send']);
+    bench.mono += 1;
+    expect(path().offer()).toMatchObject([{ kind: 'refuse', reason: 'handshake_failed' }]);
+  });
+
   it('takes a new record, and new keys, from then on', () => {
-    const other = named(suite, 'another channel key');
+    const other = { ...responderKey, privateKey: named(suite, 'another channel key') };
     bench.step({ kind: 'record', envelope, channelKeys: [other] });
     expect(path().offer()).toMatchObject([{ kind: 'refuse', reason: 'handshake_failed' }]);
-    bench.step({ kind: 'record', envelope, channelKeys: [other, channelKey] });
+    bench.step({ kind: 'record', envelope, channelKeys: [other, responderKey] });
     expect(kinds(path().offer())).toEqual(['accept', 'send']);
     bench.step({ kind: 'endEpoch', epoch: record.epoch });
     expect(path().offer()).toMatchObject([{ kind: 'refuse', reason: 'epoch_unknown' }]);

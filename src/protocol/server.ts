@@ -10,6 +10,7 @@ import { AUTH_MS_MAX } from '../gen/constants.ts';
 import { type Fault, fault, isFault } from '../wire/fault.ts';
 import type { Frame } from '../wire/frame.ts';
 import { UsageError } from '../wire/usage-error.ts';
+import { type ResponderKey, responderKeys } from './channel-keys.ts';
 import type { AccessKey } from './connection-record.ts';
 import type { RegistryOutput } from './enrolment.ts';
 import type { RecordName } from './freshness.ts';
@@ -30,8 +31,8 @@ export interface ServerOptions {
   readonly serverId: Uint8Array;
   readonly registry: Registry;
   readonly accessKeys: readonly AccessKey[];
-  /** Private X25519 keys that have not expired, the likeliest first. */
-  readonly channelKeys: readonly Uint8Array[];
+  /** The likeliest first. */
+  readonly channelKeys: readonly ResponderKey[];
   /** The current SignedEnvelope. */
   readonly envelope: Uint8Array;
   readonly witness: RecordName | undefined;
@@ -43,6 +44,11 @@ export interface ServerOptions {
 const HELD_BYTES_MAX = 1024 * 1024;
 const EMPTY = new Uint8Array(0);
 
+interface ChannelKey {
+  readonly key: X25519Key;
+  readonly notAfterMs: number;
+}
+
 /** A host. */
 export class Server {
   /** What services use. */
@@ -52,7 +58,7 @@ export class Server {
   private readonly software: string;
   private readonly members: Members;
   private readonly paths = new ServerPaths();
-  private channelKeys: X25519Key[];
+  private channelKeys: readonly ChannelKey[];
   private envelope: Uint8Array;
   private witness: RecordName | undefined;
   private stopping = false;
@@ -63,7 +69,7 @@ export class Server {
     this.serverId = serverId;
     this.software = software;
     this.members = new Members(suite, registry, accessKeys);
-    this.channelKeys = channelKeys.map(key => suite.x25519Key(key));
+    this.channelKeys = this.imported(channelKeys);
     this.envelope = envelope;
     this.witness = witness;
     this.sessions = this.paths.sessions;
@@ -113,8 +119,8 @@ export class Server {
         this.tick(now);
         break;
       case 'record':
-        for (const key of this.channelKeys) key.destroy();
-        this.channelKeys = input.channelKeys.map(key => this.suite.x25519Key(key));
+        for (const { key } of this.channelKeys) key.destroy();
+        this.channelKeys = this.imported(input.channelKeys);
         this.envelope = input.envelope;
         break;
       case 'witness':
@@ -156,6 +162,10 @@ export class Server {
 
   // ---- the handshake ----
 
+  private imported(keys: readonly ResponderKey[]): readonly ChannelKey[] {
+    return keys.map(({ privateKey, notAfterMs }) => ({ key: this.suite.x25519Key(privateKey), notAfterMs }));
+  }
+
   /** Judge an upgrade request. @impl HS-013~1 */
   private offer({ path: id, token, acceptedAt, entropy }: ServerInput & { kind: 'offer' }, now: Now): void {
     if (entropy.length !== 64) throw new UsageError('an offer brings 64 random bytes');
@@ -174,7 +184,8 @@ export class Server {
       this.refuse(id, 'recipient_ended');
       return;
     }
-    const { suite, serverId, witness, channelKeys } = this;
+    const { suite, serverId, witness } = this;
+    const channelKeys = responderKeys(this.channelKeys, now.wall).map(({ key }) => key);
     const ephemeral = suite.x25519Key(entropy.subarray(0, 32));
     const { psk, publicKey: expectedKey } = recipient;
     const about = { suite, serverId, epoch, message1, psk, expectedKey, channelKeys, ephemeral, witness };

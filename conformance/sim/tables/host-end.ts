@@ -70,7 +70,7 @@ export class HostWorld extends PlayedMachine<ServerInput, ServerOutput, HostPath
       serverId: host.serverId,
       registry: registry(),
       accessKeys: RECORD.accessKeys,
-      channelKeys: [channelKey],
+      channelKeys: [{ privateKey: channelKey, notAfterMs: Number.MAX_SAFE_INTEGER }],
       envelope: testEnvelope(suite, host, RECORD),
       witness: undefined,
       software: 'table',

@@ -3,7 +3,6 @@ import { judge } from '../../discovery/verdict.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
 import { STORE_ATTEMPT_MS_MAX } from '../../gen/constants.ts';
-import { responderKeys } from '../../protocol/channel-keys.ts';
 import type { Store as StorePlace } from '../../protocol/connection-record.ts';
 import { ClawChatError, codeName, type Fault, fault, isFault } from '../../protocol/fault.ts';
 import type { RecordName } from '../../protocol/freshness.ts';
@@ -165,7 +164,7 @@ export class HostCore {
     this.rotation = rotation;
     if (record === this.record || record === undefined) return;
     this.record = record;
-    const channelKeys = responderKeys(rotation.channelKeys, Date.now()).map(({ privateKey }) => privateKey);
+    const { channelKeys } = rotation;
     this.driver.step({ kind: 'record', envelope: record.envelope, channelKeys });
   }
 

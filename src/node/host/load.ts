@@ -1,6 +1,5 @@
 /** Reads what a host was when it ended. Chapter: spec/01-architecture.md. */
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { responderKeys } from '../../protocol/channel-keys.ts';
 import { ClawChatError, isFault } from '../../protocol/fault.ts';
 import { type HostIdentity, type HostRecord, loadHostRecord } from '../../protocol/host-record.ts';
 import { decodeRotation, ROTATION_KEY, type RotationState } from '../../protocol/rotation-storage.ts';
@@ -84,10 +83,7 @@ export async function load(database: Store, options: HostOptions): Promise<Loade
     serverId: identity.serverId,
     registry,
     accessKeys: rotation?.keys.map(({ accessKey }) => accessKey) ?? [],
-    channelKeys:
-      rotation === undefined
-        ? []
-        : responderKeys(rotation.channelKeys, Date.now()).map(({ privateKey }) => privateKey),
+    channelKeys: rotation?.channelKeys ?? [],
     envelope: record?.envelope ?? EMPTY,
     witness: undefined,
     software: `clawchatd ${VERSION}`,
