@@ -43,11 +43,7 @@ const RESUMABLE: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.TIMEOUT,
 ]);
 /** What ends a path without a word. */
-const CUT: ReadonlySet<ErrorCode> = new Set([
-  ErrorCode.TRANSPORT_FAILED,
-  ErrorCode.PATH_DEAD,
-  ErrorCode.HANDSHAKE_FAILED,
-]);
+const CUT: ReadonlySet<ErrorCode> = new Set([ErrorCode.TRANSPORT_FAILED, ErrorCode.PATH_DEAD]);
 /** What ends the session whichever path it comes on; ACK_INVALID only answers an Attach or an Attached there. */
 export const OVER: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.SESSION_LOST,
