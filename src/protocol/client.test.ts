@@ -631,6 +631,14 @@ describe('the end of a path', () => {
     expect(kinds(one.say(data(1)))).toContain('deliver');
   });
 
+  it('SE-081: drops only the path when its generation is said to be stale behind Attached', () => {
+    const one = bench.connect();
+    one.attached();
+    expect(kinds(one.say(close(ErrorCode.GENERATION_STALE)))).toEqual(['close', 'detached', 'ended']);
+    waitMs();
+    expect(bench.again().attach).toMatchObject({ generation: 2, open: false });
+  });
+
   it('ends the session when it is told to stop, and says so', () => {
     const one = bench.connect();
     one.attached();
@@ -683,6 +691,12 @@ describe('the life of a path', () => {
     bench.step({ kind: 'wake' });
     expect(kinds(bench.pass(PROBE_MS_MAX - 1))).toEqual(['send']);
     expect(kinds(bench.pass(1))).toContain('close');
+  });
+
+  it('SE-073: waits for no back-off when the machine wakes and there is no path', () => {
+    bench.connect().say(hello, close(ErrorCode.HOST_BUSY, true));
+    expect(kinds(bench.flush())).toEqual([]);
+    expect(kinds([...bench.step({ kind: 'wake' }), ...bench.flush()])).toEqual(['need']);
   });
 
   it('RC-004: makes another path too when it has sealed much', () => {

@@ -118,9 +118,19 @@ describe('sealing and opening', () => {
     }
     // 62 places, 19.4 each: a place that is never used, or a favourite, would be seen.
     const counts = [...places.values()];
-    expect(places.size).toBe(Math.max(...places.keys()) + 1);
+    expect([...places.keys()].sort((a, b) => a - b)).toEqual(Array.from({ length: 62 }, (_, i) => i));
     expect(Math.max(...counts)).toBeLessThan(55);
     expect(Math.min(...counts)).toBeGreaterThan(4);
+  });
+
+  it('puts recipients into any order (CF-003~1)', () => {
+    const orders = new Set<string>();
+    for (let i = 0; i < 64; i += 1) {
+      const file = Buffer.from(sealed(3, envelope, `order ${i}`));
+      const at = [0, 1, 2].map(one => file.indexOf(fileTag(native, fileKey(one), file.subarray(7, 39))));
+      orders.add([0, 1, 2].sort((a, b) => (at[a] ?? 0) - (at[b] ?? 0)).join(''));
+    }
+    expect([...orders].sort()).toEqual(['012', '021', '102', '120', '201', '210']);
   });
 
   it('draws again what would favour some places (CF-003~1)', () => {

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HISTORY_NOTES_MAX } from '../../gen/constants.ts';
 import { native } from '../native.ts';
 import { openStore, type Store } from '../store.ts';
@@ -51,9 +51,26 @@ describe('RT-127~2 the history of moves', () => {
     await store.close();
     const after = await open();
     expect(told(after)).toEqual(expected);
-    const { atMs, lastAtMs } = after.notes[3] ?? { atMs: 1, lastAtMs: 0 };
-    expect(lastAtMs).toBeGreaterThanOrEqual(atMs);
     expect(after.notes).toEqual(before.notes);
+  });
+
+  it('says when first and when last', async () => {
+    const history = await open();
+    const clock = vi.spyOn(Date, 'now');
+    for (const now of [1000, 2000, 3000]) {
+      clock.mockReturnValue(now);
+      history.add('held', { why: 'stores', rotationAtMs: now });
+    }
+    clock.mockRestore();
+    expect(history.notes).toMatchObject([{ atMs: 1000, lastAtMs: 3000, times: 3 }]);
+    await history.flush();
+    expect((await History.open(store)).notes).toEqual(history.notes);
+  });
+
+  it('is written without being asked, because a process can die at any time', async () => {
+    const history = await open();
+    history.add('rotated', { epoch: 2, port: 50_001 });
+    await vi.waitFor(async () => expect((await History.open(store)).notes).toEqual(history.notes), 10_000);
   });
 
   it('tells what happened before a move from what happened behind it', async () => {
