@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Suite } from '../crypto/suite.ts';
-import { GLOBAL_TOKENS_MAX, HANDLE_REFILL_MS, HANDLE_SEEN_MAX, HANDLE_TOKENS_MAX } from '../gen/constants.ts';
+import {
+  GLOBAL_REFILL_MS,
+  GLOBAL_TOKENS_MAX,
+  HANDLE_REFILL_MS,
+  HANDLE_SEEN_MAX,
+  HANDLE_TOKENS_MAX,
+} from '../gen/constants.ts';
 import { native } from '../node/native.ts';
 import { concat, u64be } from '../wire/bytes.ts';
 import { BASE64URL, decodeLetters, encodeLetters } from './base-letters.ts';
@@ -254,6 +260,22 @@ describe('how often (GT-006~1, LI-005~1)', () => {
     }
     expect(admitted).toBe(GLOBAL_TOKENS_MAX);
     expect(refusals).toEqual(new Set(['host_limit']));
+  });
+
+  it('takes nothing of the host for a handle that has none left, nor for a wrong MAC, and gives back in time', () => {
+    const handles = GLOBAL_TOKENS_MAX / HANDLE_TOKENS_MAX;
+    const many = Array.from({ length: handles }, (_, i) => member(`m${i}`));
+    const gate = gateWith([...many, ada], [4]);
+    const wrong = token(ada, 4, access(5).key);
+    for (const one of many) {
+      for (let i = 0; i < HANDLE_TOKENS_MAX; i += 1) expect(reason(gate, token(one, 4))).toBe(`${one.id} 4`);
+      expect(reason(gate, token(one, 4))).toBe('handle_limit');
+      expect(reason(gate, wrong)).toBe('mac_wrong');
+    }
+    expect(reason(gate, token(ada, 4))).toBe('host_limit');
+    expect(reason(gate, token(ada, 4), at(GLOBAL_REFILL_MS - 1))).toBe('host_limit');
+    expect(reason(gate, token(ada, 4), at(GLOBAL_REFILL_MS))).toBe('ada 4');
+    expect(reason(gate, token(ada, 4), at(GLOBAL_REFILL_MS))).toBe('host_limit');
   });
 });
 

@@ -635,6 +635,23 @@ describe('enrolment', () => {
     expect(new TestPath(bench, keys.privateKey, keys).offer()).toMatchObject([{ kind: 'refuse' }]);
   });
 
+  it('HS-017: holds a bounded amount of what follows, for a driver that cannot pause', () => {
+    const { keys } = bench.makeInvite();
+    new TestPath(bench, keys.privateKey, keys).open().say(enrol('carl'));
+    const carl = [...bench.server.registry.devices.values()].find(({ name }) => name === 'carl');
+    const one = new TestPath(bench, keyOf('carl'), carl ?? ann);
+    one.offer();
+    bench.slow = true;
+    one.authenticate();
+    const outputs: ServerOutput[] = [];
+    // 16 of these are one MiB.
+    for (let i = 0; i < 17; i += 1) {
+      expect(closes(outputs)).toEqual([]);
+      outputs.push(...bench.step({ kind: 'message', path: one.id, bytes: new Uint8Array(65_535) }));
+    }
+    expect(closes(outputs)).toEqual([[one.id, ErrorCode.TRANSPORT_FAILED, true]]);
+  });
+
   it('EN-004: tells the operator when somebody else uses a claimed invite', () => {
     const { id, keys } = bench.makeInvite();
     new TestPath(bench, keys.privateKey, keys).open().say(enrol('carl'));
