@@ -124,26 +124,55 @@ describe('a handshake (HS-010~1, HS-011~2, HS-013~1, HS-014~1)', () => {
     expect(destroyed).toEqual(new Set(['responder e', 'initiator e']));
   });
 
+  /** A suite whose derived keys are seen. */
+  const watchingSuite = (): Suite & { readonly derived: Uint8Array[] } => {
+    const derived: Uint8Array[] = [];
+    const hkdfSha256: Suite['hkdfSha256'] = (...all) => {
+      const okm = native.hkdfSha256(...all);
+      derived.push(okm);
+      return okm;
+    };
+    return { ...native, hkdfSha256, derived };
+  };
+
+  /** Of a handshake that ended well the last ones are the keys of the path. */
+  const expectErased = (derived: readonly Uint8Array[], isFinished: boolean): void => {
+    const over = isFinished ? derived.slice(0, -1) : derived;
+    expect(over.length).toBeGreaterThan(1);
+    expect(over.filter(okm => okm.some(byte => byte !== 0))).toEqual([]);
+  };
+
   it('leaves no chaining key and no symmetric key behind, whichever way it ends (KD-002~1)', () => {
-    for (const ending of ['finished', 'altered', 'given up']) {
-      const derived: Uint8Array[] = [];
-      const watching: Suite = {
-        ...native,
-        hkdfSha256: (...all) => {
-          const okm = native.hkdfSha256(...all);
-          derived.push(okm);
-          return okm;
-        },
-      };
+    const endings: Record<string, (dialling: InitiatorHandshake, message2: Uint8Array) => unknown> = {
+      finished: (dialling, message2) => must(dialling.finish(message2)),
+      altered: (dialling, message2) => dialling.finish(flipped(message2, 100)),
+      'cut off': (dialling, message2) => dialling.finish(message2.subarray(1)),
+      'given up': dialling => dialling.destroy(),
+    };
+    for (const [ending, end] of Object.entries(endings)) {
+      const watching = watchingSuite();
       const { initiator, responder } = setting(watching, native);
       const dialling = must(InitiatorHandshake.begin(initiator));
-      const { message2 } = must(ResponderHandshake.begin(responder(dialling.token)));
-      if (ending === 'given up') dialling.destroy();
-      else dialling.finish(ending === 'finished' ? message2 : flipped(message2, 100));
-      // Of a handshake that ended well the last ones are the keys of the path.
-      const over = ending === 'finished' ? derived.slice(0, -1) : derived;
-      expect(over.length).toBeGreaterThan(1);
-      expect(over.filter(okm => okm.some(byte => byte !== 0))).toEqual([]);
+      end(dialling, must(ResponderHandshake.begin(responder(dialling.token))).message2);
+      expectErased(watching.derived, ending === 'finished');
+    }
+  });
+
+  it('leaves none behind on the host either (KD-002~1)', () => {
+    const endings: Record<string, (answering: ResponderHandshake, message3: Uint8Array) => unknown> = {
+      finished: (answering, message3) => must(answering.finish(message3, true)),
+      altered: (answering, message3) => answering.finish(flipped(message3, 60), true),
+      'cut off': (answering, message3) => answering.finish(message3.subarray(1), true),
+      'given up': answering => answering.destroy(),
+    };
+    for (const [ending, end] of Object.entries(endings)) {
+      const watching = watchingSuite();
+      const { initiator, responder } = setting(native, watching);
+      const dialling = must(InitiatorHandshake.begin(initiator));
+      const channelKeys = responder(dialling.token).channelKeys.slice(1);
+      const answering = must(ResponderHandshake.begin(responder(dialling.token, { channelKeys })));
+      end(answering, must(dialling.finish(answering.message2)).message3);
+      expectErased(watching.derived, ending === 'finished');
     }
   });
 
