@@ -69,6 +69,20 @@ describe.each<[string, Constants]>([
     expect(b.notes()).toContain('rotated');
   });
 
+  test('RT-108~1: R - MAPPING_LEAD_MS holds when nothing has said yet that the port listens', () => {
+    const at = R - c.MAPPING_LEAD_MS;
+    const b = bench(at - 2, false);
+    const next = b.state.places.at(-1)?.port;
+    const ports = b.state.ports.map(one =>
+      one.port === next ? { ...one, listener: 'opening' as const } : one,
+    );
+    b.host.state = { ...b.state, ports };
+    expect(b.edge(at, TICK, includes('then notify'))).toEqual(AT);
+    b.run(at).host.input(TICK);
+    b.run(at + 1);
+    expect(b.notes()).toContain('held no-port');
+  });
+
   test('RT-008~1, RT-103~1, RT-104~1, RT-113~1: R - PUBLISH_LEAD_MS publishes and tells, with both ports', () => {
     const at = R - c.PUBLISH_LEAD_MS;
     const b = bench(at - 2);

@@ -51,6 +51,17 @@ test('RT-010~1: a record names the current key first and the next one second, wh
   );
 });
 
+test('RT-011~1: a key is kept to its last instant, and forgotten behind it, whenever records are made', () => {
+  const kept = (behind: number): boolean => {
+    const [first] = histories([]);
+    if (first === undefined) throw new Error('no record');
+    const [{ privateKey, notAfterMs }] = first.keys;
+    const all = histories([CHANNEL_KEY_LIFE_MS, notAfterMs - first.at - CHANNEL_KEY_LIFE_MS + behind]);
+    return all.at(-1)?.keys.some(key => native.equal(key.privateKey, privateKey)) === true;
+  };
+  expect([-1, 0, 1].map(kept)).toEqual([true, true, false]);
+});
+
 test('RT-011~1, HS-011~2: a key that a record named is tried until the time that the record said', () => {
   const tries = (keys: HostChannelKeys, privateKey: Uint8Array, at: number): boolean =>
     responderKeys(keys, at).some(key => native.equal(key.privateKey, privateKey));

@@ -156,6 +156,8 @@ class Bench {
   peers: Peer[] = [];
   slow = false;
   mono = 0;
+  /** The jitter is just below 1, so that every wait is as long as it can be. */
+  jitterByte = 0xff;
   private waiting: number[] = [];
   private dials = 0;
 
@@ -203,8 +205,7 @@ class Bench {
   dial(acceptClock = false): readonly ClientOutput[] {
     this.dials += 1;
     const entropy = new Uint8Array([...named(suite, `e${this.dials}`), ...named(suite, `f${this.dials}`)]);
-    // The jitter is just below 1, so that every wait is as long as it can be.
-    entropy.fill(0xff, 48, 52);
+    entropy.fill(this.jitterByte, 48, 52);
     return this.step({ kind: 'dial', entropy, acceptClock });
   }
 
@@ -565,6 +566,20 @@ describe('the end of a path', () => {
       waits.push(waitMs());
     }
     expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+  });
+
+  it('SE-082: draws every wait below its bound', () => {
+    // 0x33333333 of 2^32 is a fifth.
+    bench.jitterByte = 0x33;
+    bench.connect().say(hello, close(ErrorCode.HOST_BUSY, true));
+    const waits = [waitMs()];
+    bench.again().say(hello, close(ErrorCode.HOST_BUSY, true));
+    waits.push(waitMs());
+    const one = bench.again();
+    one.attached();
+    bench.step({ kind: 'closed', path: one.path });
+    waits.push(waitMs());
+    expect(waits).toEqual([200, 400, 200]);
   });
 
   it('SE-082: begins anew when a path has lasted', () => {

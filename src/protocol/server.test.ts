@@ -451,6 +451,16 @@ describe('sessions', () => {
     expect(two.frames.at(-1)).toEqual(close(ErrorCode.TIMEOUT, true));
   });
 
+  it('SE-019: leaves an attached path alone, however old, and ends the other so that it can be resumed', () => {
+    const one = path().open();
+    one.attach(1);
+    const two = path().open();
+    const three = path();
+    three.offer();
+    expect(closes(three.authenticate())).toEqual([[two.id, ErrorCode.PATH_SUPERSEDED, false]]);
+    expect(two.frames.at(-1)).toEqual(close(ErrorCode.PATH_SUPERSEDED, true));
+  });
+
   it('SE-020: has no room for more sessions than SESSIONS_MAX', () => {
     const sessions = new HostSessions({ emit: () => {}, stop: () => {}, touch: () => {} });
     const frame = { kind: 'attach', sessionId, generation: 1, receivedThrough: 0, open: true } as const;

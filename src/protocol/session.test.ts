@@ -287,6 +287,37 @@ describe('credit', () => {
     expect(Math.max(...limits.values())).toBeGreaterThan(100_000);
   });
 
+  /** Move data on these streams, and take all of it, until their windows are as wide as they get. */
+  const widen = (client: Session, host: Session, ids: readonly number[]): void => {
+    for (let round = 0; round < 12; round += 1) {
+      for (const id of ids) client.write(id, bytes(100_000));
+      settle(client, host);
+      for (const event of drain(host)) if (event.kind === 'piece') host.taken(event.stream, event.cost);
+      settle(client, host);
+    }
+  };
+
+  it('grants what streams had that have ended to others', () => {
+    const { client, host } = open();
+    for (let generation = 0; generation < 3; generation += 1) {
+      const wide = Array.from({ length: 12 }, () => client.open('x') ?? 0);
+      widen(client, host, wide);
+      for (const id of wide) {
+        client.end(id);
+        host.end(id);
+      }
+      settle(client, host);
+      drain(host);
+    }
+    const fresh = client.open('x') ?? 0;
+    widen(client, host, [fresh]);
+    client.write(fresh, bytes(200_000));
+    let came = 0;
+    for (const frame of records(client).flatMap(framesOf))
+      if (frame.kind === 'data') came += frame.payload.length;
+    expect(came).toBeGreaterThan(100_000);
+  });
+
   it('SE-050, SE-052: more than the credit is CREDIT_EXCEEDED', () => {
     const { host } = open();
     const most = STREAM_CREDIT_BYTES - DATA_COST_BYTES;
@@ -425,8 +456,13 @@ describe('retention', () => {
     const stream = a.open('x') ?? 0;
     expect(a.write(stream, bytes(100_000))).toBe('accepted');
     expect(b.write(b.open('x') ?? 0, bytes(1))).toBe('full');
-    records(a);
+    const [record = bytes(0)] = records(a);
+    const [frame] = framesOf(record);
+    if (frame?.kind !== 'data') throw new Error('no data');
+    const cost = frame.payload.length + DATA_COST_BYTES;
     expect(shared.bytes).toBe(100_000 + DATA_COST_BYTES);
+    expect(give(a, { kind: 'ack', receivedThrough: 1 })).toBeUndefined();
+    expect(shared.bytes).toBe(100_000 + DATA_COST_BYTES - cost);
     a.release();
     expect(shared.bytes).toBe(0);
     b.wake();
