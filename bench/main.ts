@@ -1,7 +1,7 @@
 /** Measures ClawChat beside what it is built on and what people use instead, and prints ratios (bench/README.md). */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -31,7 +31,7 @@ run, medians of at least ${ROUNDS} rounds, server CPU for each operation. Prints
   --json FILE        where the figures go (bench/results.json; not written with --only unless named, '-' for stdout)
   --no-peers         leave out what people use instead; it is installed by \`npm ci --prefix bench\` when it is absent
   --flags FLAGS      flags of Node for the measured host, such as '--cpu-prof --cpu-prof-dir=/tmp/prof'
-  --readme           measure nothing: write the tables of README.md and docs/speed.md anew from bench/results.json
+  --readme           measure nothing: write the tables of README.md and docs/speed.md anew from bench/results*.json
   --help
 
 Groups:
@@ -178,9 +178,7 @@ async function main(): Promise<void> {
   const values = parse(process.argv.slice(2));
   if (values.help) console.log(HELP);
   else if (values.readme) {
-    const figures = JSON.parse(await readFile(results, 'utf8'));
-    for (const file of await renew(root, figures))
-      console.log(`${file} has the tables of bench/results.json`);
+    for (const file of await renew(root)) console.log(`${file} has the tables of what was measured`);
   } else await measure(asked(values));
 }
 

@@ -69,17 +69,24 @@ function figure(value: number): string {
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
+/** The ratio with its spread, or nothing. */
+export function ratioOf({ ratio, spread }: Row): string {
+  if (ratio === undefined || spread === undefined) return '';
+  return `**${ratio.toFixed(2)}** (${spread[0].toFixed(2)} - ${spread[1].toFixed(2)})`;
+}
+
+/** Whether the aim was hit, if there is one. */
+export function verdictOf({ hit }: Row): string {
+  if (hit === undefined) return '';
+  return hit ? 'hit' : 'MISS';
+}
+
 /** Print a row as a line of a Markdown table. */
 export function line(of: Row): string {
-  const { value, unit, against, what, ratio, spread, aim, hit } = of;
+  const { value, unit, against, what, aim } = of;
   const theirs = against === undefined ? '' : `${what ?? ''} ${figure(against)} ${unit}`;
-  const ratioText =
-    ratio === undefined || spread === undefined
-      ? ''
-      : `**${ratio.toFixed(2)}** (${spread[0].toFixed(2)} - ${spread[1].toFixed(2)})`;
   const aimText = aim === undefined ? '' : `<= ${aim.max}${aim.of === 'value' ? ` ${unit}` : ''}`;
-  const verdict = hit === undefined ? '' : hit ? 'hit' : 'MISS';
-  return `| ${of.name} | ${figure(value)} ${unit} | ${theirs} | ${ratioText} | ${aimText} | ${verdict} |`;
+  return `| ${of.name} | ${figure(value)} ${unit} | ${theirs} | ${ratioOf(of)} | ${aimText} | ${verdictOf(of)} |`;
 }
 
 /** The head of that table. */

@@ -1,14 +1,30 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { median, row } from './stats.ts';
-import { type Figures, tables, withTables } from './table.ts';
+import { readResults, tables, versionsTable, withTables } from './table.ts';
 
-const figures: Figures = JSON.parse(readFileSync('bench/results.json', 'utf8'));
-
-it.each(['README.md', 'docs/speed.md'])('%s carries the tables of bench/results.json', file => {
+it.each(['README.md', 'docs/speed.md'])('%s carries the tables of bench/results*.json', async file => {
   const text = readFileSync(file, 'utf8');
   expect(text).toContain('<!-- bench:begin -->');
-  expect(withTables(text, file, figures), 'npm run bench -- --readme').toBe(text);
+  expect(withTables(text, file, await readResults('')), 'npm run bench -- --readme').toBe(text);
+});
+
+it('puts the versions of Node beside each other, each by its own aim', () => {
+  const run = (node: string, max: number, ours: number) => {
+    const about = { group: 'G', unit: 'us', what: 'ws', theirs: [2] } as const;
+    const rows = [
+      row({ ...about, name: 'a', ours: [ours], aim: { max, of: 'ratio' } }),
+      row({ ...about, name: 'no aim', ours: [1] }),
+      ...(max === 1 ? [row({ ...about, name: 'b', ours: [2], aim: { max: 3, of: 'ratio' } })] : []),
+    ];
+    return { at: '2026-01-02T03:04:05Z', node, cpu: '', rounds: 1, rows };
+  };
+  expect(versionsTable([run('v1', 1, 2), run('v2', 2, 6)]).split('\n')).toEqual([
+    '| ratio, aim | v1, 2026-01-02 | v2, 2026-01-02 |',
+    '|---|---|---|',
+    '| a | **1.00** (1.00 - 1.00) <= 1 hit | **3.00** (3.00 - 3.00) <= 2 MISS |',
+    '| b | **1.00** (1.00 - 1.00) <= 3 hit |  |',
+  ]);
 });
 
 it('writes each group as a table, and says what was hit', () => {

@@ -1,6 +1,6 @@
-/** The tables that README.md and docs/speed.md carry, made from bench/results.json (bench/README.md). */
-import { readFile, writeFile } from 'node:fs/promises';
-import { HEAD, line, type Row } from './stats.ts';
+/** The tables that README.md and docs/speed.md carry, made from bench/results*.json (bench/README.md). */
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { HEAD, line, type Row, ratioOf, verdictOf } from './stats.ts';
 
 /** What bench/results.json holds. */
 export interface Figures {
@@ -11,8 +11,22 @@ export interface Figures {
   readonly rows: readonly Row[];
 }
 
-const BEGIN = '<!-- bench:begin -->';
-const END = '<!-- bench:end -->';
+/** All that was measured: the figures of the README, and those of other versions of Node. */
+export interface Results {
+  readonly main: Figures;
+  readonly others: readonly Figures[];
+}
+
+const RESULTS = 'results.json';
+const OTHERS = /^results\.node\d+\.json$/;
+
+/** Read what was measured, from `bench/`. */
+export async function readResults(root: string): Promise<Results> {
+  const read = async (name: string): Promise<Figures> =>
+    JSON.parse(await readFile(`${root}bench/${name}`, 'utf8'));
+  const others = (await readdir(`${root}bench`)).filter(name => OTHERS.test(name)).sort();
+  return { main: await read(RESULTS), others: await Promise.all(others.map(read)) };
+}
 
 /** Which file carries which rows: the README those with an aim, the page about speed all. */
 const FILES: readonly { readonly file: string; readonly takes: (row: Row) => boolean }[] = [
@@ -32,22 +46,49 @@ export function tables({ at, node, cpu, rounds, rows }: Figures): string {
   return lines.join('\n');
 }
 
-/** The text with the tables between its markers; unchanged if it has none. */
-export function withTables(text: string, file: string, figures: Figures): string {
-  const begin = text.indexOf(BEGIN);
-  const end = text.indexOf(END);
+/** The rows that have an aim on each of these versions of Node: the ratios of several runs, each on its own. */
+export function versionsTable(runs: readonly Figures[]): string {
+  const judged = runs.map(({ node, at, rows }) => ({
+    head: `${node}, ${at.slice(0, 10)}`,
+    rows: rows.filter(({ aim, ratio }) => aim !== undefined && ratio !== undefined),
+  }));
+  const names = [...new Set(judged.flatMap(({ rows }) => rows.map(({ name }) => name)))];
+  const cell = (rows: readonly Row[], name: string): string => {
+    const row = rows.find(each => each.name === name);
+    return row === undefined ? '' : `${ratioOf(row)} <= ${row.aim?.max} ${verdictOf(row)}`;
+  };
+  return [
+    `| ratio, aim | ${judged.map(({ head }) => head).join(' | ')} |`,
+    `|---|${'---|'.repeat(judged.length)}`,
+    ...names.map(name => `| ${name} | ${judged.map(({ rows }) => cell(rows, name)).join(' | ')} |`),
+  ].join('\n');
+}
+
+/** Replace what stands between the markers of this name; a text without them stays. */
+function between(text: string, name: string, body: string): string {
+  const begin = `<!-- ${name}:begin -->`;
+  const end = `<!-- ${name}:end -->`;
+  const from = text.indexOf(begin);
+  const to = text.indexOf(end);
+  if (from < 0 || to < from) return text;
+  return `${text.slice(0, from + begin.length)}\n${body}\n${text.slice(to)}`;
+}
+
+/** The text with the tables between its markers. */
+export function withTables(text: string, file: string, { main, others }: Results): string {
   const takes = FILES.find(each => each.file === file)?.takes;
-  if (begin < 0 || end < begin || takes === undefined) return text;
-  const rows = figures.rows.filter(takes);
-  return `${text.slice(0, begin + BEGIN.length)}\n${tables({ ...figures, rows })}\n${text.slice(end)}`;
+  if (takes === undefined) return text;
+  const written = between(text, 'bench', tables({ ...main, rows: main.rows.filter(takes) }));
+  return between(written, 'bench-versions', versionsTable(others));
 }
 
 /** Write the tables of all files anew; gives those that changed. */
-export async function renew(root: string, figures: Figures): Promise<readonly string[]> {
+export async function renew(root: string): Promise<readonly string[]> {
+  const results = await readResults(root);
   const changed: string[] = [];
   for (const { file } of FILES) {
     const text = await readFile(`${root}${file}`, 'utf8');
-    const next = withTables(text, file, figures);
+    const next = withTables(text, file, results);
     if (next === text) continue;
     await writeFile(`${root}${file}`, next);
     changed.push(file);
