@@ -3,7 +3,7 @@ import { native } from '../src/node/native.ts';
 import { Client } from '../src/protocol/client.ts';
 import type { Now } from '../src/protocol/now.ts';
 import { Server } from '../src/protocol/server.ts';
-import type { SessionEvent } from '../src/protocol/session.ts';
+import type { SessionEvent } from '../src/protocol/session-io.ts';
 import { Streams } from '../src/runtime/streams.ts';
 import type { ServiceStream } from '../src/services/ports.ts';
 import { accessKey, channelKey, held, makeEnvelope, member, named, registry, trust } from './cast.ts';

@@ -1,7 +1,7 @@
 /** The application at both ends of pair.ts: writes numbered messages, checks what arrives, takes it when it likes. */
 import { ErrorCode } from '../../src/gen/clawchat/v1/error_pb.ts';
 import { SESSION_CREDIT_BYTES } from '../../src/gen/constants.ts';
-import type { SessionEvent, Written } from '../../src/protocol/session.ts';
+import type { SessionEvent, Written } from '../../src/protocol/session-io.ts';
 import { OTHER, type Random, type Side, type Timeline } from './pair-network.ts';
 
 /** What was written and read on one stream, by who wrote it. A stream is named by its service. */

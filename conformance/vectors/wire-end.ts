@@ -3,7 +3,7 @@ import type { Split } from '../../src/crypto/noise.ts';
 import { Records } from '../../src/crypto/record.ts';
 import type { ErrorCode } from '../../src/gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../src/protocol/fault.ts';
-import type { SessionEvent } from '../../src/protocol/session.ts';
+import type { SessionEvent } from '../../src/protocol/session-io.ts';
 import { concat } from '../../src/wire/bytes.ts';
 import type { Frame } from '../../src/wire/frame.ts';
 import { RowReader } from '../../src/wire/row.ts';

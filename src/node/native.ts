@@ -12,6 +12,7 @@ import {
   TAG_BYTES,
 } from '../crypto/suite.ts';
 import { UsageError } from '../wire/usage-error.ts';
+import { allocate } from './sealed-buffers.ts';
 
 /** A suite that can also make what a TLS certificate needs. */
 export interface NativeSuite extends Suite {
@@ -30,7 +31,6 @@ export interface P256KeyPair {
   readonly spki: Uint8Array;
 }
 
-const _EMPTY = new Uint8Array(0);
 /** Holds a tag on its way into OpenSSL, which copies it at once. */
 const TAG = Buffer.alloc(TAG_BYTES);
 
@@ -349,50 +349,6 @@ function isSound(point: Uint8Array): boolean {
   const hex = Buffer.from(point).reverse().toString('hex');
   const y = BigInt(`0x${hex}`) & (2n ** 255n - 1n);
   return y < P && !SMALL_ORDER_Y.includes(y);
-}
-
-/** Buffers that were given back. */
-const SPARES: ArrayBufferLike[] = [];
-const SPARES_MAX = 8;
-/** What is smaller shares a slab. */
-const SPARE_BYTES_MIN = 4096;
-
-/** What small sealed messages are cut from; nothing is zeroed first, and one object is made where Node's pool makes two. */
-let slab: ArrayBufferLike = new ArrayBuffer(0);
-let slabAt = 0;
-const SLAB_BYTES = 8192;
-
-/** Make room for a sealed message with `room` bytes before it. */
-function allocate(bytes: number, room: number): Uint8Array {
-  const all = room + bytes;
-  if (all >= SPARE_BYTES_MIN) return new Uint8Array(spare(all), room, bytes);
-  if (slabAt + all > slab.byteLength) {
-    slab = Buffer.allocUnsafeSlow(SLAB_BYTES).buffer;
-    slabAt = 0;
-  }
-  const out = new Uint8Array(slab, slabAt + room, bytes);
-  slabAt += all;
-  return out;
-}
-
-/** A backing store of its own costs as much as the cipher: take one that was given back. */
-function spare(bytes: number): ArrayBufferLike {
-  const index = SPARES.findIndex(({ byteLength }) => byteLength >= bytes);
-  const found = SPARES[index];
-  if (found === undefined) return Buffer.allocUnsafeSlow(bytes).buffer;
-  const last = SPARES.pop();
-  if (last !== undefined && last !== found) SPARES[index] = last;
-  return found;
-}
-
-/**
- * Give back the buffer of a sealed message that has left: the next one is written where memory is warm, and nothing is
- * left to be collected. The caller holds the only view of it, and drops it.
- */
-export function recycle({ buffer, length }: Uint8Array): void {
-  if (length < SPARE_BYTES_MIN) return;
-  if (SPARES.length >= SPARES_MAX) SPARES.shift();
-  SPARES.push(buffer);
 }
 
 /** A class, because a session keeps two of these for as long as it lasts, and closures take ten times as much memory. */

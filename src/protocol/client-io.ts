@@ -8,7 +8,7 @@ import type { RecordName } from './freshness.ts';
 import type { Invite } from './invite.ts';
 import type { Member } from './join.ts';
 import type { PathOutput } from './path.ts';
-import type { SessionEvent } from './session.ts';
+import type { SessionEvent } from './session-io.ts';
 
 /** Something happened to the client. Paths are numbered by the machine. */
 export type ClientInput =

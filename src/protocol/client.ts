@@ -19,7 +19,7 @@ import { parseEnvelope } from './envelope.ts';
 import type { Member } from './join.ts';
 import type { Now } from './now.ts';
 import { Path, unexpected } from './path.ts';
-import type { Written } from './session.ts';
+import type { Written } from './session-io.ts';
 
 /** What a client begins with. */
 export interface ClientOptions {

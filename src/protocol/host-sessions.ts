@@ -6,7 +6,8 @@ import type { AttachFrame } from '../wire/frame.ts';
 import type { PathEnd } from './path.ts';
 import type { ServerOutput } from './server-io.ts';
 import type { ServerPath } from './server-path.ts';
-import { type Budget, Session, type Written } from './session.ts';
+import { Session } from './session.ts';
+import type { Budget, Written } from './session-io.ts';
 
 /** A session with the path it is on. The host's machine changes it. */
 export interface HostSession {

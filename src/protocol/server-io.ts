@@ -9,7 +9,7 @@ import type { RecordName } from './freshness.ts';
 import type { GateReason } from './gate.ts';
 import type { PathOutput } from './path.ts';
 import type { RegistryChange } from './registry.ts';
-import type { SessionEvent } from './session.ts';
+import type { SessionEvent } from './session-io.ts';
 
 /**
  * Something happened to the host. Paths are numbered by the driver, never twice; `ref` names what an operator asked

@@ -14,7 +14,8 @@ import {
 import { isFault } from '../wire/fault.ts';
 import type { DataFrame, Frame } from '../wire/frame.ts';
 import { RowReader, RowWriter } from '../wire/row.ts';
-import { type Budget, Session, type SessionEvent } from './session.ts';
+import { Session } from './session.ts';
+import type { Budget, SessionEvent } from './session-io.ts';
 
 const bytes = (length: number, fill = 1): Uint8Array => new Uint8Array(length).fill(fill);
 const budget = (bytesMax = 2 ** 40): Budget => ({ bytes: 0, bytesMax });

@@ -11,7 +11,6 @@ import {
   SEQUENCE_MAX,
   SESSION_RETAINED_BYTES_MAX,
   STREAM_CREDIT_BYTES,
-  STREAMS_MAX,
 } from '../gen/constants.ts';
 import { type Fault, fault } from '../wire/fault.ts';
 import { type AckFrame, type CreditFrame, type DataFrame, isService } from '../wire/frame.ts';
@@ -19,37 +18,13 @@ import type { RowWriter } from '../wire/row.ts';
 import { UsageError } from '../wire/usage-error.ts';
 import { creditCost, Grants } from './credit.ts';
 import { Retention, retainedCost } from './retention.ts';
+import type { Budget, SessionEvent, Written } from './session-io.ts';
 import { Stream } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
 
-/** What the application of a session learns, in order. */
-export type SessionEvent =
-  /** The other side opened a stream. */
-  | { readonly kind: 'opened'; readonly stream: number; readonly service: string }
-  /** A message, or a piece of one when `more` is set. Credit comes back with `taken(stream, cost)`. */
-  | {
-      readonly kind: 'piece';
-      readonly stream: number;
-      readonly payload: Uint8Array;
-      readonly more: boolean;
-      readonly cost: number;
-    }
-  /** The other side ended its direction: cleanly with UNSPECIFIED, otherwise the whole stream is aborted. */
-  | { readonly kind: 'ended'; readonly stream: number; readonly code: ErrorCode }
-  /** After a write that was refused as `full`: there is room again. */
-  | { readonly kind: 'writable'; readonly stream: number };
-
-/** Bytes written or retained, over all sessions that share it. */
-export interface Budget {
-  bytes: number;
-  readonly bytesMax: number;
-}
-
-/** `full`: nothing was taken, wait for `writable`. `closed`: the stream takes no more. */
-export type Written = 'accepted' | 'full' | 'closed';
-
-const STREAM_MAX = 2 ** 31 - 1;
 /** One stream accepts no more writes while this much of it waits to be sealed. A choice of this program. */
 const QUEUE_BYTES_MAX = 262_144;
+
 /** One side of a session. All times are monotonic milliseconds. */
 export class Session {
   /** What happened for the application; the owner takes it out. */
@@ -59,10 +34,8 @@ export class Session {
 
   private readonly retention = new Retention();
   private readonly grants = new Grants();
-  private readonly streams = new Map<number, Stream>();
+  private readonly streams: StreamTable;
   private readonly budget: Budget;
-  private readonly own = { next: 0, open: 0 };
-  private readonly peer = { next: 0, open: 0 };
   // Rows of streams, linked through `nextReady` and `nextCredit`, so that an idle session keeps no array: those that can
   // seal a frame, in the order in which they became ready, and those with a Credit frame to send.
   private firstReady: Stream | undefined;
@@ -78,20 +51,16 @@ export class Session {
 
   constructor(role: 'client' | 'host', budget: Budget) {
     this.budget = budget;
-    this.own.next = role === 'client' ? 1 : 2;
-    this.peer.next = role === 'client' ? 2 : 1;
+    this.streams = new StreamTable(role);
   }
 
   // ---- the application ----
 
-  /** Open a stream for a service; undefined while STREAMS_MAX of this side's are open. @impl SE-040~1, SE-041~1 */
+  /** Open a stream for a service; undefined while STREAMS_MAX of this side's are open. */
   open(service: string): number | undefined {
     if (!isService(service)) throw new UsageError('a service is 1 to 32 printable ASCII characters');
-    if (this.own.open >= STREAMS_MAX || this.own.next > STREAM_MAX) return undefined;
-    const stream = new Stream(this.own.next, service);
-    this.own.next += 2;
-    this.own.open += 1;
-    this.streams.set(stream.id, stream);
+    const stream = this.streams.open(service);
+    if (stream === undefined) return undefined;
     this.mark(stream);
     return stream.id;
   }
@@ -195,7 +164,7 @@ export class Session {
     if (frame.sequence > this.receivedThrough + 1) {
       return peerFault(ErrorCode.SEQUENCE_GAP, `${frame.sequence} follows ${this.receivedThrough}`);
     }
-    const wrong = frame.open === undefined ? undefined : this.judgeOpen(frame);
+    const wrong = frame.open === undefined ? undefined : this.streams.judgeOpen(frame.stream);
     if (wrong !== undefined) return wrong;
     const stream =
       frame.open === undefined ? this.streams.get(frame.stream) : new Stream(frame.stream, undefined);
@@ -217,23 +186,8 @@ export class Session {
     return undefined;
   }
 
-  /** Whether the other side may open this stream, which counts once its first frame is found good. @impl SE-042~1 */
-  private judgeOpen({ stream: id }: DataFrame): Fault | undefined {
-    if (id !== this.peer.next) {
-      return peerFault(
-        ErrorCode.STREAM_INVALID,
-        `stream ${id} cannot be opened, ${this.peer.next} is the next`,
-      );
-    }
-    return this.peer.open >= STREAMS_MAX
-      ? peerFault(ErrorCode.STREAM_LIMIT, `${STREAMS_MAX} are open`)
-      : undefined;
-  }
-
   private accept(stream: Stream, service: string): void {
-    this.peer.next += 2;
-    this.peer.open += 1;
-    this.streams.set(stream.id, stream);
+    this.streams.accept(stream);
     this.events.push({ kind: 'opened', stream: stream.id, service });
   }
 
@@ -273,8 +227,7 @@ export class Session {
       return undefined;
     }
     // @impl SE-056~1
-    const { next } = id % 2 === this.own.next % 2 ? this.own : this.peer;
-    return id < next
+    return this.streams.everWas(id)
       ? undefined
       : peerFault(ErrorCode.STREAM_INVALID, `credit for stream ${id}, which never was`);
   }
@@ -361,7 +314,7 @@ export class Session {
   /** Send on a new path from the first unacknowledged frame on, and every credit again. @impl SE-017~1, SE-018~1 */
   rewind(): void {
     this.retention.rewind();
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       if (stream.limit > STREAM_CREDIT_BYTES) this.oweCredit(stream);
     }
   }
@@ -424,10 +377,7 @@ export class Session {
 
   /** Drop a stream of which both directions have ended. */
   private forget(stream: Stream): void {
-    if (!stream.closed || !this.streams.delete(stream.id)) return;
-    this.grants.forget(stream);
-    const side = stream.id % 2 === this.own.next % 2 ? this.own : this.peer;
-    side.open -= 1;
+    if (stream.closed && this.streams.drop(stream)) this.grants.forget(stream);
   }
 
   private hasRoom(stream: Stream, queueBytes: number): boolean {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { CHAT_MESSAGE_BYTES_MAX } from '../gen/constants.ts';
-import type { Written } from '../protocol/session.ts';
+import type { Written } from '../protocol/session-io.ts';
 import type { ServiceStream, StreamHandler } from '../services/ports.ts';
 import { type StreamPort, Streams } from './streams.ts';
 

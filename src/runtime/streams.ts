@@ -1,7 +1,7 @@
 /** Binds the streams of a session to services: whole messages in, whole messages out (spec/05-session.md, 5.5). */
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { CHAT_MESSAGE_BYTES_MAX } from '../gen/constants.ts';
-import type { SessionEvent, Written } from '../protocol/session.ts';
+import type { SessionEvent, Written } from '../protocol/session-io.ts';
 import type { ServiceStream, StreamHandler } from '../services/ports.ts';
 
 /** What a service needs of the session under it. */

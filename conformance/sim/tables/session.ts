@@ -2,7 +2,8 @@
 import { ErrorCode } from '../../../src/gen/clawchat/v1/error_pb.ts';
 import { STREAM_CREDIT_BYTES, STREAMS_MAX } from '../../../src/gen/constants.ts';
 import { codeName, isFault } from '../../../src/protocol/fault.ts';
-import { Session, type SessionEvent } from '../../../src/protocol/session.ts';
+import { Session } from '../../../src/protocol/session.ts';
+import type { SessionEvent } from '../../../src/protocol/session-io.ts';
 import type { AckFrame, CreditFrame, DataFrame } from '../../../src/wire/frame.ts';
 import { RowReader, RowWriter } from '../../../src/wire/row.ts';
 import { cellOf, grid } from './grid.ts';
@@ -66,11 +67,9 @@ class World {
   }
 
   get state(): string {
-    const stream = this.session['streams'].get(this.stream);
-    if (stream === undefined) {
-      const { next } = this.session[this.stream % 2 === 0 ? 'own' : 'peer'];
-      return this.stream < next ? 'ended on both sides' : 'not opened';
-    }
+    const streams = this.session['streams'];
+    const stream = streams.get(this.stream);
+    if (stream === undefined) return streams.everWas(this.stream) ? 'ended on both sides' : 'not opened';
     if (stream.dropping) return 'this side has aborted';
     if (stream.ended) return 'the other side has ended';
     return stream.ending === undefined ? 'open' : 'this side has ended';

@@ -1,7 +1,7 @@
 /** The streams of a client's session, and its chat stream, which is opened again whenever it ends. Chapter: spec/05-session.md 5.5. */
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { Client } from '../../protocol/client.ts';
-import type { SessionEvent } from '../../protocol/session.ts';
+import type { SessionEvent } from '../../protocol/session-io.ts';
 import { type StreamPort, Streams } from '../../runtime/streams.ts';
 import type { ServiceStream, StreamHandler } from '../../services/ports.ts';
 import { asError } from '../failure.ts';

@@ -1,7 +1,7 @@
 /** The streams of a host's sessions, and which devices are on a path. Chapter: spec/05-session.md 5.5. */
 import type { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { HostSessions } from '../../protocol/host-sessions.ts';
-import type { SessionEvent, Written } from '../../protocol/session.ts';
+import type { SessionEvent, Written } from '../../protocol/session-io.ts';
 import { type StreamAcceptor, type StreamPort, Streams } from '../../runtime/streams.ts';
 import { asError } from '../failure.ts';
 import type { Log } from '../log.ts';
