@@ -101,7 +101,12 @@ export interface ServeHooks {
 /** Serve until a signal, a `stop`, or the end of the disk. @throws as `openServing` */
 export async function serveHost(options: HostOptions, hooks: ServeHooks): Promise<void> {
   const { log, drainMs = 0 } = options;
-  const serving = await openServing(options, hooks.waiting);
+  // Nothing is under way yet. As the first process of a container it would not even hear what it does not listen to.
+  const before = onStop(() => {
+    log.info('stopped');
+    process.exit(0);
+  });
+  const serving = await openServing(options, hooks.waiting).finally(before);
   let stop = (): void => {};
   const stopped = new Promise<undefined>(resolve => {
     stop = () => resolve(undefined);
@@ -110,26 +115,31 @@ export async function serveHost(options: HostOptions, hooks: ServeHooks): Promis
     options.reopenLog?.();
     void serving.moving()?.reload();
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  const during = onStop(stop);
   process.on('SIGHUP', hangUp);
   void serving.ready.then(hooks.ready, () => {});
   const why = await Promise.race([serving.ended, stopped]);
-  process.off('SIGTERM', stop);
-  process.off('SIGINT', stop);
+  during();
   // Somebody who asks twice is in a hurry; what is durable stays so.
-  const now = (): void => process.exit(EXIT_NOW);
-  process.once('SIGTERM', now);
-  process.once('SIGINT', now);
+  const behind = onStop(() => process.exit(EXIT_NOW));
   log.info('stopping', { drain: drainMs });
   if (why === undefined) await serving.drain(drainMs);
   await serving.close();
   log.info('stopped');
-  process.off('SIGTERM', now);
-  process.off('SIGINT', now);
+  behind();
   process.off('SIGHUP', hangUp);
   if (why !== undefined) throw why;
 }
+
+/** Do something when the process is told to stop; gives what ends that. */
+function onStop(act: () => void): () => void {
+  for (const signal of STOPS) process.on(signal, act);
+  return () => {
+    for (const signal of STOPS) process.off(signal, act);
+  };
+}
+
+const STOPS = ['SIGTERM', 'SIGINT'] as const;
 
 /** The exit code of a host that was told to stop twice: as after SIGINT. */
 const EXIT_NOW = 130;

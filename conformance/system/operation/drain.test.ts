@@ -1,6 +1,8 @@
 /** A host that is told to stop: nothing is lost, everybody comes back, and it never takes for ever (ER-005). */
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { logged } from '../host-log.ts';
 import { Place, type Running } from '../programs.ts';
@@ -70,6 +72,22 @@ it('does not wait for a client that does not answer longer than it was told, and
   if (twice.child.exitCode === null) await once(twice.child, 'exit');
   expect(twice.child.exitCode).toBe(130);
   expect(logged(twice, 'stopped')).toEqual([]);
+});
+
+it('ends in order while it only starts, because nothing is under way', async () => {
+  const D = place.path('D');
+  const silent = createServer(() => {}).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const asked = once(silent, 'connection');
+  mkdirSync(D, { mode: 0o700 });
+  const read = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/host.claw`;
+  const stores = JSON.stringify([{ kind: 'https', read, write: read, pin: '00'.repeat(32) }]);
+  writeFileSync(join(D, 'stores.json'), stores, { mode: 0o600 });
+  const host = place.start('clawchatd', ['--data', D, '--listen', '127.0.0.1']);
+  await asked;
+  expect(await host.stop('SIGTERM')).toMatchObject({ code: 0, stdout: '' });
+  expect(logged(host, 'stopped')).toHaveLength(1);
+  silent.close();
 });
 
 describe('a host of the library', () => {
