@@ -16,6 +16,13 @@ export function codeBlock(page: string, language: string, heading: string): Code
   return { code, after: after.split(/^#/m)[0] ?? '' };
 }
 
+/** Give every block of a language behind a heading, up to the next heading of that level. */
+export function codeBlocks(page: string, language: string, heading: string): readonly string[] {
+  const section = page.split(`\n${heading}\n`)[1]?.split(/^## /m)[0] ?? '';
+  const blocks = section.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'));
+  return [...blocks].map(([, code = '']) => code);
+}
+
 /** A block that a test does something with, and what: the words of the comment before it. */
 export interface MarkedBlock {
   readonly kind: string;

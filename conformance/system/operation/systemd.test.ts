@@ -5,14 +5,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeBlock } from '../markdown.ts';
 import { Place } from '../programs.ts';
 import { until } from '../until.ts';
+import { whyNoMachine } from './namespaces.ts';
 import { productionPackages } from './production-packages.ts';
-import { ServiceManager, whyNoServiceManager } from './service-manager.ts';
+import { ServiceManager } from './service-manager.ts';
 
 const PAGE = readFileSync('docs/operations.md', 'utf8');
 const DATA = '/var/lib/clawchat';
 const CONFIG = '/etc/clawchat/clawchatd.yaml';
 const LOG = `${DATA}/host.log`;
-const why = whyNoServiceManager();
+const why = whyNoMachine();
 
 // The total of CI lists what says that it did not run.
 if (why !== undefined) it(`NOT RUN: no systemd can be started here (${why})`, () => {});
