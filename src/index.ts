@@ -24,6 +24,7 @@ export {
   type Device,
   type Host,
   type Invitation,
+  type OpenInvite,
   type Peer,
   type ServeOptions,
   type Service,

@@ -71,6 +71,7 @@ class Host {
       name,
       madeAtMs: 0,
       expiresAtMs: number(input['expires_at_ms']),
+      isBundled: false,
       claim: undefined,
     });
     const own = invite(bytes(input['invite_key']), text(input['invite_name']));

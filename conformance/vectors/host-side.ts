@@ -61,6 +61,7 @@ export class HostSide implements Side {
       name: '',
       madeAtMs: NOW_MS,
       expiresAtMs: NOW_MS + 86_400_000,
+      isBundled: false,
       claim: undefined,
     };
     this.diallers = {

@@ -115,10 +115,11 @@ describe('an atomic write', () => {
   test('that fails says so and leaves nothing', async () => {
     const path = join(directory, 'a');
     mkdirSync(join(path, 'full'), { recursive: true });
-    await expect(writeFileAtomic(path, bytes(1))).rejects.toMatchObject({ code: ErrorCode.STORAGE_FULL });
+    await expect(writeFileAtomic(path, bytes(1))).rejects.toMatchObject({ code: ErrorCode.FILE_UNWRITABLE });
     expect(readdirSync(directory)).toEqual(['a']);
     await expect(writeFileAtomic(join(directory, 'none', 'a'), bytes(1))).rejects.toMatchObject({
-      code: ErrorCode.STORAGE_FULL,
+      code: ErrorCode.FILE_UNWRITABLE,
+      message: expect.stringContaining(`${join(directory, 'none', 'a')} cannot be written`),
     });
   });
 

@@ -14,6 +14,8 @@ const OTHERS_WRITE = 0o022;
 const STRANGERS = 0o007;
 const TEMPORARY = /^\..+\.\d+-\d+\.tmp$/;
 const NAME_ATTEMPTS_MAX = 1000;
+/** A person named a place that there is not. */
+const NOWHERE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EISDIR']);
 const DISK_REFUSES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EIO']);
 const WINDOWS: boolean = process.platform === 'win32';
 
@@ -25,19 +27,15 @@ let temporaries = 0;
  * Loose modes of an empty directory are repaired. With something in it they are refused, because the right answer may
  * be another directory.
  *
- * @throws ClawChatError `PERMISSIONS_LOOSE`; `USAGE` when something else is there; `STORAGE_FULL`.
+ * @throws ClawChatError `PERMISSIONS_LOOSE`; `USAGE` when something else is there; `STORAGE_FULL`, `FILE_UNWRITABLE`.
  */
 export async function privateDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
   } catch (cause) {
     const code = systemCode(cause);
-    const text = `${path} cannot be made a directory (${code ?? 'unknown'})`;
-    throw failure(
-      code === 'EEXIST' || code === 'ENOTDIR' ? ErrorCode.USAGE : ErrorCode.STORAGE_FULL,
-      text,
-      cause,
-    );
+    if (code !== 'EEXIST' && code !== 'ENOTDIR') throw writeFailed(path, cause, 'made a directory');
+    throw failure(ErrorCode.USAGE, `${path} cannot be made a directory (${code})`, cause);
   }
   const found = await stat(path);
   if (WINDOWS) return;
@@ -52,7 +50,7 @@ export async function privateDirectory(path: string): Promise<void> {
  *
  * Resolves when the bytes and the name are on the disk.
  *
- * @throws ClawChatError `STORAGE_FULL` when the disk refuses.
+ * @throws ClawChatError `STORAGE_FULL` when the disk refuses, `FILE_UNWRITABLE` when the system does not let this user.
  */
 export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
   let temporary: string | undefined;
@@ -77,7 +75,7 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
 /**
  * Make sure that a file can be written where a person wants it, before there is something that it is to hold.
  *
- * @throws ClawChatError `USAGE`; `STORAGE_FULL` when it is the disk that refuses.
+ * @throws ClawChatError `USAGE` for a place that there is not; `STORAGE_FULL`, `FILE_UNWRITABLE` as `writeFileAtomic`.
  */
 export async function refuseUnwritable(path: string): Promise<void> {
   const target = resolve(path);
@@ -87,9 +85,9 @@ export async function refuseUnwritable(path: string): Promise<void> {
     await unlink(made.path);
   } catch (cause) {
     const code = systemCode(cause) ?? 'unknown';
-    if (DISK_REFUSES.has(code)) throw writeFailed(target, cause);
-    const where = 'name a file in a directory that is there and that you may write to';
-    throw failure(ErrorCode.USAGE, `${target} cannot be written (${code}): ${where}`, cause);
+    if (!NOWHERE.has(code)) throw writeFailed(target, cause);
+    const text = `${target} cannot be written (${code}): name a file in a directory that is there`;
+    throw failure(ErrorCode.USAGE, text, cause);
   }
   const found = await stat(target).catch(() => undefined);
   if (found?.isDirectory()) throw failure(ErrorCode.USAGE, `${target} is a directory: name a file in it`);
@@ -259,8 +257,10 @@ function notPlain(path: string): ClawChatError {
   return failure(ErrorCode.PERMISSIONS_LOOSE, `${path} is not a plain file`);
 }
 
-function writeFailed(path: string, cause: unknown): ClawChatError {
-  return failure(ErrorCode.STORAGE_FULL, `${path} cannot be written (${systemCode(cause) ?? 'unknown'})`, {
-    cause,
-  });
+function writeFailed(path: string, cause: unknown, what = 'written'): ClawChatError {
+  const code = systemCode(cause) ?? 'unknown';
+  const text = `${resolve(path)} cannot be ${what} (${code})`;
+  return DISK_REFUSES.has(code)
+    ? failure(ErrorCode.STORAGE_FULL, `${text}: make room on its disk`, cause)
+    : failure(ErrorCode.FILE_UNWRITABLE, `${text}: name a place where you may write`, cause);
 }

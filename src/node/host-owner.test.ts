@@ -200,6 +200,9 @@ describe('an invite', () => {
     const { owner } = await start();
     store = async () => false;
     const [alone, bundled] = await Promise.allSettled([invite(owner), invite(owner, true)]);
+    // IN-009~1: what nobody was shown is not open
+    const left = await ask(owner, { case: 'invites', value: {} });
+    expect(left).toMatchObject({ case: 'invites', value: { invites: [{ name: 'ann', bundled: true }] } });
     expect(alone).toMatchObject({
       status: 'rejected',
       reason: { code: ErrorCode.STORE_UNAVAILABLE, message: expect.stringContaining('--file') },

@@ -2,20 +2,17 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ControlPlaceSchema } from '../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
-import { ClawChatError, isFault } from '../protocol/fault.ts';
-import { encodeBundle, inviteText } from '../protocol/invite.ts';
 import type { RegisteredDevice } from '../protocol/registry.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
 import { failure } from './failure.ts';
 import { HostCore } from './host/core.ts';
 import { toStored } from './host/history.ts';
 import { isNextIdentityExported, moveNextIdentity } from './host/identity.ts';
+import { invite, listInvites, withdraw } from './host/invites.ts';
 import { Moving } from './host/moving.ts';
 import { openMetrics } from './host/open-metrics.ts';
 import type { HostOptions } from './host/options.ts';
 import { listRooms, operate, ownerAct, personName, revoke } from './host/rooms.ts';
-import { databaseOld } from './host/survey.ts';
-import { native } from './native.ts';
 import type { Owner } from './owner.ts';
 import { expiryWarning } from './stores/open.ts';
 
@@ -60,7 +57,11 @@ export class HostOwner implements Owner {
       case 'devices':
         return this.#devices();
       case 'invite':
-        return this.#invite(request.value.name, Number(request.value.lifeMs), request.value.bundle);
+        return invite(this.core, this.#serving !== undefined, request.value);
+      case 'invites':
+        return listInvites(this.core);
+      case 'withdraw':
+        return withdraw(this.core, Buffer.from(request.value.inviteId).toString('hex'));
       case 'revoke':
         return revoke(this.core, Buffer.from(request.value.deviceId).toString('hex'));
       case 'rooms':
@@ -169,46 +170,6 @@ export class HostOwner implements Owner {
   #calledOtherwise({ id, name }: RegisteredDevice): string {
     const called = personName(this.core, this.core.chat.people.personOf(id));
     return called === name ? '' : called;
-  }
-
-  /** @impl CF-025~1 */
-  async #invite(name: string, lifeMs: number, withFile: boolean): Promise<ResponseInit> {
-    const { core } = this;
-    if (withFile && core.record === undefined) {
-      throw failure(ErrorCode.USAGE, 'there is no connection file yet: start the host once, then use --file');
-    }
-    const made = await core.invite(name, lifeMs);
-    if (core.publisher.state.isOld) throw databaseOld('a store is ahead');
-    const file = withFile ? core.seal() : new Uint8Array(0);
-    if (isFault(file)) throw new ClawChatError(file);
-    const warnings: string[] = [];
-    if (core.record === undefined) warnings.push('The invite works once the host has been started.');
-    else if (this.#serving === undefined)
-      warnings.push('No host runs here now: nobody can join before it is started.');
-    if (core.record !== undefined && !made.published && !withFile) {
-      const text =
-        'the connection file could not be published, so the invite would not work; try again, or use --file';
-      throw failure(ErrorCode.STORE_UNAVAILABLE, text);
-    }
-    if (withFile && !made.published)
-      warnings.push('The connection file could not be published to the stores.');
-    if (!core.stores.some(({ remote }) => remote)) {
-      warnings.push(
-        withFile
-          ? 'On another machine: whoever is away for longer than an hour finds this host again only through a store that both reach (docs/stores.md).'
-          : 'For somebody on another machine add --file, or give the host a store that both reach (docs/stores.md).',
-      );
-    }
-    return {
-      case: 'invite',
-      value: {
-        invite: inviteText(native, made.invite),
-        bundle: withFile ? encodeBundle(made.invite, file) : file,
-        expiresAtMs: BigInt(made.expiresAtMs),
-        published: made.published,
-        warnings,
-      },
-    };
   }
 }
 

@@ -149,6 +149,8 @@ const REPEATABLE: Readonly<Record<RequestInit['case'], boolean>> = {
   devices: true,
   // The invite that nobody got to see is a secret that nobody has; it expires.
   invite: true,
+  invites: true,
+  withdraw: true,
   revoke: true,
   stop: false,
   send: true,

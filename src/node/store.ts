@@ -375,9 +375,14 @@ async function reading<T>(directory: string, read: Promise<T>): Promise<T> {
 function openFailed(directory: string, cause: unknown): ClawChatError {
   const reason = cause instanceof Error ? cause.message : 'unknown';
   const text = `the database in ${directory} cannot be opened (${reason})`;
-  if (/no space|quota|read-only|permission denied|too many open/i.test(reason)) {
-    return failure(ErrorCode.STORAGE_FULL, text, cause);
+  if (/read-only|permission denied/i.test(reason)) {
+    return failure(
+      ErrorCode.FILE_UNWRITABLE,
+      `${text}: run this as its user, where that user may write`,
+      cause,
+    );
   }
+  if (/no space|quota|too many open/i.test(reason)) return failure(ErrorCode.STORAGE_FULL, text, cause);
   return failure(ErrorCode.STORE_DAMAGED, `${text}: ${WHAT_NOW}`, cause);
 }
 

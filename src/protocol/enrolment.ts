@@ -53,6 +53,8 @@ export interface InviteTerms {
   readonly name: string;
   /** 0 for the default. */
   readonly lifeMs: number;
+  /** It is handed out with a connection file; false if not given. */
+  readonly isBundled?: boolean;
 }
 
 /** An invite to hand out, once the file with its stanza was read back (CF-025~1). */
@@ -60,6 +62,7 @@ export interface MadeInvite {
   readonly kind: 'made';
   readonly registry: Registry;
   readonly outputs: readonly RegistryOutput[];
+  readonly id: string;
   readonly invite: Uint8Array;
   readonly expiresAtMs: number;
 }
@@ -90,10 +93,12 @@ export function makeInvite(
     name: terms.name,
     madeAtMs: wallMs,
     expiresAtMs: expiresAtS * 1000,
+    isBundled: terms.isBundled === true,
     claim: undefined,
   };
   const [next, outputs] = decide(registry, [{ kind: 'putInvite', invite }], [], true);
-  return { kind: 'made', registry: next, outputs, invite: bytes, expiresAtMs: invite.expiresAtMs };
+  const { id, expiresAtMs } = invite;
+  return { kind: 'made', registry: next, outputs, id, invite: bytes, expiresAtMs };
 }
 
 /** An Enrol frame on a path that an invite opened. */
@@ -200,7 +205,7 @@ export function revoke(registry: Registry, id: string): Decision {
   return decide(registry, changes, ends, true);
 }
 
-/** End an invite before its time; a claimed one takes its pending device with it. */
+/** End an invite before its time; a claimed one takes its pending device with it. @impl IN-008~1 */
 export function withdraw(registry: Registry, inviteId: string): Decision {
   const invite = registry.invites.get(inviteId);
   return invite === undefined ? [registry, []] : decide(registry, ...endInvite(registry, invite), true);

@@ -89,12 +89,12 @@ export class Members {
   makeInvite(ref: number, terms: InviteTerms, now: Now): readonly Effect[] {
     const made = makeInvite(this.suite, this.registry, terms, now.wall);
     if (isFault(made)) return [{ kind: 'output', output: { kind: 'declined', ref, fault: made } }];
-    const { invite, expiresAtMs } = made;
-    const output: ServerOutput = { kind: 'made', ref, invite, expiresAtMs };
+    const { id, invite, expiresAtMs } = made;
+    const output: ServerOutput = { kind: 'made', ref, id, invite, expiresAtMs };
     return this.run([made.registry, made.outputs], undefined, [{ kind: 'output', output }]);
   }
 
-  /** Void an open invite. */
+  /** Void an invite. @impl IN-008~1 */
   withdraw(ref: number, invite: string): readonly Effect[] {
     return this.asked(ref, withdraw(this.registry, invite));
   }

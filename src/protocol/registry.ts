@@ -14,6 +14,8 @@ export interface RegisteredInvite extends MemberKeys {
   readonly name: string;
   readonly madeAtMs: number;
   readonly expiresAtMs: number;
+  /** It was handed out with a connection file. */
+  readonly isBundled: boolean;
   /** Undefined while open. */
   readonly claim: { readonly deviceKey: Uint8Array; readonly atMs: number } | undefined;
 }

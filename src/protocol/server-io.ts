@@ -80,7 +80,13 @@ export type ServerOutput =
     }
   /** Somebody else used a claimed invite: tell the operator. */
   | { readonly kind: 'alarm'; readonly invite: string; readonly device: string }
-  | { readonly kind: 'made'; readonly ref: number; readonly invite: Uint8Array; readonly expiresAtMs: number }
+  | {
+      readonly kind: 'made';
+      readonly ref: number;
+      readonly id: string;
+      readonly invite: Uint8Array;
+      readonly expiresAtMs: number;
+    }
   | { readonly kind: 'done'; readonly ref: number }
   | { readonly kind: 'declined'; readonly ref: number; readonly fault: Fault }
   /** A device opened a session; `session` is a number of this machine, never used again. */

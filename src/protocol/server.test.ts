@@ -696,11 +696,21 @@ describe('enrolment', () => {
     ]);
   });
 
-  it('withdraws an invite, and closes its paths', () => {
+  it('IN-008: withdraws an invite with its pending device when it is durable, closes its paths, and says so then', () => {
     const { id, keys } = bench.makeInvite();
-    const one = new TestPath(bench, keys.privateKey, keys).open();
-    expect(closes(bench.step({ kind: 'withdrawInvite', ref: 2, invite: id }))).toEqual([
-      [one.id, ErrorCode.INVITE_EXPIRED, false],
+    const invited = (): TestPath => new TestPath(bench, keys.privateKey, keys);
+    const one = invited().open();
+    one.say(enrol('carl'));
+    const before = bench.server.registry.devices.size;
+    bench.slow = true;
+    expect(kinds(bench.step({ kind: 'withdrawInvite', ref: 2, invite: id }))).toEqual(['persist']);
+    const outputs = bench.commit();
+    expect(closes(outputs)).toEqual([[one.id, ErrorCode.INVITE_EXPIRED, false]]);
+    expect(kinds(outputs)).toEqual(['send', 'close', 'publish', 'done']);
+    expect(bench.server.registry.devices.size).toBe(before - 1);
+    expect(invited().offer()).toMatchObject([{ kind: 'refuse' }]);
+    expect(bench.step({ kind: 'withdrawInvite', ref: 2, invite: id })).toMatchObject([
+      { kind: 'declined', ref: 2, fault: { code: ErrorCode.DEVICE_UNKNOWN } },
     ]);
   });
 });

@@ -85,7 +85,7 @@ export function loadRegistry(suite: Suite, entries: readonly StoredEntry[]): Reg
 }
 
 function encodeInviteEntry(invite: RegisteredInvite): Uint8Array {
-  const { publicKey, psk, gateKey, fileKey, name, madeAtMs, expiresAtMs, claim } = invite;
+  const { publicKey, psk, gateKey, fileKey, name, madeAtMs, expiresAtMs, isBundled, claim } = invite;
   return encode(StoredInviteSchema, {
     publicKey,
     psk,
@@ -96,6 +96,7 @@ function encodeInviteEntry(invite: RegisteredInvite): Uint8Array {
     expiresAtMs: BigInt(expiresAtMs),
     claimedBy: claim?.deviceKey ?? EMPTY,
     claimedAtMs: BigInt(claim?.atMs ?? 0),
+    bundled: isBundled,
   });
 }
 
@@ -114,6 +115,7 @@ function decodeInviteEntry(suite: Suite, value: Uint8Array): RegistryChange | un
     name,
     madeAtMs: safeNumber(stored.madeAtMs),
     expiresAtMs: safeNumber(stored.expiresAtMs),
+    isBundled: stored.bundled,
     claim:
       claimedBy.length === 0 ? undefined : { deviceKey: claimedBy, atMs: safeNumber(stored.claimedAtMs) },
   };

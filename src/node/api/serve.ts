@@ -67,6 +67,8 @@ export interface ServeOptions extends CommonOptions {
 
 /** An invite for one device. Secrets, both forms: whoever has one first can use it, once. */
 export interface Invitation {
+  /** Its id, which is no secret: 32 hexadecimal digits. */
+  readonly invite: string;
   /** Works as long as the invited device can read one of the host's stores. */
   readonly text: string;
   /** The invite with the connection file: works without a store, while the host stays where it is. */
@@ -74,6 +76,19 @@ export interface Invitation {
   readonly expiresAtMs: number;
   /** False when no store could be verified to have the file that `text` needs: use `file`. */
   readonly published: boolean;
+}
+
+/** An invite that nobody has used up yet. Ids are hexadecimal. */
+export interface OpenInvite {
+  readonly invite: string;
+  /** Empty for what the device will ask for. */
+  readonly name: string;
+  /** The person who made it for another device of theirs; undefined for one that makes a person of its own. */
+  readonly person: string | undefined;
+  readonly madeAtMs: number;
+  readonly endsAtMs: number;
+  /** A device has begun to join with it, and has not come back as that device. */
+  readonly claimed: boolean;
 }
 
 /** A device of the host. Ids are hexadecimal. */
@@ -103,6 +118,14 @@ export interface Host {
    * @throws ClawChatError `USAGE` for a name or a life that is none; `DEVICE_LIMIT`; `STORAGE_FULL`. Source: spec/08-devices.md 8.1.
    */
   invite(options?: { readonly name?: string; readonly lifeMs?: number }): Promise<Invitation>;
+  /** List the invites that are open, or claimed by a device that has not come back yet; the oldest first. */
+  invites(): Promise<readonly OpenInvite[]>;
+  /**
+   * End an invite before its time, with the pending device of one that is claimed; false when there is none.
+   *
+   * @throws ClawChatError `USAGE` for what is no id; `STORAGE_FULL`. Source: spec/08-devices.md 8.1.
+   */
+  withdraw(invite: string): Promise<boolean>;
   /** List the devices, by name. */
   devices(): Promise<readonly Device[]>;
   /**
@@ -201,6 +224,11 @@ function hostOptions(options: ServeOptions, channels: Set<StreamChannel>): HostO
   };
 }
 
+function idBytes(id: string, what: string): Uint8Array {
+  if (/^[0-9a-f]{32}$/i.test(id)) return Buffer.from(id, 'hex');
+  throw failure(ErrorCode.USAGE, `${what} is 32 hexadecimal digits`);
+}
+
 function checkName(name: string): string {
   if (SERVICE_NAME.test(name) && name !== CHAT_SERVICE && name !== BENCH_SERVICE) return name;
   throw failure(ErrorCode.USAGE, `${JSON.stringify(name)} cannot be the name of a service`);
@@ -288,7 +316,24 @@ class ServingHost implements Host {
     const value = { name, lifeMs: BigInt(lifeMs), bundle: true };
     const made = expectAnswer(await this.#call({ case: 'invite', value }), 'invite');
     const { invite: text, bundle: file, published } = made;
-    return { text, file, expiresAtMs: Number(made.expiresAtMs), published };
+    return { invite: hex(made.inviteId), text, file, expiresAtMs: Number(made.expiresAtMs), published };
+  }
+
+  async invites(): Promise<readonly OpenInvite[]> {
+    const { invites } = expectAnswer(await this.#call({ case: 'invites', value: {} }), 'invites');
+    return invites.map(({ inviteId, name, personId, madeAtMs, endsAtMs, claimedBy }) => ({
+      invite: hex(inviteId),
+      name,
+      person: personId.length === 0 ? undefined : hex(personId),
+      madeAtMs: Number(madeAtMs),
+      endsAtMs: Number(endsAtMs),
+      claimed: claimedBy.length > 0,
+    }));
+  }
+
+  async withdraw(invite: string): Promise<boolean> {
+    const value = { inviteId: idBytes(invite, 'an invite') };
+    return expectAnswer(await this.#call({ case: 'withdraw', value }), 'withdrawn').existed;
   }
 
   async devices(): Promise<readonly Device[]> {
@@ -303,8 +348,7 @@ class ServingHost implements Host {
   }
 
   async revoke(device: string): Promise<boolean> {
-    if (!/^[0-9a-f]{32}$/i.test(device)) throw failure(ErrorCode.USAGE, 'a device is 32 hexadecimal digits');
-    const value = { deviceId: Buffer.from(device, 'hex') };
+    const value = { deviceId: idBytes(device, 'a device') };
     return expectAnswer(await this.#call({ case: 'revoke', value }), 'revoked').existed;
   }
 

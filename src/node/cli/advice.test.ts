@@ -124,7 +124,7 @@ test('an invite of a host that is off says so; a second one does not go into the
   expect(out).toMatch(/^state +not well: no host runs on this directory; to start it: clawchatd/);
   expect(out).toMatch(/^record +number 1, ends in \d+ min$/m);
   expect(out).toMatch(/^store .*: read while the host runs$/m);
-  expect(out).toMatch(/ 3 invites open$/m);
+  expect(out).toMatch(/ 3 invites open: .*clawchatd invites/m);
 });
 
 test.each([

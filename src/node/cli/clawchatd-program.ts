@@ -25,6 +25,7 @@ import { type Health, judgeHealth } from './health.ts';
 import { hostOptions, hostOptionsOf, servingOptions } from './host-options.ts';
 import { HOST_ROOM_COMMANDS } from './host-room-commands.ts';
 import { describeHistory, describeHost } from './host-status.ts';
+import { INVITE_COMMANDS } from './invite-commands.ts';
 import { mega } from './mega.ts';
 import { fromNow, hex, jsonLine, line } from './output.ts';
 import { passphraseCommand } from './passphrase.ts';
@@ -212,6 +213,7 @@ const COMMANDS: readonly Command[] = [
     options: SERVE_OPTIONS,
     run: serve,
   },
+  ...INVITE_COMMANDS,
   ...DEVICE_COMMANDS,
   ...HOST_ROOM_COMMANDS,
   { name: 'status', summary: 'show how the host stands', run: status },

@@ -1,77 +1,24 @@
-/** The commands of `clawchatd` about devices: invite, list, revoke. Chapter: spec/08-devices.md. */
-import { existsSync } from 'node:fs';
-import { basename } from 'node:path';
-import type { ControlBequest, ControlDevice } from '../../gen/clawchat/v1/control_pb.ts';
+/** The commands of `clawchatd` about devices: list, revoke. Chapter: spec/08-devices.md. */
+import type { ControlBequest, ControlDevice, ControlOpenInvite } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { INVITE_LIFE_MS, INVITE_LIFE_MS_MAX } from '../../gen/constants.ts';
 import { failure } from '../failure.ts';
-import { refuseUnwritable, writeFileAtomic } from '../files.ts';
 import type { OwnerLink } from '../owner.ts';
-import { type Call, type Command, duration, usage } from './command-line.ts';
+import type { Call, Command } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
 import { EXIT_OK } from './exit-code.ts';
-import { hostOptions } from './host-options.ts';
-import { hex, jsonLine, line, seenText, takesColour, timeText } from './output.ts';
-import { drawQr } from './qr.ts';
-import { reachExistingHost, reachHost } from './reach-host.ts';
+import { countText, hex, jsonLine, line, seenText } from './output.ts';
+import { reachExistingHost } from './reach-host.ts';
 import { harmlessLine } from './terminal-text.ts';
-import { shellWord, typedCommand, typedElsewhere, withCommands } from './typed-command.ts';
-
-async function invite(call: Call): Promise<number> {
-  const expires = call.text('expires');
-  const lifeMs = expires === undefined ? INVITE_LIFE_MS : duration(expires, '--expires');
-  if (lifeMs <= 0 || lifeMs > INVITE_LIFE_MS_MAX) throw usage('--expires takes up to 7d');
-  const file = call.text('file');
-  if (file !== undefined && (call.on('qr') || call.on('qr-light')))
-    throw usage('--qr draws the invite alone: leave --file out');
-  const { directory } = await hostOptions(call);
-  const isNew = !existsSync(directory);
-  // Before the invite is made: one that nobody got stays open until it expires.
-  if (file !== undefined) await refuseUnwritable(file);
-  await reachHost(call, async link => {
-    if (isNew) process.stderr.write(newHostText(directory));
-    const name = call.text('name') ?? '';
-    const value = { name, lifeMs: BigInt(lifeMs), bundle: file !== undefined };
-    const made = expectAnswer(await link.call({ case: 'invite', value }), 'invite');
-    if (file !== undefined) await writeFileAtomic(file, made.bundle);
-    if (call.on('json')) {
-      const warnings = made.warnings.map(warning => withCommands(warning));
-      const json = { expires_at_ms: made.expiresAtMs, published: made.published, warnings };
-      jsonLine(file === undefined ? { invite: made.invite, ...json } : { file, ...json });
-      return;
-    }
-    const isLight = call.on('qr-light');
-    if (call.on('qr') || isLight)
-      for (const row of drawQr(made.invite, { colour: takesColour() && !isLight, isLight })) line(row);
-    // Otherwise the invite alone on standard output, so that it can be piped.
-    if (file === undefined) line(made.invite);
-    else process.stderr.write(`wrote ${file}: it is a secret until it is used\n`);
-    const join = `clawchat join${file === undefined ? '' : ` ${shellWord(basename(file))}`}`;
-    process.stderr.write(
-      `works once, until ${timeText(made.expiresAtMs)}; to use it: ${typedElsewhere(join)}\n`,
-    );
-    process.stderr.write(
-      'Whoever runs this host can read what is written there: tell those whom you invite.\n',
-    );
-    for (const warning of made.warnings) process.stderr.write(`${withCommands(warning)}\n`);
-    const isTaken = name !== '' && (await listDevices(link)).some(device => device.name === name);
-    if (isTaken)
-      process.stderr.write(`A device called ${harmlessLine(name)} has joined already: there will be two.\n`);
-  });
-  return EXIT_OK;
-}
-
-/** Nobody who mistyped the directory of their host is to miss it. */
-function newHostText(directory: string): string {
-  return (
-    `NOTE: there was no host in ${directory}: a new one was made there, and the invite is to that one.\n` +
-    '      If you meant another host, name its directory with --data, and remove this one.\n'
-  );
-}
+import { shellWord, typedCommand, withCommands } from './typed-command.ts';
 
 /** Ask for every device, enrolled or pending. */
 export async function listDevices(link: OwnerLink): Promise<readonly ControlDevice[]> {
   return expectAnswer(await link.call({ case: 'devices', value: {} }), 'devices').devices;
+}
+
+/** Ask for every invite that is open or claimed. */
+export async function listInvites(link: OwnerLink): Promise<readonly ControlOpenInvite[]> {
+  return expectAnswer(await link.call({ case: 'invites', value: {} }), 'invites').invites;
 }
 
 /** The person whose device it is, in hexadecimal: the id of the person's first device. */
@@ -81,10 +28,19 @@ export function personOf({ deviceId, personId }: ControlDevice): string {
 
 /** The devices that an id, the beginning of one, or a name can mean. */
 export function fitting(all: readonly ControlDevice[], wanted: string): readonly ControlDevice[] {
+  return meant(all, ({ deviceId }) => deviceId, wanted);
+}
+
+/** The ones of a list that an id, the beginning of one, or a name can mean. */
+export function meant<T extends { readonly name: string }>(
+  all: readonly T[],
+  idOf: (one: T) => Uint8Array,
+  wanted: string,
+): readonly T[] {
   const id = wanted.toLowerCase();
-  const named = all.filter(({ deviceId, name }) => hex(deviceId) === id || name === wanted);
+  const named = all.filter(one => hex(idOf(one)) === id || (one.name === wanted && wanted !== ''));
   if (named.length > 0) return named;
-  return all.filter(({ deviceId }) => id.length >= 4 && hex(deviceId).startsWith(id));
+  return all.filter(one => id.length >= 4 && hex(idOf(one)).startsWith(id));
 }
 
 /** Whose further device it is, and what they call themselves, for people. */
@@ -124,7 +80,10 @@ async function devices(call: Call): Promise<number> {
       const about = `${harmlessLine(device.name)}${aside(found, device)}`;
       line(`${hex(device.deviceId)}  ${state.padEnd(9)}  ${seen.padEnd(20)}  ${device.words}  ${about}`);
     }
-    if (found.length === 0 && !call.on('json')) line(`No devices yet: ${typedCommand('clawchatd invite')}`);
+    if (call.on('json')) return;
+    const open = (await listInvites(link)).length;
+    if (found.length === 0 && open === 0) line(`No devices yet: ${typedCommand('clawchatd invite')}`);
+    else if (open > 0) line(`${countText(open, 'invite')} open: ${typedCommand('clawchatd invites')}`);
   });
   return EXIT_OK;
 }
@@ -139,13 +98,22 @@ function bequestText({ room, heir }: ControlBequest): string {
   );
 }
 
+/** Whoever has not joined yet has an invite. */
+async function noDevice(link: OwnerLink, wanted: string): Promise<string> {
+  const invited = meant(await listInvites(link), ({ inviteId }) => inviteId, wanted);
+  return invited.length === 0
+    ? 'is no device'
+    : `has not joined: to withdraw the invite: \`clawchatd withdraw ${shellWord(wanted)}\``;
+}
+
 async function revoke(call: Call): Promise<number> {
   const [wanted = ''] = call.words;
   await reachExistingHost(call, async link => {
     const fits = fitting(await listDevices(link), wanted);
     const [device] = fits;
     if (device === undefined || fits.length > 1) {
-      const what = fits.length > 1 ? `fits ${fits.length} devices; give the id` : 'is no device';
+      const what =
+        fits.length > 1 ? `fits ${fits.length} devices; give the id` : await noDevice(link, wanted);
       throw failure(ErrorCode.DEVICE_UNKNOWN, `'${wanted}' ${what} (see: \`clawchatd devices\`)`);
     }
     const value = { deviceId: device.deviceId };
@@ -161,26 +129,8 @@ async function revoke(call: Call): Promise<number> {
   return EXIT_OK;
 }
 
-/** To let devices in, and out again. */
+/** To see devices, and put them out. */
 export const DEVICE_COMMANDS: readonly Command[] = [
-  {
-    name: 'invite',
-    summary: 'make an invite for one device and print it alone on standard output',
-    details: [
-      'Works also while no host runs. Whoever reads the invite first can use it: pass it on in private.',
-    ],
-    options: {
-      name: { value: 'NAME', help: 'name of the device' },
-      expires: { value: 'TIME', help: 'how long it works, such as 30m or 24h, up to 7d (default: 24h)' },
-      qr: { help: 'draw it as a QR code as well, for a phone that looks at this terminal' },
-      'qr-light': { help: 'the same without colours, for a terminal with dark letters on a light ground' },
-      file: {
-        value: 'OUT',
-        help: 'write a file with the invite and the connection file, for joining without a store',
-      },
-    },
-    run: invite,
-  },
   { name: 'devices', summary: 'list the devices', run: devices },
   {
     name: 'revoke',

@@ -118,9 +118,9 @@ function printHost(status: ControlHostStatus, devices: readonly ControlDevice[],
     const open = place.open ? 'open' : 'cannot be opened';
     line(`port       ${place.port}: ${role}, ${open}, ${countText(place.paths, 'connection')}${until}`);
   }
-  line(
-    `devices    ${status.devices}, ${status.connected} connected; ${countText(status.invites, 'invite')} open`,
-  );
+  const seeInvites = status.invites === 0 ? '' : withCommands(': `clawchatd invites`');
+  const invites = `${countText(status.invites, 'invite')} open${seeInvites}`;
+  line(`devices    ${status.devices}, ${status.connected} connected; ${invites}`);
   for (const [name, state] of people(devices, now)) line(`person     ${harmlessLine(name)}: ${state}`);
   for (const store of status.stores) {
     const unread = status.serving ? 'not read back yet' : 'read while the host runs';

@@ -33,7 +33,11 @@ export function takesColour(): boolean {
 
 /** Write one JSON value as a line to standard output. Bytes are hexadecimal, 64-bit numbers are numbers. */
 export function jsonLine(value: unknown): void {
-  line(JSON.stringify(value, (_key, item: unknown) => plain(item)));
+  // A Buffer has turned itself into an object before it is shown: its holder still has it.
+  const replace = function (this: Record<string, unknown>, key: string): unknown {
+    return plain(this[key]);
+  };
+  line(JSON.stringify(value, replace));
 }
 
 function plain(value: unknown): unknown {

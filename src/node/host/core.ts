@@ -7,8 +7,7 @@ import type { Store as StorePlace } from '../../protocol/connection-record.ts';
 import { ClawChatError, codeName, type Fault, fault, isFault } from '../../protocol/fault.ts';
 import type { RecordName } from '../../protocol/freshness.ts';
 import { type HostIdentity, type HostRecord, isDatabaseOld } from '../../protocol/host-record.ts';
-import { inviteText, parseInvite } from '../../protocol/invite.ts';
-import { inviteKeys } from '../../protocol/keys.ts';
+import { inviteText } from '../../protocol/invite.ts';
 import { memberId, type RegistryChange } from '../../protocol/registry.ts';
 import { encodeRotation, ROTATION_KEY, type RotationState } from '../../protocol/rotation-storage.ts';
 import type { ServerOutput } from '../../protocol/server-io.ts';
@@ -45,6 +44,7 @@ const DEVICE_INVITE_LIFE_MS = 3_600_000;
 
 /** An invite that was just made. */
 export interface HostInvite {
+  readonly id: string;
   readonly invite: Uint8Array;
   readonly expiresAtMs: number;
 }
@@ -205,7 +205,11 @@ export class HostCore {
   }
 
   /** Make an invite; it is durable, and `published` says whether the file with its stanza was read back. */
-  async invite(name: string, lifeMs: number): Promise<HostInvite & { readonly published: boolean }> {
+  async invite(
+    name: string,
+    lifeMs: number,
+    isBundled: boolean,
+  ): Promise<HostInvite & { readonly published: boolean }> {
     const { publicKey: identity, serverId } = this.identity;
     const terms = {
       secret: native.randomBytes(32),
@@ -214,6 +218,7 @@ export class HostCore {
       stores: this.storePlaces,
       name,
       lifeMs,
+      isBundled,
     };
     const made = await this.#ask(ref => ({ kind: 'makeInvite', ref, terms }));
     if (made === undefined) throw failure(ErrorCode.INTERNAL, 'an invite was asked for and none was made');
@@ -223,17 +228,21 @@ export class HostCore {
   /** Make an invite for a further device of a person, which is on its way as soon as it is told. */
   async #inviteDevice(name: string): Promise<MadeInvite | ErrorCode> {
     try {
-      const { invite, expiresAtMs, published } = await this.invite(name, DEVICE_INVITE_LIFE_MS);
-      if (!published) return ErrorCode.STORE_UNAVAILABLE;
-      const parsed = parseInvite(native, invite);
-      if (isFault(parsed)) return parsed.code;
-      const { privateKey, publicKey } = inviteKeys(native, parsed.secret);
-      native.erase(privateKey);
-      return { id: memberId(native, publicKey), text: inviteText(native, invite), expiresAtMs };
+      const { id, invite, expiresAtMs, published } = await this.invite(name, DEVICE_INVITE_LIFE_MS, false);
+      if (published) return { id, text: inviteText(native, invite), expiresAtMs };
+      await this.withdraw(id);
+      return ErrorCode.STORE_UNAVAILABLE;
     } catch (error) {
       this.options.log.warn('device-invite', { why: asError(error) });
       return ErrorCode.RATE_LIMITED;
     }
+  }
+
+  /** End an invite before its time, durably; false when there is none of this id. @impl IN-008~1 */
+  async withdraw(invite: string): Promise<boolean> {
+    if (!this.driver.server.registry.invites.has(invite)) return false;
+    await this.#ask(ref => ({ kind: 'withdrawInvite', ref, invite }));
+    return true;
   }
 
   /** Remove a device, durably; false when there is none of this id. @impl EN-031~1 */
@@ -285,7 +294,7 @@ export class HostCore {
   #report(output: ServerOutput & { kind: 'made' | 'done' | 'declined' | 'enrolled' | 'alarm' }): void {
     switch (output.kind) {
       case 'made':
-        this.#settle(output.ref)?.resolve({ invite: output.invite, expiresAtMs: output.expiresAtMs });
+        this.#settle(output.ref)?.resolve(output);
         break;
       case 'done':
         this.#settle(output.ref)?.resolve(undefined);

@@ -199,6 +199,11 @@ export class People {
     return [put(INVITED + invite, by.person, ''), ...met];
   }
 
+  /** The person whose further device an invite is for; undefined for a person of its own. */
+  invitedBy(invite: string): string | undefined {
+    return this.#invited.get(invite);
+  }
+
   /** A device came with an invite; give the write for the commit that enrols it. */
   claimed(invite: string, device: string, name: string): readonly DatabaseOperation[] {
     const person = this.#invited.get(invite);

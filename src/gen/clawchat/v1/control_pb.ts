@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file clawchat/v1/control.proto.
  */
 export const file_clawchat_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("ChljbGF3Y2hhdC92MS9jb250cm9sLnByb3RvEgtjbGF3Y2hhdC52MSLvCQoOQ29udHJvbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIqCgVoZWxsbxgCIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xIZWxsb0gAEiwKBmNhbmNlbBgDIAEoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xDYW5jZWxIABIzCgZzdGF0dXMYBCABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sU3RhdHVzUmVxdWVzdEgAEjUKB2RldmljZXMYBSABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlc1JlcXVlc3RIABIzCgZpbnZpdGUYBiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sSW52aXRlUmVxdWVzdEgAEjMKBnJldm9rZRgHIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSZXZva2VSZXF1ZXN0SAASLwoEc3RvcBgIIAEoCzIfLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9wUmVxdWVzdEgAEi8KBHNlbmQYCSABKAsyHy5jbGF3Y2hhdC52MS5Db250cm9sU2VuZFJlcXVlc3RIABIzCgZsaXN0ZW4YCiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sTGlzdGVuUmVxdWVzdEgAEjUKB2hpc3RvcnkYCyABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sSGlzdG9yeVJlcXVlc3RIABIvCgRwaW5nGAwgASgLMh8uY2xhd2NoYXQudjEuQ29udHJvbFBpbmdSZXF1ZXN0SAASNQoHaW5zcGVjdBgNIAEoCzIiLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnNwZWN0UmVxdWVzdEgAEjMKBnJvdGF0ZRgOIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSb3RhdGVSZXF1ZXN0SAASOQoJZW1lcmdlbmN5GA8gASgLMiQuY2xhd2NoYXQudjEuQ29udHJvbEVtZXJnZW5jeVJlcXVlc3RIABIxCgViZW5jaBgQIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xCZW5jaFJlcXVlc3RIABIxCgVyb29tcxgeIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc1JlcXVlc3RIABIsCgZwZW9wbGUYHyABKAsyGi5jbGF3Y2hhdC52MS5QZW9wbGVSZXF1ZXN0SAASIQoEbWFyaxggIAEoCzIRLmNsYXdjaGF0LnYxLk1hcmtIABIlCgZ0eXBpbmcYISABKAsyEy5jbGF3Y2hhdC52MS5UeXBpbmdIABIzCgZldmVudHMYIiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sRXZlbnRzUmVxdWVzdEgAEjkKDWRldmljZV9pbnZpdGUYIyABKAsyIC5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVSZXF1ZXN0SAASNQoLcm9vbV9kZWxldGUYJCABKAsyHi5jbGF3Y2hhdC52MS5Db250cm9sUm9vbURlbGV0ZUgAEjMKCnJvb21fb3duZXIYJSABKAsyHS5jbGF3Y2hhdC52MS5Db250cm9sUm9vbU93bmVySAASMQoJcm9vbV9rZWVwGCYgASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFJvb21LZWVwSABCBgoEYm9keSKuCQoPQ29udHJvbFJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKA0SCwoDZW5kGAIgASgIEioKBWVycm9yGAMgASgLMhkuY2xhd2NoYXQudjEuQ29udHJvbEVycm9ySAASLgoHd2VsY29tZRgEIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xXZWxjb21lSAASNQoLaG9zdF9zdGF0dXMYBSABKAsyHi5jbGF3Y2hhdC52MS5Db250cm9sSG9zdFN0YXR1c0gAEjkKDWNsaWVudF9zdGF0dXMYBiABKAsyIC5jbGF3Y2hhdC52MS5Db250cm9sQ2xpZW50U3RhdHVzSAASLgoHZGV2aWNlcxgHIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xEZXZpY2VzSAASLAoGaW52aXRlGAggASgLMhouY2xhd2NoYXQudjEuQ29udHJvbEludml0ZUgAEi4KB3Jldm9rZWQYCSABKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sUmV2b2tlZEgAEjAKCHN0b3BwaW5nGAogASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFN0b3BwaW5nSAASKAoEc2VudBgLIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xTZW50SAASKgoFaXRlbXMYDCABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sSXRlbXNIABImCgNnYXAYDSABKAsyFy5jbGF3Y2hhdC52MS5Db250cm9sR2FwSAASMQoJY2F1Z2h0X3VwGA4gASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbENhdWdodFVwSAASLgoHaGlzdG9yeRgPIAEoCzIbLmNsYXdjaGF0LnYxLkNvbnRyb2xIaXN0b3J5SAASKAoEcG9uZxgQIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xQb25nSAASMgoJaW5zcGVjdGVkGBEgASgLMh0uY2xhd2NoYXQudjEuQ29udHJvbEluc3BlY3RlZEgAEjAKCHJvdGF0aW5nGBIgASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFJvdGF0aW5nSAASKgoFYmVuY2gYEyABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sQmVuY2hIABIqCgVyb29tcxgeIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc0gAEikKBnBlb3BsZRgfIAEoCzIXLmNsYXdjaGF0LnYxLlBlb3BsZUxpc3RIABIoCgRkb25lGCAgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbERvbmVIABIqCgVldmVudBghIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xFdmVudEgAEjIKDWRldmljZV9pbnZpdGUYIiABKAsyGS5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVIABIzCgpob3N0X3Jvb21zGCMgASgLMh0uY2xhd2NoYXQudjEuQ29udHJvbEhvc3RSb29tc0gAEjEKCXJvb21fZG9uZRgkIAEoCzIcLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tRG9uZUgAQgYKBGJvZHkiQgoMQ29udHJvbEVycm9yEiQKBGNvZGUYASABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUSDAoEdGV4dBgCIAEoCSJvCgxDb250cm9sSGVsbG8SEAoIcHJvdG9jb2wYASABKA0SLAoHcHJvZ3JhbRgCIAEoDjIbLmNsYXdjaGF0LnYxLkNvbnRyb2xQcm9ncmFtEg8KB3ZlcnNpb24YAyABKAkSDgoGc2NoZW1hGAQgASgNIpABCg5Db250cm9sV2VsY29tZRIQCghwcm90b2NvbBgBIAEoDRIsCgdwcm9ncmFtGAIgASgOMhsuY2xhd2NoYXQudjEuQ29udHJvbFByb2dyYW0SDwoHdmVyc2lvbhgDIAEoCRIOCgZzY2hlbWEYBCABKA0SCwoDcGlkGAUgASgNEhAKCHJlc2lkZW50GAYgASgIIg8KDUNvbnRyb2xDYW5jZWwiFgoUQ29udHJvbFN0YXR1c1JlcXVlc3QivAMKEUNvbnRyb2xIb3N0U3RhdHVzEhEKCXNlcnZlcl9pZBgBIAEoDBIPCgdzZXJ2aW5nGAIgASgIEhUKDXN0YXJ0ZWRfYXRfbXMYAyABKAQSDQoFZXBvY2gYBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSDAoEcG9ydBgGIAEoDRIRCglhZGRyZXNzZXMYByADKAkSGwoTbmV4dF9yb3RhdGlvbl9hdF9tcxgIIAEoBBIWCg52YWxpZF91bnRpbF9tcxgJIAEoBBIPCgdkZXZpY2VzGAogASgNEhEKCWNvbm5lY3RlZBgLIAEoDRIPCgdpbnZpdGVzGAwgASgNEikKBnN0b3JlcxgNIAMoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9yZRIeChZuZXh0X2lkZW50aXR5X2V4cG9ydGVkGA4gASgIEhAKCHdhcm5pbmdzGA8gAygJEg0KBXBoYXNlGBAgASgJEikKBnBsYWNlcxgRIAMoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xQbGFjZRIpCgdoaXN0b3J5GBIgAygLMhguY2xhd2NoYXQudjEuQ29udHJvbE5vdGUibwoMQ29udHJvbFBsYWNlEgwKBHBvcnQYASABKA0SDQoFZXBvY2gYAiABKAQSDAoEcm9sZRgDIAEoCRIMCgRvcGVuGAQgASgIEg0KBXBhdGhzGAUgASgNEhcKD2xpc3RlZF91bnRpbF9tcxgGIAEoBCJdCgtDb250cm9sTm90ZRINCgVhdF9tcxgBIAEoBBIMCgR3aGF0GAIgASgJEg4KBmRldGFpbBgDIAEoCRINCgV0aW1lcxgEIAEoDRISCgpsYXN0X2F0X21zGAUgASgEIpYBCgxDb250cm9sU3RvcmUSDAoEbmFtZRgBIAEoCRIkCgRjb2RlGAIgASgOMhYuY2xhd2NoYXQudjEuRXJyb3JDb2RlEhkKEXZlcmlmaWVkX3NlcXVlbmNlGAMgASgEEhYKDnZlcmlmaWVkX2F0X21zGAQgASgEEg8KB3Ryb3VibGUYBSABKAkSDgoGZGV0YWlsGAYgASgJIpkDChNDb250cm9sQ2xpZW50U3RhdHVzEg4KBmpvaW5lZBgBIAEoCBIRCglzZXJ2ZXJfaWQYAiABKAwSEQoJZGV2aWNlX2lkGAMgASgMEgwKBG5hbWUYBCABKAkSKwoEbGluaxgFIAEoDjIdLmNsYXdjaGF0LnYxLkNvbnRyb2xMaW5rU3RhdGUSEAoIZW5kcG9pbnQYBiABKAkSEAoIc2VxdWVuY2UYByABKAQSFgoOdmFsaWRfdW50aWxfbXMYCCABKAQSFgoOdW5hY2tub3dsZWRnZWQYCSABKA0SDgoGY3Vyc29yGAogASgEEioKCmxhc3RfZXJyb3IYCyABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUSEAoId2FybmluZ3MYDCADKAkSEwoLcmVjb3JkX2hhc2gYDSABKAwSLAoGc3RvcmVzGA4gAygLMhwuY2xhd2NoYXQudjEuQ29udHJvbFN0YW5kaW5nEhEKCXNpdHVhdGlvbhgPIAEoCRIZChFsYXN0X2Vycm9yX2RldGFpbBgQIAEoCSKUAQoPQ29udHJvbFN0YW5kaW5nEgwKBG5hbWUYASABKAkSEAoIc3RhbmRpbmcYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSDgoGZGV0YWlsGAQgASgJEhQKDHRpbWVzX2JlaGluZBgFIAEoDRITCgt0aW1lc19seWluZxgGIAEoDRIUCgx0aW1lc19mYWlsZWQYByABKA0iFwoVQ29udHJvbERldmljZXNSZXF1ZXN0Ij0KDkNvbnRyb2xEZXZpY2VzEisKB2RldmljZXMYASADKAsyGi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlIrwBCg1Db250cm9sRGV2aWNlEhEKCWRldmljZV9pZBgBIAEoDBIMCgRuYW1lGAIgASgJEg8KB3BlbmRpbmcYAyABKAgSEQoJY29ubmVjdGVkGAQgASgIEhYKDmVucm9sbGVkX2F0X21zGAUgASgEEhcKD2xhc3Rfc2Vlbl9hdF9tcxgGIAEoBBINCgV3b3JkcxgHIAEoCRIRCglwZXJzb25faWQYCCABKAwSEwoLcGVyc29uX25hbWUYCSABKAkiRQoUQ29udHJvbEludml0ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIPCgdsaWZlX21zGAIgASgEEg4KBmJ1bmRsZRgDIAEoCCJrCg1Db250cm9sSW52aXRlEg4KBmludml0ZRgBIAEoCRIOCgZidW5kbGUYAiABKAwSFQoNZXhwaXJlc19hdF9tcxgDIAEoBBIRCglwdWJsaXNoZWQYBCABKAgSEAoId2FybmluZ3MYBSADKAkiKQoUQ29udHJvbFJldm9rZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgMIlAKDkNvbnRyb2xSZXZva2VkEg8KB2V4aXN0ZWQYASABKAgSLQoIYmVxdWVzdHMYAiADKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sQmVxdWVzdCJMCg5Db250cm9sQmVxdWVzdBIMCgRyb29tGAEgASgJEiwKBGhlaXIYAiABKAsyHi5jbGF3Y2hhdC52MS5Db250cm9sUm9vbVBlcnNvbiIUChJDb250cm9sU3RvcFJlcXVlc3QiEQoPQ29udHJvbFN0b3BwaW5nIoEBChJDb250cm9sU2VuZFJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoDBIMCgRyb29tGAIgASgJEgwKBHRleHQYAyABKAkSEgoKc2VudF9hdF9tcxgEIAEoBBInCgVleHRyYRgFIAEoCzIYLmNsYXdjaGF0LnYxLkNoYXRDb250ZW50Ih0KC0NvbnRyb2xTZW50Eg4KBmN1cnNvchgBIAEoBCJMChRDb250cm9sTGlzdGVuUmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQSEAoIZnJvbV9ub3cYAiABKAgSDAoEcm9vbRgDIAEoCSI3CgxDb250cm9sSXRlbXMSJwoFaXRlbXMYASADKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sSXRlbSL1AQoLQ29udHJvbEl0ZW0SDgoGY3Vyc29yGAEgASgEEgwKBHJvb20YAiABKAkSEQoJZGV2aWNlX2lkGAMgASgMEgwKBG5hbWUYBCABKAkSEgoKc2VudF9hdF9tcxgFIAEoBBIUCgxzdG9yZWRfYXRfbXMYBiABKAQSDAoEdGV4dBgHIAEoCRISCgptZXNzYWdlX2lkGAggASgMEhEKCXBlcnNvbl9pZBgJIAEoDBInCgVleHRyYRgKIAEoCzIYLmNsYXdjaGF0LnYxLkNoYXRDb250ZW50Eg4KBmVkaXRlZBgLIAEoCBIPCgdkZWxldGVkGAwgASgIIkYKCkNvbnRyb2xHYXASFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhQKDGZpcnN0X2N1cnNvchgCIAEoBBIMCgRyb29tGAMgASgJIiEKD0NvbnRyb2xDYXVnaHRVcBIOCgZjdXJzb3IYASABKAQicQoVQ29udHJvbEhpc3RvcnlSZXF1ZXN0EhQKDGFmdGVyX2N1cnNvchgBIAEoBBINCgVsaW1pdBgCIAEoDRIMCgRyb29tGAMgASgJEhUKDWJlZm9yZV9jdXJzb3IYBCABKAQSDgoGc2VhcmNoGAUgASgJIlwKDkNvbnRyb2xIaXN0b3J5EicKBWl0ZW1zGAEgAygLMhguY2xhd2NoYXQudjEuQ29udHJvbEl0ZW0SDAoEbW9yZRgCIAEoCBITCgtmcm9tX2N1cnNvchgDIAEoBCIUChJDb250cm9sUGluZ1JlcXVlc3QiNgoLQ29udHJvbFBvbmcSFQoNcm91bmRfdHJpcF91cxgBIAEoDRIQCghlbmRwb2ludBgCIAEoCSIwChVDb250cm9sSW5zcGVjdFJlcXVlc3QSFwoPY29ubmVjdGlvbl9maWxlGAEgASgMIiQKEENvbnRyb2xJbnNwZWN0ZWQSEAoIZW52ZWxvcGUYASABKAwiFgoUQ29udHJvbFJvdGF0ZVJlcXVlc3QiJwoXQ29udHJvbEVtZXJnZW5jeVJlcXVlc3QSDAoEaGFyZBgBIAEoCCIgCg9Db250cm9sUm90YXRpbmcSDQoFcGhhc2UYASABKAkiVQoTQ29udHJvbEJlbmNoUmVxdWVzdBINCgVieXRlcxgBIAEoBBIYChBieXRlc19wZXJfc2Vjb25kGAIgASgNEhUKDW1lc3NhZ2VfYnl0ZXMYAyABKA0icwoMQ29udHJvbEJlbmNoEhAKCG1lc3NhZ2VzGAEgASgEEg0KBWJ5dGVzGAIgASgEEhIKCmVsYXBzZWRfbXMYAyABKA0SEAoId29yc3RfdXMYBCABKA0SDAoEZG9uZRgFIAEoCBIOCgZkaWdlc3QYBiABKAwiJQoTQ29udHJvbFJvb21zUmVxdWVzdBIOCgZjb3VudHMYASABKAgiMAoMQ29udHJvbFJvb21zEiAKBXJvb21zGAEgAygLMhEuY2xhd2NoYXQudjEuUm9vbSI/ChBDb250cm9sSG9zdFJvb21zEisKBXJvb21zGAEgAygLMhwuY2xhd2NoYXQudjEuQ29udHJvbEhvc3RSb29tIuABCg9Db250cm9sSG9zdFJvb20SDAoEbmFtZRgBIAEoCRINCgV0b3BpYxgCIAEoCRIOCgZjbG9zZWQYAyABKAgSDwoHa2VlcF9tcxgEIAEoBBITCgtsYXN0X2N1cnNvchgFIAEoBBIOCgZwZW9wbGUYBiABKA0SLgoGb3duZXJzGAcgAygLMh4uY2xhd2NoYXQudjEuQ29udHJvbFJvb21QZXJzb24SEAoIbWVzc2FnZXMYCCABKAQSGgoSbGFzdF9tZXNzYWdlX2F0X21zGAkgASgEEgwKBGxvc3QYCiABKAgiNAoRQ29udHJvbFJvb21QZXJzb24SEQoJcGVyc29uX2lkGAEgASgMEgwKBG5hbWUYAiABKAkiIQoRQ29udHJvbFJvb21EZWxldGUSDAoEcm9vbRgBIAEoCSIzChBDb250cm9sUm9vbU93bmVyEgwKBHJvb20YASABKAkSEQoJcGVyc29uX2lkGAIgASgMIjAKD0NvbnRyb2xSb29tS2VlcBIMCgRyb29tGAEgASgJEg8KB2tlZXBfbXMYAiABKAQiIQoPQ29udHJvbFJvb21Eb25lEg4KBmN1cnNvchgBIAEoBCINCgtDb250cm9sRG9uZSIWChRDb250cm9sRXZlbnRzUmVxdWVzdCKgAgoMQ29udHJvbEV2ZW50EigKBGhlcmUYASABKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sSGVyZUgAEi0KBGxpbmsYAiABKA4yHS5jbGF3Y2hhdC52MS5Db250cm9sTGlua1N0YXRlSAASJgoEbWFyaxgDIAEoCzIWLmNsYXdjaGF0LnYxLk1hcmtTdGF0ZUgAEioKBnR5cGluZxgEIAEoCzIYLmNsYXdjaGF0LnYxLlR5cGluZ1N0YXRlSAASLgoIcHJlc2VuY2UYBSABKAsyGi5jbGF3Y2hhdC52MS5QcmVzZW5jZVN0YXRlSAASKwoIcm9vbV9nYXAYBiABKAsyFy5jbGF3Y2hhdC52MS5IaXN0b3J5R2FwSABCBgoEYm9keSIzCgtDb250cm9sSGVyZRIRCglwZXJzb25faWQYASABKAwSEQoJZGV2aWNlX2lkGAIgASgMKmcKDkNvbnRyb2xQcm9ncmFtEh8KG0NPTlRST0xfUFJPR1JBTV9VTlNQRUNJRklFRBAAEhgKFENPTlRST0xfUFJPR1JBTV9IT1NUEAESGgoWQ09OVFJPTF9QUk9HUkFNX0NMSUVOVBACKrgBChBDb250cm9sTGlua1N0YXRlEiIKHkNPTlRST0xfTElOS19TVEFURV9VTlNQRUNJRklFRBAAEhsKF0NPTlRST0xfTElOS19TVEFURV9JRExFEAESIQodQ09OVFJPTF9MSU5LX1NUQVRFX0NPTk5FQ1RJTkcQAhIgChxDT05UUk9MX0xJTktfU1RBVEVfQ09OTkVDVEVEEAMSHgoaQ09OVFJPTF9MSU5LX1NUQVRFX1dBSVRJTkcQBGIGcHJvdG8z", [file_clawchat_v1_chat, file_clawchat_v1_error]);
+  fileDesc("ChljbGF3Y2hhdC92MS9jb250cm9sLnByb3RvEgtjbGF3Y2hhdC52MSLfCgoOQ29udHJvbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoDRIqCgVoZWxsbxgCIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xIZWxsb0gAEiwKBmNhbmNlbBgDIAEoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xDYW5jZWxIABIzCgZzdGF0dXMYBCABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sU3RhdHVzUmVxdWVzdEgAEjUKB2RldmljZXMYBSABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlc1JlcXVlc3RIABIzCgZpbnZpdGUYBiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sSW52aXRlUmVxdWVzdEgAEjMKBnJldm9rZRgHIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSZXZva2VSZXF1ZXN0SAASLwoEc3RvcBgIIAEoCzIfLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9wUmVxdWVzdEgAEi8KBHNlbmQYCSABKAsyHy5jbGF3Y2hhdC52MS5Db250cm9sU2VuZFJlcXVlc3RIABIzCgZsaXN0ZW4YCiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sTGlzdGVuUmVxdWVzdEgAEjUKB2hpc3RvcnkYCyABKAsyIi5jbGF3Y2hhdC52MS5Db250cm9sSGlzdG9yeVJlcXVlc3RIABIvCgRwaW5nGAwgASgLMh8uY2xhd2NoYXQudjEuQ29udHJvbFBpbmdSZXF1ZXN0SAASNQoHaW5zcGVjdBgNIAEoCzIiLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnNwZWN0UmVxdWVzdEgAEjMKBnJvdGF0ZRgOIAEoCzIhLmNsYXdjaGF0LnYxLkNvbnRyb2xSb3RhdGVSZXF1ZXN0SAASOQoJZW1lcmdlbmN5GA8gASgLMiQuY2xhd2NoYXQudjEuQ29udHJvbEVtZXJnZW5jeVJlcXVlc3RIABIxCgViZW5jaBgQIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xCZW5jaFJlcXVlc3RIABIxCgVyb29tcxgeIAEoCzIgLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tc1JlcXVlc3RIABIsCgZwZW9wbGUYHyABKAsyGi5jbGF3Y2hhdC52MS5QZW9wbGVSZXF1ZXN0SAASIQoEbWFyaxggIAEoCzIRLmNsYXdjaGF0LnYxLk1hcmtIABIlCgZ0eXBpbmcYISABKAsyEy5jbGF3Y2hhdC52MS5UeXBpbmdIABIzCgZldmVudHMYIiABKAsyIS5jbGF3Y2hhdC52MS5Db250cm9sRXZlbnRzUmVxdWVzdEgAEjkKDWRldmljZV9pbnZpdGUYIyABKAsyIC5jbGF3Y2hhdC52MS5EZXZpY2VJbnZpdGVSZXF1ZXN0SAASNQoLcm9vbV9kZWxldGUYJCABKAsyHi5jbGF3Y2hhdC52MS5Db250cm9sUm9vbURlbGV0ZUgAEjMKCnJvb21fb3duZXIYJSABKAsyHS5jbGF3Y2hhdC52MS5Db250cm9sUm9vbU93bmVySAASMQoJcm9vbV9rZWVwGCYgASgLMhwuY2xhd2NoYXQudjEuQ29udHJvbFJvb21LZWVwSAASNQoHaW52aXRlcxgnIAEoCzIiLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnZpdGVzUmVxdWVzdEgAEjcKCHdpdGhkcmF3GCggASgLMiMuY2xhd2NoYXQudjEuQ29udHJvbFdpdGhkcmF3UmVxdWVzdEgAQgYKBGJvZHkikgoKD0NvbnRyb2xSZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgNEgsKA2VuZBgCIAEoCBIqCgVlcnJvchgDIAEoCzIZLmNsYXdjaGF0LnYxLkNvbnRyb2xFcnJvckgAEi4KB3dlbGNvbWUYBCABKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sV2VsY29tZUgAEjUKC2hvc3Rfc3RhdHVzGAUgASgLMh4uY2xhd2NoYXQudjEuQ29udHJvbEhvc3RTdGF0dXNIABI5Cg1jbGllbnRfc3RhdHVzGAYgASgLMiAuY2xhd2NoYXQudjEuQ29udHJvbENsaWVudFN0YXR1c0gAEi4KB2RldmljZXMYByABKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sRGV2aWNlc0gAEiwKBmludml0ZRgIIAEoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnZpdGVIABIuCgdyZXZva2VkGAkgASgLMhsuY2xhd2NoYXQudjEuQ29udHJvbFJldm9rZWRIABIwCghzdG9wcGluZxgKIAEoCzIcLmNsYXdjaGF0LnYxLkNvbnRyb2xTdG9wcGluZ0gAEigKBHNlbnQYCyABKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sU2VudEgAEioKBWl0ZW1zGAwgASgLMhkuY2xhd2NoYXQudjEuQ29udHJvbEl0ZW1zSAASJgoDZ2FwGA0gASgLMhcuY2xhd2NoYXQudjEuQ29udHJvbEdhcEgAEjEKCWNhdWdodF91cBgOIAEoCzIcLmNsYXdjaGF0LnYxLkNvbnRyb2xDYXVnaHRVcEgAEi4KB2hpc3RvcnkYDyABKAsyGy5jbGF3Y2hhdC52MS5Db250cm9sSGlzdG9yeUgAEigKBHBvbmcYECABKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sUG9uZ0gAEjIKCWluc3BlY3RlZBgRIAEoCzIdLmNsYXdjaGF0LnYxLkNvbnRyb2xJbnNwZWN0ZWRIABIwCghyb3RhdGluZxgSIAEoCzIcLmNsYXdjaGF0LnYxLkNvbnRyb2xSb3RhdGluZ0gAEioKBWJlbmNoGBMgASgLMhkuY2xhd2NoYXQudjEuQ29udHJvbEJlbmNoSAASKgoFcm9vbXMYHiABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sUm9vbXNIABIpCgZwZW9wbGUYHyABKAsyFy5jbGF3Y2hhdC52MS5QZW9wbGVMaXN0SAASKAoEZG9uZRggIAEoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xEb25lSAASKgoFZXZlbnQYISABKAsyGS5jbGF3Y2hhdC52MS5Db250cm9sRXZlbnRIABIyCg1kZXZpY2VfaW52aXRlGCIgASgLMhkuY2xhd2NoYXQudjEuRGV2aWNlSW52aXRlSAASMwoKaG9zdF9yb29tcxgjIAEoCzIdLmNsYXdjaGF0LnYxLkNvbnRyb2xIb3N0Um9vbXNIABIxCglyb29tX2RvbmUYJCABKAsyHC5jbGF3Y2hhdC52MS5Db250cm9sUm9vbURvbmVIABIuCgdpbnZpdGVzGCUgASgLMhsuY2xhd2NoYXQudjEuQ29udHJvbEludml0ZXNIABIyCgl3aXRoZHJhd24YJiABKAsyHS5jbGF3Y2hhdC52MS5Db250cm9sV2l0aGRyYXduSABCBgoEYm9keSJCCgxDb250cm9sRXJyb3ISJAoEY29kZRgBIAEoDjIWLmNsYXdjaGF0LnYxLkVycm9yQ29kZRIMCgR0ZXh0GAIgASgJIm8KDENvbnRyb2xIZWxsbxIQCghwcm90b2NvbBgBIAEoDRIsCgdwcm9ncmFtGAIgASgOMhsuY2xhd2NoYXQudjEuQ29udHJvbFByb2dyYW0SDwoHdmVyc2lvbhgDIAEoCRIOCgZzY2hlbWEYBCABKA0ikAEKDkNvbnRyb2xXZWxjb21lEhAKCHByb3RvY29sGAEgASgNEiwKB3Byb2dyYW0YAiABKA4yGy5jbGF3Y2hhdC52MS5Db250cm9sUHJvZ3JhbRIPCgd2ZXJzaW9uGAMgASgJEg4KBnNjaGVtYRgEIAEoDRILCgNwaWQYBSABKA0SEAoIcmVzaWRlbnQYBiABKAgiDwoNQ29udHJvbENhbmNlbCIWChRDb250cm9sU3RhdHVzUmVxdWVzdCK8AwoRQ29udHJvbEhvc3RTdGF0dXMSEQoJc2VydmVyX2lkGAEgASgMEg8KB3NlcnZpbmcYAiABKAgSFQoNc3RhcnRlZF9hdF9tcxgDIAEoBBINCgVlcG9jaBgEIAEoBBIQCghzZXF1ZW5jZRgFIAEoBBIMCgRwb3J0GAYgASgNEhEKCWFkZHJlc3NlcxgHIAMoCRIbChNuZXh0X3JvdGF0aW9uX2F0X21zGAggASgEEhYKDnZhbGlkX3VudGlsX21zGAkgASgEEg8KB2RldmljZXMYCiABKA0SEQoJY29ubmVjdGVkGAsgASgNEg8KB2ludml0ZXMYDCABKA0SKQoGc3RvcmVzGA0gAygLMhkuY2xhd2NoYXQudjEuQ29udHJvbFN0b3JlEh4KFm5leHRfaWRlbnRpdHlfZXhwb3J0ZWQYDiABKAgSEAoId2FybmluZ3MYDyADKAkSDQoFcGhhc2UYECABKAkSKQoGcGxhY2VzGBEgAygLMhkuY2xhd2NoYXQudjEuQ29udHJvbFBsYWNlEikKB2hpc3RvcnkYEiADKAsyGC5jbGF3Y2hhdC52MS5Db250cm9sTm90ZSJvCgxDb250cm9sUGxhY2USDAoEcG9ydBgBIAEoDRINCgVlcG9jaBgCIAEoBBIMCgRyb2xlGAMgASgJEgwKBG9wZW4YBCABKAgSDQoFcGF0aHMYBSABKA0SFwoPbGlzdGVkX3VudGlsX21zGAYgASgEIl0KC0NvbnRyb2xOb3RlEg0KBWF0X21zGAEgASgEEgwKBHdoYXQYAiABKAkSDgoGZGV0YWlsGAMgASgJEg0KBXRpbWVzGAQgASgNEhIKCmxhc3RfYXRfbXMYBSABKAQilgEKDENvbnRyb2xTdG9yZRIMCgRuYW1lGAEgASgJEiQKBGNvZGUYAiABKA4yFi5jbGF3Y2hhdC52MS5FcnJvckNvZGUSGQoRdmVyaWZpZWRfc2VxdWVuY2UYAyABKAQSFgoOdmVyaWZpZWRfYXRfbXMYBCABKAQSDwoHdHJvdWJsZRgFIAEoCRIOCgZkZXRhaWwYBiABKAkimQMKE0NvbnRyb2xDbGllbnRTdGF0dXMSDgoGam9pbmVkGAEgASgIEhEKCXNlcnZlcl9pZBgCIAEoDBIRCglkZXZpY2VfaWQYAyABKAwSDAoEbmFtZRgEIAEoCRIrCgRsaW5rGAUgASgOMh0uY2xhd2NoYXQudjEuQ29udHJvbExpbmtTdGF0ZRIQCghlbmRwb2ludBgGIAEoCRIQCghzZXF1ZW5jZRgHIAEoBBIWCg52YWxpZF91bnRpbF9tcxgIIAEoBBIWCg51bmFja25vd2xlZGdlZBgJIAEoDRIOCgZjdXJzb3IYCiABKAQSKgoKbGFzdF9lcnJvchgLIAEoDjIWLmNsYXdjaGF0LnYxLkVycm9yQ29kZRIQCgh3YXJuaW5ncxgMIAMoCRITCgtyZWNvcmRfaGFzaBgNIAEoDBIsCgZzdG9yZXMYDiADKAsyHC5jbGF3Y2hhdC52MS5Db250cm9sU3RhbmRpbmcSEQoJc2l0dWF0aW9uGA8gASgJEhkKEWxhc3RfZXJyb3JfZGV0YWlsGBAgASgJIpQBCg9Db250cm9sU3RhbmRpbmcSDAoEbmFtZRgBIAEoCRIQCghzdGFuZGluZxgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBBIOCgZkZXRhaWwYBCABKAkSFAoMdGltZXNfYmVoaW5kGAUgASgNEhMKC3RpbWVzX2x5aW5nGAYgASgNEhQKDHRpbWVzX2ZhaWxlZBgHIAEoDSIXChVDb250cm9sRGV2aWNlc1JlcXVlc3QiPQoOQ29udHJvbERldmljZXMSKwoHZGV2aWNlcxgBIAMoCzIaLmNsYXdjaGF0LnYxLkNvbnRyb2xEZXZpY2UivAEKDUNvbnRyb2xEZXZpY2USEQoJZGV2aWNlX2lkGAEgASgMEgwKBG5hbWUYAiABKAkSDwoHcGVuZGluZxgDIAEoCBIRCgljb25uZWN0ZWQYBCABKAgSFgoOZW5yb2xsZWRfYXRfbXMYBSABKAQSFwoPbGFzdF9zZWVuX2F0X21zGAYgASgEEg0KBXdvcmRzGAcgASgJEhEKCXBlcnNvbl9pZBgIIAEoDBITCgtwZXJzb25fbmFtZRgJIAEoCSJFChRDb250cm9sSW52aXRlUmVxdWVzdBIMCgRuYW1lGAEgASgJEg8KB2xpZmVfbXMYAiABKAQSDgoGYnVuZGxlGAMgASgIIn4KDUNvbnRyb2xJbnZpdGUSDgoGaW52aXRlGAEgASgJEg4KBmJ1bmRsZRgCIAEoDBIVCg1leHBpcmVzX2F0X21zGAMgASgEEhEKCXB1Ymxpc2hlZBgEIAEoCBIQCgh3YXJuaW5ncxgFIAMoCRIRCglpbnZpdGVfaWQYBiABKAwiFwoVQ29udHJvbEludml0ZXNSZXF1ZXN0IkEKDkNvbnRyb2xJbnZpdGVzEi8KB2ludml0ZXMYASADKAsyHi5jbGF3Y2hhdC52MS5Db250cm9sT3Blbkludml0ZSKpAQoRQ29udHJvbE9wZW5JbnZpdGUSEQoJaW52aXRlX2lkGAEgASgMEgwKBG5hbWUYAiABKAkSEQoJcGVyc29uX2lkGAMgASgMEhMKC3BlcnNvbl9uYW1lGAQgASgJEhIKCm1hZGVfYXRfbXMYBSABKAQSEgoKZW5kc19hdF9tcxgGIAEoBBIPCgdidW5kbGVkGAcgASgIEhIKCmNsYWltZWRfYnkYCCABKAwiKwoWQ29udHJvbFdpdGhkcmF3UmVxdWVzdBIRCglpbnZpdGVfaWQYASABKAwiIwoQQ29udHJvbFdpdGhkcmF3bhIPCgdleGlzdGVkGAEgASgIIikKFENvbnRyb2xSZXZva2VSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoDCJQCg5Db250cm9sUmV2b2tlZBIPCgdleGlzdGVkGAEgASgIEi0KCGJlcXVlc3RzGAIgAygLMhsuY2xhd2NoYXQudjEuQ29udHJvbEJlcXVlc3QiTAoOQ29udHJvbEJlcXVlc3QSDAoEcm9vbRgBIAEoCRIsCgRoZWlyGAIgASgLMh4uY2xhd2NoYXQudjEuQ29udHJvbFJvb21QZXJzb24iFAoSQ29udHJvbFN0b3BSZXF1ZXN0IhEKD0NvbnRyb2xTdG9wcGluZyKBAQoSQ29udHJvbFNlbmRSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAwSDAoEcm9vbRgCIAEoCRIMCgR0ZXh0GAMgASgJEhIKCnNlbnRfYXRfbXMYBCABKAQSJwoFZXh0cmEYBSABKAsyGC5jbGF3Y2hhdC52MS5DaGF0Q29udGVudCIdCgtDb250cm9sU2VudBIOCgZjdXJzb3IYASABKAQiTAoUQ29udHJvbExpc3RlblJlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEEhAKCGZyb21fbm93GAIgASgIEgwKBHJvb20YAyABKAkiNwoMQ29udHJvbEl0ZW1zEicKBWl0ZW1zGAEgAygLMhguY2xhd2NoYXQudjEuQ29udHJvbEl0ZW0i9QEKC0NvbnRyb2xJdGVtEg4KBmN1cnNvchgBIAEoBBIMCgRyb29tGAIgASgJEhEKCWRldmljZV9pZBgDIAEoDBIMCgRuYW1lGAQgASgJEhIKCnNlbnRfYXRfbXMYBSABKAQSFAoMc3RvcmVkX2F0X21zGAYgASgEEgwKBHRleHQYByABKAkSEgoKbWVzc2FnZV9pZBgIIAEoDBIRCglwZXJzb25faWQYCSABKAwSJwoFZXh0cmEYCiABKAsyGC5jbGF3Y2hhdC52MS5DaGF0Q29udGVudBIOCgZlZGl0ZWQYCyABKAgSDwoHZGVsZXRlZBgMIAEoCCJGCgpDb250cm9sR2FwEhQKDGFmdGVyX2N1cnNvchgBIAEoBBIUCgxmaXJzdF9jdXJzb3IYAiABKAQSDAoEcm9vbRgDIAEoCSIhCg9Db250cm9sQ2F1Z2h0VXASDgoGY3Vyc29yGAEgASgEInEKFUNvbnRyb2xIaXN0b3J5UmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQSDQoFbGltaXQYAiABKA0SDAoEcm9vbRgDIAEoCRIVCg1iZWZvcmVfY3Vyc29yGAQgASgEEg4KBnNlYXJjaBgFIAEoCSJcCg5Db250cm9sSGlzdG9yeRInCgVpdGVtcxgBIAMoCzIYLmNsYXdjaGF0LnYxLkNvbnRyb2xJdGVtEgwKBG1vcmUYAiABKAgSEwoLZnJvbV9jdXJzb3IYAyABKAQiFAoSQ29udHJvbFBpbmdSZXF1ZXN0IjYKC0NvbnRyb2xQb25nEhUKDXJvdW5kX3RyaXBfdXMYASABKA0SEAoIZW5kcG9pbnQYAiABKAkiMAoVQ29udHJvbEluc3BlY3RSZXF1ZXN0EhcKD2Nvbm5lY3Rpb25fZmlsZRgBIAEoDCIkChBDb250cm9sSW5zcGVjdGVkEhAKCGVudmVsb3BlGAEgASgMIhYKFENvbnRyb2xSb3RhdGVSZXF1ZXN0IicKF0NvbnRyb2xFbWVyZ2VuY3lSZXF1ZXN0EgwKBGhhcmQYASABKAgiIAoPQ29udHJvbFJvdGF0aW5nEg0KBXBoYXNlGAEgASgJIlUKE0NvbnRyb2xCZW5jaFJlcXVlc3QSDQoFYnl0ZXMYASABKAQSGAoQYnl0ZXNfcGVyX3NlY29uZBgCIAEoDRIVCg1tZXNzYWdlX2J5dGVzGAMgASgNInMKDENvbnRyb2xCZW5jaBIQCghtZXNzYWdlcxgBIAEoBBINCgVieXRlcxgCIAEoBBISCgplbGFwc2VkX21zGAMgASgNEhAKCHdvcnN0X3VzGAQgASgNEgwKBGRvbmUYBSABKAgSDgoGZGlnZXN0GAYgASgMIiUKE0NvbnRyb2xSb29tc1JlcXVlc3QSDgoGY291bnRzGAEgASgIIjAKDENvbnRyb2xSb29tcxIgCgVyb29tcxgBIAMoCzIRLmNsYXdjaGF0LnYxLlJvb20iPwoQQ29udHJvbEhvc3RSb29tcxIrCgVyb29tcxgBIAMoCzIcLmNsYXdjaGF0LnYxLkNvbnRyb2xIb3N0Um9vbSLgAQoPQ29udHJvbEhvc3RSb29tEgwKBG5hbWUYASABKAkSDQoFdG9waWMYAiABKAkSDgoGY2xvc2VkGAMgASgIEg8KB2tlZXBfbXMYBCABKAQSEwoLbGFzdF9jdXJzb3IYBSABKAQSDgoGcGVvcGxlGAYgASgNEi4KBm93bmVycxgHIAMoCzIeLmNsYXdjaGF0LnYxLkNvbnRyb2xSb29tUGVyc29uEhAKCG1lc3NhZ2VzGAggASgEEhoKEmxhc3RfbWVzc2FnZV9hdF9tcxgJIAEoBBIMCgRsb3N0GAogASgIIjQKEUNvbnRyb2xSb29tUGVyc29uEhEKCXBlcnNvbl9pZBgBIAEoDBIMCgRuYW1lGAIgASgJIiEKEUNvbnRyb2xSb29tRGVsZXRlEgwKBHJvb20YASABKAkiMwoQQ29udHJvbFJvb21Pd25lchIMCgRyb29tGAEgASgJEhEKCXBlcnNvbl9pZBgCIAEoDCIwCg9Db250cm9sUm9vbUtlZXASDAoEcm9vbRgBIAEoCRIPCgdrZWVwX21zGAIgASgEIiEKD0NvbnRyb2xSb29tRG9uZRIOCgZjdXJzb3IYASABKAQiDQoLQ29udHJvbERvbmUiFgoUQ29udHJvbEV2ZW50c1JlcXVlc3QioAIKDENvbnRyb2xFdmVudBIoCgRoZXJlGAEgASgLMhguY2xhd2NoYXQudjEuQ29udHJvbEhlcmVIABItCgRsaW5rGAIgASgOMh0uY2xhd2NoYXQudjEuQ29udHJvbExpbmtTdGF0ZUgAEiYKBG1hcmsYAyABKAsyFi5jbGF3Y2hhdC52MS5NYXJrU3RhdGVIABIqCgZ0eXBpbmcYBCABKAsyGC5jbGF3Y2hhdC52MS5UeXBpbmdTdGF0ZUgAEi4KCHByZXNlbmNlGAUgASgLMhouY2xhd2NoYXQudjEuUHJlc2VuY2VTdGF0ZUgAEisKCHJvb21fZ2FwGAYgASgLMhcuY2xhd2NoYXQudjEuSGlzdG9yeUdhcEgAQgYKBGJvZHkiMwoLQ29udHJvbEhlcmUSEQoJcGVyc29uX2lkGAEgASgMEhEKCWRldmljZV9pZBgCIAEoDCpnCg5Db250cm9sUHJvZ3JhbRIfChtDT05UUk9MX1BST0dSQU1fVU5TUEVDSUZJRUQQABIYChRDT05UUk9MX1BST0dSQU1fSE9TVBABEhoKFkNPTlRST0xfUFJPR1JBTV9DTElFTlQQAiq4AQoQQ29udHJvbExpbmtTdGF0ZRIiCh5DT05UUk9MX0xJTktfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdDT05UUk9MX0xJTktfU1RBVEVfSURMRRABEiEKHUNPTlRST0xfTElOS19TVEFURV9DT05ORUNUSU5HEAISIAocQ09OVFJPTF9MSU5LX1NUQVRFX0NPTk5FQ1RFRBADEh4KGkNPTlRST0xfTElOS19TVEFURV9XQUlUSU5HEARiBnByb3RvMw", [file_clawchat_v1_chat, file_clawchat_v1_error]);
 
 /**
  * What an attacher says to the owner. One of these is one message of the
@@ -234,6 +234,22 @@ export type ControlRequest = Message<"clawchat.v1.ControlRequest"> & {
      */
     value: ControlRoomKeep;
     case: "roomKeep";
+  } | {
+    /**
+     * Host: list the invites that are open or claimed. Answered by `invites`.
+     *
+     * @generated from field: clawchat.v1.ControlInvitesRequest invites = 39;
+     */
+    value: ControlInvitesRequest;
+    case: "invites";
+  } | {
+    /**
+     * Host: withdraw an invite. Answered by `withdrawn`.
+     *
+     * @generated from field: clawchat.v1.ControlWithdrawRequest withdraw = 40;
+     */
+    value: ControlWithdrawRequest;
+    case: "withdraw";
   } | { case: undefined; value?: undefined };
 };
 
@@ -464,6 +480,22 @@ export type ControlResponse = Message<"clawchat.v1.ControlResponse"> & {
      */
     value: ControlRoomDone;
     case: "roomDone";
+  } | {
+    /**
+     * Answers `invites`.
+     *
+     * @generated from field: clawchat.v1.ControlInvites invites = 37;
+     */
+    value: ControlInvites;
+    case: "invites";
+  } | {
+    /**
+     * Answers `withdraw`.
+     *
+     * @generated from field: clawchat.v1.ControlWithdrawn withdrawn = 38;
+     */
+    value: ControlWithdrawn;
+    case: "withdrawn";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1316,6 +1348,13 @@ export type ControlInvite = Message<"clawchat.v1.ControlInvite"> & {
    * @generated from field: repeated string warnings = 5;
    */
   warnings: string[];
+
+  /**
+   * What it is withdrawn by, 16 bytes.
+   *
+   * @generated from field: bytes invite_id = 6;
+   */
+  inviteId: Uint8Array;
 };
 
 /**
@@ -1324,6 +1363,155 @@ export type ControlInvite = Message<"clawchat.v1.ControlInvite"> & {
  */
 export const ControlInviteSchema: GenMessage<ControlInvite> = /*@__PURE__*/
   messageDesc(file_clawchat_v1_control, 17);
+
+/**
+ * Asks for the invites that are open or claimed.
+ *
+ * @generated from message clawchat.v1.ControlInvitesRequest
+ */
+export type ControlInvitesRequest = Message<"clawchat.v1.ControlInvitesRequest"> & {
+};
+
+/**
+ * Describes the message clawchat.v1.ControlInvitesRequest.
+ * Use `create(ControlInvitesRequestSchema)` to create a new message.
+ */
+export const ControlInvitesRequestSchema: GenMessage<ControlInvitesRequest> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 18);
+
+/**
+ * The invites that are open or claimed.
+ *
+ * @generated from message clawchat.v1.ControlInvites
+ */
+export type ControlInvites = Message<"clawchat.v1.ControlInvites"> & {
+  /**
+   * The one that was made first, first; at most 256.
+   *
+   * @generated from field: repeated clawchat.v1.ControlOpenInvite invites = 1;
+   */
+  invites: ControlOpenInvite[];
+};
+
+/**
+ * Describes the message clawchat.v1.ControlInvites.
+ * Use `create(ControlInvitesSchema)` to create a new message.
+ */
+export const ControlInvitesSchema: GenMessage<ControlInvites> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 19);
+
+/**
+ * An invite that is open or claimed. Nothing of it opens anything.
+ *
+ * @generated from message clawchat.v1.ControlOpenInvite
+ */
+export type ControlOpenInvite = Message<"clawchat.v1.ControlOpenInvite"> & {
+  /**
+   * Its id, 16 bytes: the device id of its public key.
+   *
+   * @generated from field: bytes invite_id = 1;
+   */
+  inviteId: Uint8Array;
+
+  /**
+   * Name that the device is to have, at most 64 bytes of UTF-8; empty for the one
+   * that it asks for.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * The person whose further device it is for, 16 bytes; empty for a person of its own.
+   *
+   * @generated from field: bytes person_id = 3;
+   */
+  personId: Uint8Array;
+
+  /**
+   * The name that this person goes by; empty when there is none.
+   *
+   * @generated from field: string person_name = 4;
+   */
+  personName: string;
+
+  /**
+   * When it was made, Unix milliseconds.
+   *
+   * @generated from field: uint64 made_at_ms = 5;
+   */
+  madeAtMs: bigint;
+
+  /**
+   * When it ends, Unix milliseconds; a claimed one by its claim.
+   *
+   * @generated from field: uint64 ends_at_ms = 6;
+   */
+  endsAtMs: bigint;
+
+  /**
+   * True when it was handed out with a connection file.
+   *
+   * @generated from field: bool bundled = 7;
+   */
+  bundled: boolean;
+
+  /**
+   * The pending device that claimed it, 16 bytes; empty while it is open.
+   *
+   * @generated from field: bytes claimed_by = 8;
+   */
+  claimedBy: Uint8Array;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlOpenInvite.
+ * Use `create(ControlOpenInviteSchema)` to create a new message.
+ */
+export const ControlOpenInviteSchema: GenMessage<ControlOpenInvite> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 20);
+
+/**
+ * Asks to withdraw an invite. Withdrawing one that is not there changes nothing.
+ *
+ * @generated from message clawchat.v1.ControlWithdrawRequest
+ */
+export type ControlWithdrawRequest = Message<"clawchat.v1.ControlWithdrawRequest"> & {
+  /**
+   * The invite, 16 bytes. A name is resolved by the attacher, with `invites`.
+   *
+   * @generated from field: bytes invite_id = 1;
+   */
+  inviteId: Uint8Array;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlWithdrawRequest.
+ * Use `create(ControlWithdrawRequestSchema)` to create a new message.
+ */
+export const ControlWithdrawRequestSchema: GenMessage<ControlWithdrawRequest> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 21);
+
+/**
+ * The invite is withdrawn.
+ *
+ * @generated from message clawchat.v1.ControlWithdrawn
+ */
+export type ControlWithdrawn = Message<"clawchat.v1.ControlWithdrawn"> & {
+  /**
+   * False when there was no such invite.
+   *
+   * @generated from field: bool existed = 1;
+   */
+  existed: boolean;
+};
+
+/**
+ * Describes the message clawchat.v1.ControlWithdrawn.
+ * Use `create(ControlWithdrawnSchema)` to create a new message.
+ */
+export const ControlWithdrawnSchema: GenMessage<ControlWithdrawn> = /*@__PURE__*/
+  messageDesc(file_clawchat_v1_control, 22);
 
 /**
  * Asks to revoke a device. Revoking one that is not there changes nothing.
@@ -1344,7 +1532,7 @@ export type ControlRevokeRequest = Message<"clawchat.v1.ControlRevokeRequest"> &
  * Use `create(ControlRevokeRequestSchema)` to create a new message.
  */
 export const ControlRevokeRequestSchema: GenMessage<ControlRevokeRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 18);
+  messageDesc(file_clawchat_v1_control, 23);
 
 /**
  * The device is revoked.
@@ -1372,7 +1560,7 @@ export type ControlRevoked = Message<"clawchat.v1.ControlRevoked"> & {
  * Use `create(ControlRevokedSchema)` to create a new message.
  */
 export const ControlRevokedSchema: GenMessage<ControlRevoked> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 19);
+  messageDesc(file_clawchat_v1_control, 24);
 
 /**
  * A room that has lost its last owner.
@@ -1400,7 +1588,7 @@ export type ControlBequest = Message<"clawchat.v1.ControlBequest"> & {
  * Use `create(ControlBequestSchema)` to create a new message.
  */
 export const ControlBequestSchema: GenMessage<ControlBequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 20);
+  messageDesc(file_clawchat_v1_control, 25);
 
 /**
  * Asks the owner to stop.
@@ -1415,7 +1603,7 @@ export type ControlStopRequest = Message<"clawchat.v1.ControlStopRequest"> & {
  * Use `create(ControlStopRequestSchema)` to create a new message.
  */
 export const ControlStopRequestSchema: GenMessage<ControlStopRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 21);
+  messageDesc(file_clawchat_v1_control, 26);
 
 /**
  * The owner will stop.
@@ -1430,7 +1618,7 @@ export type ControlStopping = Message<"clawchat.v1.ControlStopping"> & {
  * Use `create(ControlStoppingSchema)` to create a new message.
  */
 export const ControlStoppingSchema: GenMessage<ControlStopping> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 22);
+  messageDesc(file_clawchat_v1_control, 27);
 
 /**
  * Asks to send a message.
@@ -1481,7 +1669,7 @@ export type ControlSendRequest = Message<"clawchat.v1.ControlSendRequest"> & {
  * Use `create(ControlSendRequestSchema)` to create a new message.
  */
 export const ControlSendRequestSchema: GenMessage<ControlSendRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 23);
+  messageDesc(file_clawchat_v1_control, 28);
 
 /**
  * The host has committed the message.
@@ -1502,7 +1690,7 @@ export type ControlSent = Message<"clawchat.v1.ControlSent"> & {
  * Use `create(ControlSentSchema)` to create a new message.
  */
 export const ControlSentSchema: GenMessage<ControlSent> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 24);
+  messageDesc(file_clawchat_v1_control, 29);
 
 /**
  * Asks for messages as they come.
@@ -1538,7 +1726,7 @@ export type ControlListenRequest = Message<"clawchat.v1.ControlListenRequest"> &
  * Use `create(ControlListenRequestSchema)` to create a new message.
  */
 export const ControlListenRequestSchema: GenMessage<ControlListenRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 25);
+  messageDesc(file_clawchat_v1_control, 30);
 
 /**
  * Some messages.
@@ -1559,7 +1747,7 @@ export type ControlItems = Message<"clawchat.v1.ControlItems"> & {
  * Use `create(ControlItemsSchema)` to create a new message.
  */
 export const ControlItemsSchema: GenMessage<ControlItems> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 26);
+  messageDesc(file_clawchat_v1_control, 31);
 
 /**
  * A message of the history.
@@ -1657,7 +1845,7 @@ export type ControlItem = Message<"clawchat.v1.ControlItem"> & {
  * Use `create(ControlItemSchema)` to create a new message.
  */
 export const ControlItemSchema: GenMessage<ControlItem> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 27);
+  messageDesc(file_clawchat_v1_control, 32);
 
 /**
  * Messages between two cursors are no longer kept.
@@ -1692,7 +1880,7 @@ export type ControlGap = Message<"clawchat.v1.ControlGap"> & {
  * Use `create(ControlGapSchema)` to create a new message.
  */
 export const ControlGapSchema: GenMessage<ControlGap> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 28);
+  messageDesc(file_clawchat_v1_control, 33);
 
 /**
  * Everything stored so far has been sent.
@@ -1713,7 +1901,7 @@ export type ControlCaughtUp = Message<"clawchat.v1.ControlCaughtUp"> & {
  * Use `create(ControlCaughtUpSchema)` to create a new message.
  */
 export const ControlCaughtUpSchema: GenMessage<ControlCaughtUp> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 29);
+  messageDesc(file_clawchat_v1_control, 34);
 
 /**
  * Asks for a page of history.
@@ -1762,7 +1950,7 @@ export type ControlHistoryRequest = Message<"clawchat.v1.ControlHistoryRequest">
  * Use `create(ControlHistoryRequestSchema)` to create a new message.
  */
 export const ControlHistoryRequestSchema: GenMessage<ControlHistoryRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 30);
+  messageDesc(file_clawchat_v1_control, 35);
 
 /**
  * A page of history.
@@ -1797,7 +1985,7 @@ export type ControlHistory = Message<"clawchat.v1.ControlHistory"> & {
  * Use `create(ControlHistorySchema)` to create a new message.
  */
 export const ControlHistorySchema: GenMessage<ControlHistory> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 31);
+  messageDesc(file_clawchat_v1_control, 36);
 
 /**
  * Asks for one round trip to the host.
@@ -1812,7 +2000,7 @@ export type ControlPingRequest = Message<"clawchat.v1.ControlPingRequest"> & {
  * Use `create(ControlPingRequestSchema)` to create a new message.
  */
 export const ControlPingRequestSchema: GenMessage<ControlPingRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 32);
+  messageDesc(file_clawchat_v1_control, 37);
 
 /**
  * The host answered.
@@ -1840,7 +2028,7 @@ export type ControlPong = Message<"clawchat.v1.ControlPong"> & {
  * Use `create(ControlPongSchema)` to create a new message.
  */
 export const ControlPongSchema: GenMessage<ControlPong> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 33);
+  messageDesc(file_clawchat_v1_control, 38);
 
 /**
  * Asks to open a connection file.
@@ -1861,7 +2049,7 @@ export type ControlInspectRequest = Message<"clawchat.v1.ControlInspectRequest">
  * Use `create(ControlInspectRequestSchema)` to create a new message.
  */
 export const ControlInspectRequestSchema: GenMessage<ControlInspectRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 34);
+  messageDesc(file_clawchat_v1_control, 39);
 
 /**
  * What the file holds.
@@ -1882,7 +2070,7 @@ export type ControlInspected = Message<"clawchat.v1.ControlInspected"> & {
  * Use `create(ControlInspectedSchema)` to create a new message.
  */
 export const ControlInspectedSchema: GenMessage<ControlInspected> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 35);
+  messageDesc(file_clawchat_v1_control, 40);
 
 /**
  * Asks to move to another port as soon as the rules allow.
@@ -1897,7 +2085,7 @@ export type ControlRotateRequest = Message<"clawchat.v1.ControlRotateRequest"> &
  * Use `create(ControlRotateRequestSchema)` to create a new message.
  */
 export const ControlRotateRequestSchema: GenMessage<ControlRotateRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 36);
+  messageDesc(file_clawchat_v1_control, 41);
 
 /**
  * Asks to leave every earlier address.
@@ -1918,7 +2106,7 @@ export type ControlEmergencyRequest = Message<"clawchat.v1.ControlEmergencyReque
  * Use `create(ControlEmergencyRequestSchema)` to create a new message.
  */
 export const ControlEmergencyRequestSchema: GenMessage<ControlEmergencyRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 37);
+  messageDesc(file_clawchat_v1_control, 42);
 
 /**
  * The rotation has begun, or waits its turn; `status` shows how it goes.
@@ -1939,7 +2127,7 @@ export type ControlRotating = Message<"clawchat.v1.ControlRotating"> & {
  * Use `create(ControlRotatingSchema)` to create a new message.
  */
 export const ControlRotatingSchema: GenMessage<ControlRotating> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 38);
+  messageDesc(file_clawchat_v1_control, 43);
 
 /**
  * Asks to measure the session with a bulk stream (spec/13-bench.md).
@@ -1974,7 +2162,7 @@ export type ControlBenchRequest = Message<"clawchat.v1.ControlBenchRequest"> & {
  * Use `create(ControlBenchRequestSchema)` to create a new message.
  */
 export const ControlBenchRequestSchema: GenMessage<ControlBenchRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 39);
+  messageDesc(file_clawchat_v1_control, 44);
 
 /**
  * How a bulk stream goes.
@@ -2031,7 +2219,7 @@ export type ControlBench = Message<"clawchat.v1.ControlBench"> & {
  * Use `create(ControlBenchSchema)` to create a new message.
  */
 export const ControlBenchSchema: GenMessage<ControlBench> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 40);
+  messageDesc(file_clawchat_v1_control, 45);
 
 /**
  * Asks for the rooms.
@@ -2052,7 +2240,7 @@ export type ControlRoomsRequest = Message<"clawchat.v1.ControlRoomsRequest"> & {
  * Use `create(ControlRoomsRequestSchema)` to create a new message.
  */
 export const ControlRoomsRequestSchema: GenMessage<ControlRoomsRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 41);
+  messageDesc(file_clawchat_v1_control, 46);
 
 /**
  * The rooms.
@@ -2073,7 +2261,7 @@ export type ControlRooms = Message<"clawchat.v1.ControlRooms"> & {
  * Use `create(ControlRoomsSchema)` to create a new message.
  */
 export const ControlRoomsSchema: GenMessage<ControlRooms> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 42);
+  messageDesc(file_clawchat_v1_control, 47);
 
 /**
  * The rooms of a host, as its operator sees them.
@@ -2094,7 +2282,7 @@ export type ControlHostRooms = Message<"clawchat.v1.ControlHostRooms"> & {
  * Use `create(ControlHostRoomsSchema)` to create a new message.
  */
 export const ControlHostRoomsSchema: GenMessage<ControlHostRooms> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 43);
+  messageDesc(file_clawchat_v1_control, 48);
 
 /**
  * One room of a host.
@@ -2179,7 +2367,7 @@ export type ControlHostRoom = Message<"clawchat.v1.ControlHostRoom"> & {
  * Use `create(ControlHostRoomSchema)` to create a new message.
  */
 export const ControlHostRoomSchema: GenMessage<ControlHostRoom> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 44);
+  messageDesc(file_clawchat_v1_control, 49);
 
 /**
  * A person in a room, as the host knows them.
@@ -2207,7 +2395,7 @@ export type ControlRoomPerson = Message<"clawchat.v1.ControlRoomPerson"> & {
  * Use `create(ControlRoomPersonSchema)` to create a new message.
  */
 export const ControlRoomPersonSchema: GenMessage<ControlRoomPerson> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 45);
+  messageDesc(file_clawchat_v1_control, 50);
 
 /**
  * Asks to delete a room with everything in it, for everybody.
@@ -2228,7 +2416,7 @@ export type ControlRoomDelete = Message<"clawchat.v1.ControlRoomDelete"> & {
  * Use `create(ControlRoomDeleteSchema)` to create a new message.
  */
 export const ControlRoomDeleteSchema: GenMessage<ControlRoomDelete> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 46);
+  messageDesc(file_clawchat_v1_control, 51);
 
 /**
  * Asks to make a person the owner of a room, beside those that it has.
@@ -2257,7 +2445,7 @@ export type ControlRoomOwner = Message<"clawchat.v1.ControlRoomOwner"> & {
  * Use `create(ControlRoomOwnerSchema)` to create a new message.
  */
 export const ControlRoomOwnerSchema: GenMessage<ControlRoomOwner> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 47);
+  messageDesc(file_clawchat_v1_control, 52);
 
 /**
  * Asks to keep the messages of a room for so long.
@@ -2285,7 +2473,7 @@ export type ControlRoomKeep = Message<"clawchat.v1.ControlRoomKeep"> & {
  * Use `create(ControlRoomKeepSchema)` to create a new message.
  */
 export const ControlRoomKeepSchema: GenMessage<ControlRoomKeep> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 48);
+  messageDesc(file_clawchat_v1_control, 53);
 
 /**
  * It is done, and what was to be deleted is gone.
@@ -2306,7 +2494,7 @@ export type ControlRoomDone = Message<"clawchat.v1.ControlRoomDone"> & {
  * Use `create(ControlRoomDoneSchema)` to create a new message.
  */
 export const ControlRoomDoneSchema: GenMessage<ControlRoomDone> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 49);
+  messageDesc(file_clawchat_v1_control, 54);
 
 /**
  * What was asked is under way; nothing more is heard of it.
@@ -2321,7 +2509,7 @@ export type ControlDone = Message<"clawchat.v1.ControlDone"> & {
  * Use `create(ControlDoneSchema)` to create a new message.
  */
 export const ControlDoneSchema: GenMessage<ControlDone> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 50);
+  messageDesc(file_clawchat_v1_control, 55);
 
 /**
  * Asks for what happens beside messages.
@@ -2336,7 +2524,7 @@ export type ControlEventsRequest = Message<"clawchat.v1.ControlEventsRequest"> &
  * Use `create(ControlEventsRequestSchema)` to create a new message.
  */
 export const ControlEventsRequestSchema: GenMessage<ControlEventsRequest> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 51);
+  messageDesc(file_clawchat_v1_control, 56);
 
 /**
  * Something happened beside messages. Any of these may be missing.
@@ -2405,7 +2593,7 @@ export type ControlEvent = Message<"clawchat.v1.ControlEvent"> & {
  * Use `create(ControlEventSchema)` to create a new message.
  */
 export const ControlEventSchema: GenMessage<ControlEvent> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 52);
+  messageDesc(file_clawchat_v1_control, 57);
 
 /**
  * Who the device is.
@@ -2433,7 +2621,7 @@ export type ControlHere = Message<"clawchat.v1.ControlHere"> & {
  * Use `create(ControlHereSchema)` to create a new message.
  */
 export const ControlHereSchema: GenMessage<ControlHere> = /*@__PURE__*/
-  messageDesc(file_clawchat_v1_control, 53);
+  messageDesc(file_clawchat_v1_control, 58);
 
 /**
  * The two programs that own data directories.
