@@ -15,7 +15,7 @@ import { HostSocket } from './host-socket.ts';
 import { strangersAnswer } from './http/answer.ts';
 import { BodyReader } from './http/body.ts';
 import { type Head, HeadReader } from './http/head.ts';
-import type { Reading } from './rounds.ts';
+import { readingOf } from './socket-reading.ts';
 import { upgradeToken } from './upgrade.ts';
 import type { Seat, WaitingRoom } from './waiting-room.ts';
 
@@ -383,25 +383,6 @@ export class Listener {
     guest.seat.leave();
     this.#guests.delete(peer);
   }
-}
-
-/** What the system knows a connection by; Node has no public way to leave one unread under TLS. */
-interface Handle {
-  /** Whether Node wants to read. */
-  readonly reading: boolean;
-  readStart(): void;
-  readStop(): void;
-}
-
-function readingOf(socket: Socket): Reading {
-  const { _handle: handle } = socket as unknown as { readonly _handle: Handle };
-  return {
-    start: () => {
-      // Behind its end Node's own getter throws.
-      if (!socket.destroyed && handle.reading) handle.readStart();
-    },
-    stop: () => handle.readStop(),
-  };
 }
 
 /** A name for one connection that its raw and its TLS socket share. */

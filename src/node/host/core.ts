@@ -21,13 +21,14 @@ import { words } from '../../protocol/words.ts';
 import type { StreamAcceptor } from '../../runtime/streams.ts';
 import { BENCH_SERVICE } from '../../services/bench/answer.ts';
 import { BenchHost } from '../../services/bench/host.ts';
-import { CHAT_SERVICE, type ChatHost, type Forgotten, type MadeInvite } from '../../services/chat/host.ts';
+import { CHAT_SERVICE, type ChatHost, type MadeInvite } from '../../services/chat/host.ts';
 import { LOOK_MS } from '../../services/chat/people.ts';
 import { PRUNE_MS } from '../../services/chat/retention.ts';
 import { asError, failure } from '../failure.ts';
 import { native } from '../native.ts';
 import { openStore, type Store } from '../store.ts';
 import type { HostStore } from '../stores/open.ts';
+import { chatChange } from './chat-changes.ts';
 import { HostDriver } from './driver.ts';
 import type { History } from './history.ts';
 import { type Loaded, load } from './load.ts';
@@ -53,9 +54,6 @@ interface Pending {
   readonly resolve: (made: HostInvite | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
-
-/** What the chat service writes with a change, and tells once that is durable. */
-type ChatChange = Pick<Forgotten, 'operations'> & Partial<Forgotten>;
 
 /** A host's data directory, open. */
 export class HostCore {
@@ -356,35 +354,14 @@ export class HostCore {
   /** What the chat service keeps of a device comes and goes in the commit of the device. @impl CH-016~1 @impl CH-044~1 */
   #persist(changes: readonly RegistryChange[], more: readonly StoredOperation[] = []): Promise<void> {
     this.#persisting = this.#persisting.then(async () => {
-      const chat = await Promise.all(changes.map(change => this.#chatOperations(change)));
+      const { registry } = this.driver.server;
+      const chat = await Promise.all(changes.map(change => chatChange(this.chat, registry, change)));
       const taken = chat.map(take => take());
       const operations = taken.flatMap(each => each.operations);
       await this.#database.commit([...registryOperations(changes), ...operations, ...more]);
       for (const { committed } of taken) committed?.();
     });
     return this.#persisting;
-  }
-
-  /** What the chat service does with a change, in the tick of the change's commit. */
-  async #chatOperations(change: RegistryChange): Promise<() => ChatChange> {
-    const { people } = this.chat;
-    switch (change.kind) {
-      case 'deleteDevice': {
-        const forget = await this.chat.revoke(Buffer.from(change.id, 'hex'));
-        return () => forget(Date.now());
-      }
-      case 'deleteInvite':
-        return () => ({ operations: people.inviteGone(change.id) });
-      case 'putInvite': {
-        const { id, claim } = change.invite;
-        if (claim === undefined) return () => ({ operations: [] });
-        const device = memberId(native, claim.deviceKey);
-        const name = this.driver.server.registry.devices.get(device)?.name ?? '';
-        return () => ({ operations: people.claimed(id, device, name) });
-      }
-      case 'putDevice':
-        return () => ({ operations: [] });
-    }
   }
 
   /** @impl BE-001~1 */
