@@ -12,7 +12,7 @@ export const bytes: Schema = { type: 'string', pattern: '^(?:[0-9a-f]{2})*$' };
 /** Bytes of one length, in hexadecimal. */
 export const bytesOf = (length: number): Schema => ({ type: 'string', pattern: `^[0-9a-f]{${2 * length}}$` });
 export const key: Schema = bytesOf(32);
-export const constant = (value: string): Schema => ({ const: value });
+export const constant = (value: string | boolean): Schema => ({ const: value });
 export const choice = (...values: readonly string[]): Schema => ({ enum: values });
 export const list = (items: Schema): Schema => ({ type: 'array', items });
 export const either = (...of: readonly Schema[]): Schema => ({ oneOf: of });

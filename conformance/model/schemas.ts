@@ -492,7 +492,20 @@ const chatOutbox = object({
   posts: list(bytes),
 });
 
+const chatRooms = list(
+  object({
+    name: text,
+    closed: flag,
+    roles: list(object({ person: bytesOf(16), role: number })),
+    kept_from: number,
+    gone: number,
+  }),
+);
+const chatMarks = object({ delivered: number, read: number });
+const chatGap = { after_cursor: number, first_cursor: number };
+
 const chat = familySchema('chat', {
+  shared: object({ histories: { type: 'object', additionalProperties: list(bytes) } }),
   input: either(
     what('content', { bytes }),
     what('request', { bytes }),
@@ -507,8 +520,55 @@ const chat = familySchema('chat', {
         ),
       ),
     }),
+    what('page', {
+      person: bytesOf(16),
+      rooms: chatRooms,
+      kept_from: number,
+      history: text,
+      request: either(
+        object({ after_cursor: number, room: text, limit: number }),
+        object({ before_cursor: number, room: text, limit: number, search: text }),
+      ),
+    }),
+    what('marks', {
+      last_cursor: number,
+      marks: list(object({ delivered: number, read: number, hidden: flag })),
+    }),
+    what('rewrite', {
+      rooms: chatRooms,
+      history: text,
+      post: object({ cursor: number, person: bytesOf(16), content: bytes }),
+    }),
+    what('display', { messages: list(bytes) }),
+    what('room-name', { rooms: list(text), name: text }),
   ),
   output: either(
+    object({
+      cursors: list(number),
+      'gap?': object(chatGap),
+      'room_gaps?': list(object({ room: text, ...chatGap })),
+    }),
+    object({
+      changed: list(
+        object({
+          cursor: number,
+          content: bytes,
+          'edited_by?': number,
+          'deleted_by?': number,
+          'message_id?': bytesOf(16),
+          'room?': text,
+        }),
+      ),
+    }),
+    object({
+      shown: list(
+        either(
+          object({ cursor: number, text, 'edited?': constant(true) }),
+          object({ cursor: number, deleted: constant(true) }),
+        ),
+      ),
+    }),
+    object({}),
     object({
       message_id: bytesOf(16),
       room: text,
@@ -522,6 +582,8 @@ const chat = familySchema('chat', {
     object({
       steps: list(
         object({
+          'own?': chatMarks,
+          'others?': chatMarks,
           'sends?': list(bytes),
           'keeps?': chatOutbox,
           'reports?': list(

@@ -3,6 +3,7 @@ import { concat, zeros } from '../bytes.ts';
 import type { Flag } from '../flags.ts';
 import { lengthField as field, varintField as number } from '../protobuf.ts';
 import { type Family, family, type Vector } from '../vector.ts';
+import { HISTORIES, hosts } from './chat-host.ts';
 import { replies, requests } from './chat-messages.ts';
 import { outboxes } from './chat-outbox.ts';
 import { BIG, ID, PERSON, text, vector } from './chat-vector.ts';
@@ -115,9 +116,11 @@ export function chat(): Family {
       'spec/11-chat.md#112-messages',
       'spec/11-chat.md#113-rooms',
       'spec/11-chat.md#114-posting-the-outbox',
+      'spec/11-chat.md#115-reading-cursors',
       'spec/11-chat.md#118-people-and-what-is-told-beside-messages',
     ],
-    'Contents with their acts, requests and replies: read, or refused. And what a client does with its outbox.',
-    [...contents(), ...requests(), ...replies(), ...outboxes()],
+    'Contents with their acts, requests and replies: read, or refused. What a client does with its outbox. And what a host makes of a history: pages, marks, edits and deletions, names of rooms; and a reader of its messages.',
+    [...contents(), ...requests(), ...replies(), ...outboxes(), ...hosts()],
+    HISTORIES,
   );
 }

@@ -1,23 +1,34 @@
 /** Judges vectors of `chat`. */
 import { readContent, readReply, readRequest } from '../chat.ts';
+import { judgeDisplay, judgeMarks, judgeRewrite, judgeRoomName, readPages } from '../chat-host.ts';
 import { type OutboxEvent, OutboxModel } from '../chat-outbox.ts';
 import { array, bytes, bytesOf, has, number, object, objects, text } from '../json.ts';
 import { Refusal } from '../refusal.ts';
 import type { JsonObject } from '../vector.ts';
 import type { Judge } from './judge.ts';
 
-const READ = new Map([
-  ['content', readContent],
-  ['request', readRequest],
-  ['reply', readReply],
+const read =
+  (reader: (encoded: Uint8Array) => JsonObject) =>
+  (input: JsonObject): JsonObject =>
+    reader(bytes(input, 'bytes'));
+
+const JUDGES: ReadonlyMap<string, (input: JsonObject, shared: JsonObject) => JsonObject> = new Map([
+  ['content', read(readContent)],
+  ['request', read(readRequest)],
+  ['reply', read(readReply)],
+  ['outbox', judgeOutbox],
+  ['page', readPages],
+  ['marks', judgeMarks],
+  ['rewrite', judgeRewrite],
+  ['display', judgeDisplay],
+  ['room-name', judgeRoomName],
 ]);
 
-export const judgeChat: Judge = input => {
-  if (text(input, 'what') === 'outbox') return { output: judgeOutbox(input) };
-  const read = READ.get(text(input, 'what'));
-  if (read === undefined) throw new Error(`no ${text(input, 'what')}`);
+export const judgeChat: Judge = (input, shared) => {
+  const judge = JUDGES.get(text(input, 'what'));
+  if (judge === undefined) throw new Error(`no ${text(input, 'what')}`);
   try {
-    return { output: read(bytes(input, 'bytes')) };
+    return { output: judge(input, shared) };
   } catch (error) {
     if (error instanceof Refusal) return { error: error.code };
     throw error;

@@ -31,7 +31,9 @@ describe('beside messages', () => {
     };
     expect(await mark(cursor, 0, false)).toMatchObject([{ mark: { delivered: cursor, read: 0 } }]);
     expect(await mark(cursor, cursor, true)).toEqual([]);
-    expect(await mark(0, 0, false)).toMatchObject([{ mark: { delivered: cursor, read: cursor } }]);
+    // What came hidden stays so, until it comes otherwise.
+    expect(await mark(0, 0, false)).toEqual([]);
+    expect(await mark(0, cursor, false)).toMatchObject([{ mark: { delivered: cursor, read: cursor } }]);
     expect(await mark(cursor + 99, cursor + 99, false)).toEqual([]);
     // Nobody has received of a room what is said in another one.
     await bob.post('', CREATE, 'den');

@@ -362,9 +362,14 @@ function readContent(message: ChatMessage): Content | undefined {
   if (deletedBy > 0n) return { messageId, room, text: '', sentAtMs: Number(message.storedAtMs) };
   const content = parseContent(message.content);
   if (isCode(content)) return undefined;
-  if (messageId.length !== ID_BYTES) return content;
-  const { edits: _, ...rest } = content;
-  return { ...rest, messageId };
+  const { edits, ...rest } = content;
+  // What stands in its own place is that message, whatever it was edited by.
+  const isOther = edits !== undefined && edits !== Number(message.cursor);
+  return {
+    ...rest,
+    ...(isOther && { edits }),
+    messageId: messageId.length === ID_BYTES ? messageId : content.messageId,
+  };
 }
 
 function isCursor(value: number): boolean {

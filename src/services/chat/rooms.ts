@@ -205,8 +205,7 @@ export class RoomTable {
       role: before.role,
       delivered,
       read,
-      shownDelivered: mark.hidden ? before.shownDelivered : delivered,
-      shownRead: mark.hidden ? before.shownRead : read,
+      ...(mark.hidden ? shownOf(before) : shownBy(before, mark)),
     };
     const shown = part.shownDelivered > before.shownDelivered || part.shownRead > before.shownRead;
     if (!shown && read === before.read && delivered === before.delivered) return undefined;
@@ -342,6 +341,19 @@ export class RoomTable {
     room.lastCursor = cursor;
     this.#hot = room;
   }
+}
+
+/** How far others are told that somebody came. */
+type Shown = Pick<Part, 'shownDelivered' | 'shownRead'>;
+
+function shownOf({ shownDelivered, shownRead }: Part): Shown {
+  return { shownDelivered, shownRead };
+}
+
+/** Behind a mark that is not hidden: what came hidden stays so. @impl CH-045~2 */
+function shownBy(before: Part, mark: { readonly delivered: number; readonly read: number }): Shown {
+  const shownRead = Math.max(before.shownRead, mark.read);
+  return { shownDelivered: Math.max(before.shownDelivered, mark.delivered, shownRead), shownRead };
 }
 
 /** Compare as UTF-8 does, which is by code points. */

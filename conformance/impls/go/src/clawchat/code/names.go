@@ -54,6 +54,11 @@ const (
 	OutboxNumber       Code = 74
 	OutboxMismatch     Code = 75
 	OutboxFull         Code = 76
+	RoomExists         Code = 77
+	RoomForbidden      Code = 78
+	MessageUnknown     Code = 79
+	RoomLimit          Code = 80
+	PersonUnknown      Code = 81
 	Usage              Code = 90
 	DirectoryLocked    Code = 91
 	SchemaNewer        Code = 92
@@ -123,6 +128,11 @@ var names = map[Code]string{
 	OutboxNumber:       "OUTBOX_NUMBER",
 	OutboxMismatch:     "OUTBOX_MISMATCH",
 	OutboxFull:         "OUTBOX_FULL",
+	RoomExists:         "ROOM_EXISTS",
+	RoomForbidden:      "ROOM_FORBIDDEN",
+	MessageUnknown:     "MESSAGE_UNKNOWN",
+	RoomLimit:          "ROOM_LIMIT",
+	PersonUnknown:      "PERSON_UNKNOWN",
 	Usage:              "USAGE",
 	DirectoryLocked:    "DIRECTORY_LOCKED",
 	SchemaNewer:        "SCHEMA_NEWER",
