@@ -3,6 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ControlPlaceSchema } from '../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import type { RegisteredDevice } from '../protocol/registry.ts';
+import { placeEnd } from '../protocol/rotation-forecast.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
 import { failure } from './failure.ts';
 import { HostCore } from './host/core.ts';
@@ -13,6 +14,7 @@ import { Moving } from './host/moving.ts';
 import { openMetrics } from './host/open-metrics.ts';
 import type { HostOptions } from './host/options.ts';
 import { listRooms, operate, ownerAct, personName, revoke } from './host/rooms.ts';
+import { readNow } from './now.ts';
 import type { Owner } from './owner.ts';
 import { expiryWarning } from './stores/open.ts';
 
@@ -76,10 +78,10 @@ export class HostOwner implements Owner {
       }
       case 'rotate':
         this.#onNetwork().rotate();
-        return { case: 'rotating', value: { phase: this.#onNetwork().state.phase } };
+        return this.#rotating();
       case 'emergency':
         this.#onNetwork().emergency(request.value.hard);
-        return { case: 'rotating', value: { phase: this.#onNetwork().state.phase } };
+        return this.#rotating();
       case 'stop':
         // The answer leaves before the socket goes.
         setImmediate(this.#stop);
@@ -97,6 +99,11 @@ export class HostOwner implements Owner {
   #onNetwork(): Moving {
     if (this.#serving !== undefined) return this.#serving;
     throw failure(ErrorCode.USAGE, 'no host runs on this data directory, so nothing can move');
+  }
+
+  #rotating(): ResponseInit {
+    const { state, movesAtMs } = this.#onNetwork();
+    return { case: 'rotating', value: { phase: state.phase, movesAtMs: BigInt(movesAtMs) } };
   }
 
   async #status(): Promise<ResponseInit> {
@@ -117,7 +124,7 @@ export class HostOwner implements Owner {
         port: this.#serving?.port ?? 0,
         addresses: [...(this.#serving?.addresses ?? [])],
         // Of a move under way or asked for the record in force does not say when it comes.
-        nextRotationAtMs: BigInt(this.#serving?.state.rotationAtMs ?? record?.nextRotationMs ?? 0),
+        nextRotationAtMs: BigInt(this.#serving?.movesAtMs ?? record?.nextRotationMs ?? 0),
         validUntilMs: BigInt(record?.validUntilMs ?? 0),
         devices: registry.devices.size,
         connected: core.driver.connected.size,
@@ -193,12 +200,19 @@ function places(
 ): MessageInitShape<typeof ControlPlaceSchema>[] {
   const state = moving?.state;
   if (state === undefined) return [];
-  return state.places.map(({ port, epoch, role, listedUntil }) => ({
-    port,
-    epoch: BigInt(epoch),
-    role,
-    open: state.ports.some(known => known.port === port && known.listener === 'open'),
-    paths: paths.get(port) ?? 0,
-    listedUntilMs: BigInt(listedUntil?.wall ?? 0),
-  }));
+  const now = readNow();
+  return state.places.map(place => {
+    const { port, epoch, role, listedUntil } = place;
+    const end = placeEnd(state, place, now);
+    return {
+      port,
+      epoch: BigInt(epoch),
+      role,
+      open: state.ports.some(known => known.port === port && known.listener === 'open'),
+      paths: paths.get(port) ?? 0,
+      listedUntilMs: BigInt(listedUntil?.wall ?? 0),
+      endsAtMs: BigInt(Math.ceil(end?.atMs ?? 0)),
+      waitsForStore: end?.waitsForStore === true,
+    };
+  });
 }

@@ -10,7 +10,7 @@ import {
   setPlace,
 } from './rotation-record.ts';
 import { primaryIs, rest } from './rotation-rows.ts';
-import type { Draft, Effect, Rotation } from './rotation-state.ts';
+import type { Draft, Effect, Emergency, Rotation } from './rotation-state.ts';
 
 /** Begin one: what goes on is replaced, and everything that was listed will end. @impl RT-140~1, RT-143~1 */
 export function beginEmergency(d: Draft, asked: 'soft' | 'hard', before: readonly Effect[] = []): void {
@@ -63,18 +63,26 @@ export function publishEmergency(d: Draft): void {
   ]);
 }
 
+/** Has a store the record of the emergency? */
+export function isEmergencyVerified(d: Rotation): boolean {
+  return placeOf(d, 'primary') !== undefined && d.verifiedSequence >= d.turnSequence;
+}
+
+/** The monotonic instant before which nothing earlier ends. @impl RT-141~1 */
+export function emergencyEarliest(d: Rotation, { atMs, isHard }: Emergency): number {
+  const byWall = atWall(d, atMs + d.config.constants.EMERGENCY_MS);
+  return isHard ? Math.min(byWall, d.emergencyEndsAt) : Math.max(byWall, d.emergencyEndsAt);
+}
+
 /** The monotonic instant at which everything earlier ends. @impl RT-141~1 */
 export function emergencyEnd(d: Rotation): number {
   const { emergency } = d;
   if (d.phase !== 'emergency' || emergency === undefined) return Number.POSITIVE_INFINITY;
   const isPublished = placeOf(d, 'primary') !== undefined;
-  const isVerified = isPublished && d.verifiedSequence >= d.turnSequence;
-  const byWall = atWall(d, emergency.atMs + d.config.constants.EMERGENCY_MS);
-  if (emergency.isHard) {
-    const isAnythingLeft = isPublished || d.places.some(({ epoch }) => epoch < emergency.epoch);
-    return isAnythingLeft ? Math.min(byWall, d.emergencyEndsAt) : Number.POSITIVE_INFINITY;
-  }
-  return isVerified ? Math.max(byWall, d.emergencyEndsAt) : Number.POSITIVE_INFINITY;
+  const isDue = emergency.isHard
+    ? isPublished || d.places.some(({ epoch }) => epoch < emergency.epoch)
+    : isEmergencyVerified(d);
+  return isDue ? emergencyEarliest(d, emergency) : Number.POSITIVE_INFINITY;
 }
 
 /** End everything earlier, and begin the one that follows, if one was asked for. @impl RT-141~1, RT-142~1 */

@@ -24,7 +24,7 @@ it('of one that starts, is well, and hangs', async () => {
   for (const expected of [
     /^state {6}well$/m,
     /^serving {4}on port \d+; started \d+ s ago$/m,
-    /^record {5}number \d+, moves in \d+ min/m,
+    /^record {5}number \d+, moves in about \d+ min/m,
     /^person {5}Ann: away, seen within the hour$/m,
     /^store {6}\S+\/connection\.clawchat: verified /m,
     /^warning {4}the next identity key lies on this machine/m,

@@ -103,7 +103,7 @@ test('an invite of a host that is off says so; a second one does not go into the
     expect(await run(CLAWCHATD, 'host', 'invite', '--name', 'Ann', '--file', join(place, 'x'))).toBe(0);
     expect(err).toContain('A device called Ann has joined already: there will be two.\n');
     expect(await run(CLAWCHATD, 'host', 'rotate')).toBe(0);
-    expect(out).toMatch(/^Under way: it moves in \d+ (?:s|min); to see how it goes: /);
+    expect(out).toMatch(/^Under way: it moves in about \d+ (?:s|min); to see how it goes: /);
     expect(await readFile(join(place, 'bob.invite'))).not.toHaveLength(0);
     // Attached to the owner: the directory is refused in words that name it.
     expect(await run(CLAWCHAT, 'host', 'send', 'hi')).toBe(2);

@@ -1,7 +1,7 @@
 /** The commands of `clawchatd`, the host's program. Chapters: spec/08-devices.md, spec/12-control.md. */
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ControlHostStatus } from '../../gen/clawchat/v1/control_pb.ts';
+import type { ControlHostStatus, ControlRotating } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { HISTORY_NOTES_MAX } from '../../gen/constants.ts';
 import { ClawChatError } from '../../protocol/fault.ts';
@@ -27,7 +27,7 @@ import { HOST_ROOM_COMMANDS } from './host-room-commands.ts';
 import { describeHistory, describeHost } from './host-status.ts';
 import { INVITE_COMMANDS } from './invite-commands.ts';
 import { mega } from './mega.ts';
-import { fromNow, hex, jsonLine, line } from './output.ts';
+import { hex, jsonLine, line, movesText } from './output.ts';
 import { passphraseCommand } from './passphrase.ts';
 import { commandLog } from './program-log.ts';
 import { reachExistingHost, reachHost } from './reach-host.ts';
@@ -166,23 +166,21 @@ async function doctor(call: Call): Promise<number> {
 }
 
 /** When a move comes that was just asked for. */
-async function comingText(link: OwnerLink, { case: asked }: RequestInit): Promise<string> {
-  if (asked === 'emergency') return 'Under way';
-  const { phase, nextRotationAtMs } = expectAnswer(
-    await link.call({ case: 'status', value: {} }),
-    'hostStatus',
-  );
-  if (phase === 'grace') return 'It begins when the port before has ended';
-  return `Under way: it moves ${fromNow(nextRotationAtMs, Date.now())}`;
+function comingText({ phase, movesAtMs }: ControlRotating, { case: asked }: RequestInit): string {
+  const when = movesAtMs === 0n ? '' : `: it ${movesText(movesAtMs, Date.now())}`;
+  if (asked === 'emergency')
+    return 'Under way: earlier addresses end after a minute, once a store has the new one';
+  return phase === 'grace' ? `It begins when the port before has ended${when}` : `Under way${when}`;
 }
 
 async function move(call: Call, body: RequestInit): Promise<number> {
   await reachHost(
     call,
     async link => {
-      const { phase } = expectAnswer(await link.call(body), 'rotating');
-      if (call.on('json')) jsonLine({ rotating: true, phase });
-      else line(`${await comingText(link, body)}; to see how it goes: ${typedCommand('clawchatd status')}`);
+      const rotating = expectAnswer(await link.call(body), 'rotating');
+      const { phase, movesAtMs } = rotating;
+      if (call.on('json')) jsonLine({ rotating: true, phase, moves_at_ms: movesAtMs });
+      else line(`${comingText(rotating, body)}; to see how it goes: ${typedCommand('clawchatd status')}`);
     },
     'attach',
   );

@@ -1,7 +1,7 @@
 /** Whether a host is well, in one line: for supervisors, and as the first line of `status`. docs/operations.md. */
 import type { ControlHostStatus } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { fromNow } from './output.ts';
+import { fromNow, movesText } from './output.ts';
 import { troubleOf } from './store-trouble.ts';
 import { withCommands } from './typed-command.ts';
 
@@ -31,7 +31,7 @@ export function judgeHealth(status: ControlHostStatus, nowMs: number): Health {
     failing.length === 0
       ? `${status.stores.length} of ${status.stores.length} stores answer`
       : `${failing.length} of ${status.stores.length} stores fail (${failing.map(troubleOf).join(', ')})`;
-  const moves = `moves ${fromNow(status.nextRotationAtMs, nowMs)}`;
+  const moves = movesText(status.nextRotationAtMs, nowMs);
   const text = `port ${status.port}, ${moves}, ${status.connected} of ${status.devices} devices here, ${stores}`;
   return { well: true, text };
 }

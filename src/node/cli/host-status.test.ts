@@ -108,18 +108,18 @@ describe('what happened to the address', () => {
 
   it('and what is under way is said without a word of the machine', () => {
     const text = show({ phase: 'resting', epoch: 3n, nextRotationAtMs: BigInt(Date.now() + 600_000) });
-    expect(text).toContain('record     number 7, moves in 10 min\n');
+    expect(text).toContain('record     number 7, moves in about 10 min\n');
     expect(text).toContain('port       50000: in use, open, 0 connections\n');
     printed = '';
     const moving = show({ phase: 'publishing', nextRotationAtMs: BigInt(Date.now() + 90_000) });
-    expect(moving).toContain('moves in 90 s; the next address is on its way into the stores\n');
+    expect(moving).toContain('moves in about 90 s; the next address is on its way into the stores\n');
   });
 });
 
 describe('a port that people leave', () => {
   const places = [
     { port: 50_001, role: 'primary', open: true },
-    { port: 50_000, role: 'old', open: true, listedUntilMs: BigInt(Date.now() + 44 * 60_000) },
+    { port: 50_000, role: 'old', open: true, endsAtMs: BigInt(Date.now() + 44 * 60_000) },
   ];
 
   it('stays as long as records promise it, which one line says', () => {
@@ -129,8 +129,24 @@ describe('a port that people leave', () => {
   });
 
   it('ends with the emergency whatever was promised', () => {
-    const text = show({ phase: 'emergency', places });
-    expect(text).toContain('0 connections, ends with the emergency: after a minute, or when a store has');
+    const ends = (endsAtMs: bigint, waitsForStore: boolean): string => {
+      printed = '';
+      const old = { port: 50_000, role: 'old', open: true, endsAtMs, waitsForStore };
+      return show({ phase: 'emergency', places: [old] });
+    };
+    const soon = BigInt(Date.now() + 60_000);
+    expect(ends(soon, false)).toContain('old, open, 0 connections, ends in 60 s\n');
+    expect(ends(soon, true)).toContain(
+      '0 connections, ends when a store has the new address, and not before 60 s have passed\n',
+    );
+    expect(ends(5n, true)).toContain('0 connections, ends when a store has the new address\n');
+  });
+
+  it('and cannot be opened is not said to be open', () => {
+    const lost = { port: 50_000, role: 'old', open: false, endsAtMs: BigInt(Date.now() + 60_000) };
+    const text = show({ phase: 'grace', places: [lost], nextRotationAtMs: BigInt(Date.now() + 600_000) });
+    expect(text).toContain('; the port before is promised still, and cannot be opened\n');
+    expect(text).toContain('port       50000: old, cannot be opened, 0 connections, ends in 60 s\n');
   });
 });
 

@@ -10,7 +10,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
 import { personOf } from './device-commands.ts';
 import { judgeHealth } from './health.ts';
-import { countText, endsText, fromNow, hex, jsonLine, line, seenText } from './output.ts';
+import { countText, endsText, fromNow, hex, jsonLine, line, movesText, seenText } from './output.ts';
 import { happenedText, phaseText } from './rotation-words.ts';
 import { troubleText } from './store-trouble.ts';
 import { harmlessLine } from './terminal-text.ts';
@@ -76,8 +76,18 @@ function hostJson(status: ControlHostStatus): Readonly<Record<string, unknown>> 
   };
 }
 
-function placeJson({ port, epoch, role, open, paths, listedUntilMs }: ControlPlace): unknown {
-  return { port, epoch, role, open, paths, listed_until_ms: listedUntilMs };
+function placeJson(place: ControlPlace): unknown {
+  const { port, epoch, role, open, paths, listedUntilMs, endsAtMs, waitsForStore } = place;
+  return {
+    port,
+    epoch,
+    role,
+    open,
+    paths,
+    listed_until_ms: listedUntilMs,
+    ends_at_ms: endsAtMs,
+    waits_for_store: waitsForStore,
+  };
 }
 
 function storeJson(store: ControlStore): unknown {
@@ -106,14 +116,14 @@ function printHost(status: ControlHostStatus, devices: readonly ControlDevice[],
   if (status.addresses.length > 0) line(`addresses  ${status.addresses.join(', ')}`);
   if (status.sequence === 0n) line('record     none yet');
   else {
-    const doing = phaseText(status.phase);
+    const doing = phaseText(status);
     const next = status.serving
-      ? `moves ${fromNow(status.nextRotationAtMs, now)}${doing === '' ? '' : `; ${doing}`}`
+      ? `${movesText(status.nextRotationAtMs, now)}${doing === '' ? '' : `; ${doing}`}`
       : endsText(status.validUntilMs, now);
     line(`record     number ${status.sequence}, ${next}`);
   }
   for (const place of status.places) {
-    const until = place.role === 'old' ? `, ${oldEndsText(status, place, now)}` : '';
+    const until = place.role === 'old' ? `, ${oldEndsText(place, now)}` : '';
     const role = ROLES.get(place.role) ?? place.role;
     const open = place.open ? 'open' : 'cannot be opened';
     line(`port       ${place.port}: ${role}, ${open}, ${countText(place.paths, 'connection')}${until}`);
@@ -131,11 +141,12 @@ function printHost(status: ControlHostStatus, devices: readonly ControlDevice[],
   for (const warning of status.warnings) line(`warning    ${harmlessLine(withCommands(warning))}`);
 }
 
-/** An emergency ends every earlier port together, whatever records had promised. */
-function oldEndsText({ phase }: ControlHostStatus, { listedUntilMs }: ControlPlace, now: number): string {
-  return phase === 'emergency'
-    ? 'ends with the emergency: after a minute, or when a store has the new address'
-    : endsText(listedUntilMs, now);
+/** When an old port ends; an emergency may also wait for a store. */
+function oldEndsText({ endsAtMs, listedUntilMs, waitsForStore }: ControlPlace, now: number): string {
+  const at = endsAtMs === 0n ? listedUntilMs : endsAtMs;
+  if (!waitsForStore) return endsText(at, now);
+  const first = Number(at) > now ? `, and not before ${fromNow(at, now).slice(3)} have passed` : '';
+  return `ends when a store has the new address${first}`;
 }
 
 /** Who is here, and who was here last: as many as fit on a screen. Several devices of one person are one line. */

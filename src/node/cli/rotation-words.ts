@@ -1,5 +1,5 @@
 /** What happens to a host's address, in words for people. JSON and the log keep the names. Page: docs/operations.md. */
-import type { ControlNote } from '../../gen/clawchat/v1/control_pb.ts';
+import type { ControlNote, ControlPlace } from '../../gen/clawchat/v1/control_pb.ts';
 import type { Note, Rotation } from '../../protocol/rotation-state.ts';
 import { timeText } from './output.ts';
 
@@ -60,7 +60,15 @@ export function happenedText({ atMs, what, detail, times, lastAtMs }: ControlNot
 }
 
 /** Say what a move waits for; empty between two moves. */
-export function phaseText(phase: string): string {
+export function phaseText({
+  phase,
+  places,
+}: {
+  readonly phase: string;
+  readonly places: readonly Pick<ControlPlace, 'role' | 'open'>[];
+}): string {
+  const isGone = places.every(({ role, open }) => role !== 'old' || !open);
+  if (phase === 'grace' && isGone) return 'the port before is promised still, and cannot be opened';
   return (DOING as Readonly<Record<string, string | undefined>>)[phase] ?? phase;
 }
 

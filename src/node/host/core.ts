@@ -8,7 +8,7 @@ import { ClawChatError, codeName, type Fault, fault, isFault } from '../../proto
 import type { RecordName } from '../../protocol/freshness.ts';
 import { type HostIdentity, type HostRecord, isDatabaseOld } from '../../protocol/host-record.ts';
 import { inviteText } from '../../protocol/invite.ts';
-import { memberId, type RegistryChange } from '../../protocol/registry.ts';
+import type { RegistryChange } from '../../protocol/registry.ts';
 import { encodeRotation, ROTATION_KEY, type RotationState } from '../../protocol/rotation-storage.ts';
 import type { ServerOutput } from '../../protocol/server-io.ts';
 import {

@@ -241,7 +241,7 @@ export const METRICS: readonly Metric[] = [
     'gauge',
     'clawchat_next_rotation_timestamp_seconds',
     'When the host moves next, Unix time.',
-    ({ core }) => (core.record?.record.nextRotationMs ?? 0) * MS,
+    ({ moving }) => moving.movesAtMs * MS,
   ),
   metric(
     'gauge',

@@ -14,6 +14,7 @@ import {
   makeHostRecord,
 } from '../../protocol/host-record.ts';
 import { deadline, rotation, step } from '../../protocol/rotation.ts';
+import { movesAtMs } from '../../protocol/rotation-forecast.ts';
 import { noticeFor } from '../../protocol/rotation-notice.ts';
 import { PORT_ENTROPY_BYTES, PORT_RANGE } from '../../protocol/rotation-port.ts';
 import { headOf, isOpen, placeOf } from '../../protocol/rotation-record.ts';
@@ -145,6 +146,11 @@ export class Moving {
   /** The machine's state, for `status`. */
   get state(): Rotation {
     return this.#state;
+  }
+
+  /** When it moves next, as far as is known by now, Unix milliseconds. */
+  get movesAtMs(): number {
+    return Math.ceil(movesAtMs(this.#state, readNow()));
   }
 
   /** Rotate as soon as the rules allow. */
