@@ -1,4 +1,5 @@
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Place } from './programs.ts';
 
@@ -45,6 +46,10 @@ describe('doctor', () => {
     expect(well.all.filter(({ grade }) => grade === 'fail')).toEqual([]);
     expect(well.all.find(({ what }) => what.startsWith('store '))?.grade).toBe('ok');
     for (const { grade, advice } of well.all) if (grade !== 'ok') expect(advice).toBeTruthy();
+    // Whatever the umask of whoever started them (LI-008~1).
+    for (const directory of [data, place.path('B')])
+      for (const entry of readdirSync(directory, { recursive: true, encoding: 'utf8' }))
+        expect([entry, statSync(join(directory, entry)).mode & 0o077]).toEqual([entry, 0]);
     const client = await examine('clawchat', place.path('B'));
     expect(client.exit).toBe(0);
     expect(client.all.find(({ what }) => what === 'host')?.grade).toBe('ok');

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -131,6 +132,18 @@ describe('an atomic write', () => {
         message: expect.stringContaining(`${path} `),
       });
     expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test('is refused beforehand where something is, which stays', async () => {
+    const path = join(directory, 'a');
+    writeFileSync(path, 'the only copy of a key');
+    await expect(refuseUnwritable(path)).rejects.toMatchObject({
+      code: ErrorCode.USAGE,
+      message: expect.stringContaining(`${path} is there already: name another file`),
+    });
+    symlinkSync(join(directory, 'nowhere'), join(directory, 'b'));
+    await expect(refuseUnwritable(join(directory, 'b'))).rejects.toMatchObject({ code: ErrorCode.USAGE });
+    expect(readFileSync(path, 'utf8')).toBe('the only copy of a key');
   });
 
   test('steps over what a dead process of the same number left, and the owner sweeps it', async () => {

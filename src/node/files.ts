@@ -46,6 +46,19 @@ export async function privateDirectory(path: string): Promise<void> {
 }
 
 /**
+ * Say at once that a data directory belongs to somebody else, or is none: whoever reads it would only say that something
+ * in it cannot be read. Nothing is said of one that is not there.
+ *
+ * @throws ClawChatError `PERMISSIONS_LOOSE`, `USAGE`
+ */
+export async function refuseForeignDirectory(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) return;
+  if (!found.isDirectory()) throw failure(ErrorCode.USAGE, `${path} is no directory: --data names one`);
+  if (!WINDOWS) refuseForeign(path, found, ': run this as that user');
+}
+
+/**
  * Replace `path` by `bytes` (0600): after a crash at any instant it holds the old bytes or the new ones. @impl LI-008~1
  *
  * Resolves when the bytes and the name are on the disk.
@@ -73,12 +86,19 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
 }
 
 /**
- * Make sure that a file can be written where a person wants it, before there is something that it is to hold.
+ * Make sure that a new file can be written where a person wants it, before there is something that it is to hold. What is
+ * there already stays: it may be a key of which there is no other copy.
  *
- * @throws ClawChatError `USAGE` for a place that there is not; `STORAGE_FULL`, `FILE_UNWRITABLE` as `writeFileAtomic`.
+ * @throws ClawChatError `USAGE` for a place that there is not, or that is taken; `STORAGE_FULL`, `FILE_UNWRITABLE` as
+ *   `writeFileAtomic`.
  */
 export async function refuseUnwritable(path: string): Promise<void> {
   const target = resolve(path);
+  const found = await lstat(target).catch(() => undefined);
+  if (found?.isDirectory()) throw failure(ErrorCode.USAGE, `${target} is a directory: name a file in it`);
+  if (found !== undefined) {
+    throw failure(ErrorCode.USAGE, `${target} is there already: name another file, or remove that one first`);
+  }
   try {
     const made = await openTemporary(target);
     await made.file.close();
@@ -89,8 +109,6 @@ export async function refuseUnwritable(path: string): Promise<void> {
     const text = `${target} cannot be written (${code}): name a file in a directory that is there`;
     throw failure(ErrorCode.USAGE, text, cause);
   }
-  const found = await stat(target).catch(() => undefined);
-  if (found?.isDirectory()) throw failure(ErrorCode.USAGE, `${target} is a directory: name a file in it`);
 }
 
 /** Remove `path` for good; nothing happens when it is not there. */
@@ -190,6 +208,10 @@ async function openToRead(path: string, flags: number): Promise<FileHandle | und
     const code = systemCode(cause);
     if (code === 'ENOENT') return undefined;
     if (code === 'ELOOP') throw notPlain(path);
+    if (code === 'EACCES') {
+      const text = `${path} cannot be read (EACCES): run this as the user whom it belongs to`;
+      throw failure(ErrorCode.PERMISSIONS_LOOSE, text, cause);
+    }
     throw failure(ErrorCode.USAGE, `${path} cannot be read`, cause);
   }
 }

@@ -1,6 +1,6 @@
 /** What a person reads who mistypes or comes too late: what is wrong, once, and what to do. Chapter: spec/09-errors.md. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -61,6 +61,55 @@ test('an invite is not made for a file that cannot be written', async () => {
     `[USAGE] ${out} cannot be written (ENOENT): name a file in a directory that is there`,
   );
   expect(existsSync(join(place, 'host'))).toBe(false);
+});
+
+test('a file that is there is not written over, by an invite or by a key', async () => {
+  const out = join(place, 'a');
+  await writeFile(out, 'the only copy');
+  expect(await run(CLAWCHATD, 'host', 'invite')).toBe(0);
+  for (const command of [
+    ['invite', '--file', out],
+    ['export-next-identity', out],
+  ]) {
+    expect(await run(CLAWCHATD, 'host', ...command)).toBe(2);
+    expect(err).toContain(`[USAGE] ${out} is there already: name another file, or remove that one first`);
+    expect(await readFile(out, 'utf8')).toBe('the only copy');
+  }
+});
+
+test('a key that was moved half way is moved the rest', async () => {
+  expect(await run(CLAWCHATD, 'host', 'invite')).toBe(0);
+  const here = join(place, 'host', 'next-identity.key');
+  const there = join(place, 'next.key');
+  await copyFile(here, there);
+  expect(await run(CLAWCHATD, 'host', 'export-next-identity', there)).toBe(0);
+  expect(existsSync(here)).toBe(false);
+  expect(await readFile(there)).toHaveLength(32);
+});
+
+test('a data directory that is a file is called one', async () => {
+  await writeFile(join(place, 'host'), '');
+  for (const program of [CLAWCHATD, CLAWCHAT]) {
+    expect(await run(program, 'host', 'status')).toBe(2);
+    expect(err).toContain(`[USAGE] ${join(place, 'host')} is no directory: --data names one`);
+  }
+});
+
+test('help says a sentence in one piece, and a number with a dash is told as others are', async () => {
+  expect(await run(CLAWCHATD, 'host', 'recover', '--help')).toBe(0);
+  expect(out).toMatch(/goes on above the\nhighest record/);
+  expect(await run(CLAWCHATD, 'host', 'history', '--limit', '-1')).toBe(2);
+  expect(lines()).toEqual([
+    expect.stringMatching(
+      /\[USAGE\] --limit takes a value; one that begins with a dash is written --limit=-/,
+    ),
+  ]);
+});
+
+test('an address that this machine has not is called so', async () => {
+  expect(await run(CLAWCHATD, 'host', '--listen', '192.0.2.7')).toBe(6);
+  expect(err).toContain('[NO_PORT] cannot listen on 192.0.2.7');
+  expect(err).toContain('this machine has no such address; without --listen it takes every one that it has');
 });
 
 test('an invite of a host that is off says so; a second one does not go into the same directory', async () => {

@@ -1,4 +1,5 @@
 /** The commands of `clawchatd`, the host's program. Chapters: spec/08-devices.md, spec/12-control.md. */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControlHostStatus, ControlRotating } from '../../gen/clawchat/v1/control_pb.ts';
@@ -10,7 +11,7 @@ import { oneStartOf } from '../config/one-start.ts';
 import type { RequestInit } from '../control.ts';
 import { printFindings } from '../doctor/check.ts';
 import { examineHost } from '../doctor/host-doctor.ts';
-import { readStoreConfigs } from '../host/stores.ts';
+import { readStoreConfigs, storeConfigPath } from '../host/stores.ts';
 import { exportNextIdentity, type Ready } from '../host-owner.ts';
 import type { OwnerLink } from '../owner.ts';
 import { serveHost } from '../serve-host.ts';
@@ -170,6 +171,7 @@ function comingText({ phase, movesAtMs }: ControlRotating, { case: asked }: Requ
   const when = movesAtMs === 0n ? '' : `: it ${movesText(movesAtMs, Date.now())}`;
   if (asked === 'emergency')
     return 'Under way: earlier addresses end after a minute, once a store has the new one';
+  if (phase === 'emergency') return 'Nothing to do: an emergency moves the host just now';
   return phase === 'grace' ? `It begins when the port before has ended${when}` : `Under way${when}`;
 }
 
@@ -192,9 +194,11 @@ async function config(call: Call): Promise<number> {
   const { settings, directory, file, stores } = configured;
   // What does not go together is an error here, too.
   const options = hostOptionsOf(configured, commandLog(configured));
-  if (call.words[0] === 'check') await readStoreConfigs(options);
+  const listed = await readStoreConfigs(options);
   if (call.on(TRUST)) process.stderr.write(`clawchatd: ${oneStartOf(TRUST)}\n`);
-  const lists = stores === undefined ? [] : [[STORES_KEY, stores.length] as const];
+  const own = storeConfigPath(directory);
+  const listing = stores === undefined ? existsSync(own) && own : file?.path;
+  const lists = listing ? [[STORES_KEY, listed.length, listing] as const] : [];
   return showConfig(call, {
     settings,
     all: Object.values(HOST_SETTINGS),

@@ -44,7 +44,7 @@ export interface Command {
   /** How many positional arguments, at least and at most; absent for none. */
   readonly count?: readonly [min: number, max: number];
   readonly summary: string;
-  /** Further paragraphs for `--help`. */
+  /** Further lines for `--help`. */
   readonly details?: readonly string[];
   /** Those it does not share with every command. */
   readonly options?: Readonly<Record<string, Option>>;
@@ -164,9 +164,13 @@ function parse(program: Program, command: Command, args: readonly string[]): Cal
     parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
     // Node's text says which option and why; what it suggests about '--' is for its own readers.
-    const text = error instanceof Error ? error.message.split('. ')[0] : String(error);
+    const told = error instanceof Error ? (error.message.split(/\.\s/)[0] ?? '') : String(error);
+    const text = told.replace(
+      /^Option '(--[\w-]+).*' argument is ambiguous$/,
+      '$1 takes a value; one that begins with a dash is written $1=-...',
+    );
     const asked = [program.name, command.name, '--help'].filter(part => part !== '').join(' ');
-    const mistyped = /^Unknown option '--([^'=]+)'/.exec(text ?? '')?.[1];
+    const mistyped = /^Unknown option '--([^'=]+)'/.exec(text)?.[1];
     const near = mistyped === undefined ? undefined : nearestOf(mistyped, Object.keys(all));
     throw usage(`${text}${near === undefined ? '' : `; did you mean --${near}?`} (see \`${asked}\`)`);
   }
@@ -214,7 +218,7 @@ function commandHelp(program: Program, command: Command): string {
     `usage: ${usageLine(program, command)}`,
     '',
     command.summary,
-    ...(command.details ?? []).flatMap(paragraph => ['', paragraph]),
+    ...(command.details === undefined ? [] : ['', ...command.details]),
     '',
     'options:',
     // What a command says of an option counts more than what all of them say.

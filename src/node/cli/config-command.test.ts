@@ -134,7 +134,12 @@ test('the list of stores beside the file is checked, too', async () => {
   writeFileSync(stores, '[{ "kind": "local", "path": "/x" }]', { mode: 0o600 });
   const bare = (): Promise<number> => runProgram(CLAWCHATD, ['config', 'check', '--data', directory]);
   expect(await bare()).toBe(0);
-  expect(printed).toBe(`There is no ${join(directory, 'config.yaml')}; the other settings are right.\n`);
+  expect(printed).toBe(
+    `There is no ${join(directory, 'config.yaml')}; the other settings are right.\n${stores} is right: stores, 1 of them.\n`,
+  );
+  printed = '';
+  expect(await runProgram(CLAWCHATD, ['config', 'show', '--data', directory])).toBe(0);
+  expect(printed).toMatch(new RegExp(`^stores +1 of them +${stores}$`, 'm'));
   writeFileSync(stores, '[{ "kind": "local", "path": "x" }]');
   expect(await bare()).toBe(2);
   expect(printed).toContain(`${stores}: store 1: "path" is not an absolute path`);

@@ -14,21 +14,23 @@ export interface ConfigView {
   readonly directory: string;
   /** Of the file that was read. */
   readonly path: string | undefined;
-  /** Further things of the file, by key: how many there are. */
-  readonly lists: readonly (readonly [key: string, count: number])[];
+  /** What is listed, by key: how many there are, and in which file. */
+  readonly lists: readonly (readonly [key: string, count: number, file: string])[];
 }
 
 /** Run `config check` or `config show`. */
 export function showConfig(call: Call, view: ConfigView): number {
   const [what = 'show'] = call.words;
   if (what === 'check') {
-    if (call.on('json')) jsonLine({ ok: true, file: view.path ?? null });
-    else
+    if (call.on('json')) jsonLine({ ok: true, file: view.path ?? null, ...Object.fromEntries(view.lists) });
+    else {
       line(
         view.path === undefined
           ? `There is no ${join(view.directory, CONFIG_NAME)}; the other settings are right.`
           : `${view.path} is right.`,
       );
+      for (const [key, count, file] of view.lists) line(`${file} is right: ${key}, ${count} of them.`);
+    }
     return EXIT_OK;
   }
   if (what !== 'show') throw usage('usage: config check|show');
@@ -40,7 +42,7 @@ export function showConfig(call: Call, view: ConfigView): number {
   if (call.on('json')) {
     jsonLine({ data: view.directory, file: view.path ?? null });
     for (const { key, value, kind, where } of rows) jsonLine({ key, value, origin: kind, where });
-    for (const [key, count] of view.lists) jsonLine({ key, count, origin: 'file', where: view.path });
+    for (const [key, count, where] of view.lists) jsonLine({ key, count, origin: 'file', where });
     return EXIT_OK;
   }
   line(`data directory  ${view.directory}`);
@@ -50,7 +52,7 @@ export function showConfig(call: Call, view: ConfigView): number {
     const text = typeof value === 'string' ? value : value.join(', ') || '[]';
     return [key, harmlessLine(text), kind === 'default' ? 'default' : where] as const;
   });
-  const lists = view.lists.map(([key, count]) => [key, `${count} of them`, view.path ?? ''] as const);
+  const lists = view.lists.map(([key, count, file]) => [key, `${count} of them`, file] as const);
   const all = [...printed, ...lists];
   const [keys, values] = [0, 1].map(column => Math.max(...all.map(row => row[column as 0 | 1].length)));
   for (const [key, value, where] of all)

@@ -26,9 +26,11 @@ export function personOf({ deviceId, personId }: ControlDevice): string {
   return hex(personId.length === 0 ? deviceId : personId);
 }
 
-/** The devices that an id, the beginning of one, or a name can mean. */
+/** The devices that an id, the beginning of one, its name, or the name that its person took can mean. */
 export function fitting(all: readonly ControlDevice[], wanted: string): readonly ControlDevice[] {
-  return meant(all, ({ deviceId }) => deviceId, wanted);
+  const called = wanted === '' ? [] : all.filter(({ personName }) => personName === wanted);
+  const others = meant(all, ({ deviceId }) => deviceId, wanted).filter(device => !called.includes(device));
+  return [...called, ...others];
 }
 
 /** The ones of a list that an id, the beginning of one, or a name can mean. */
@@ -109,7 +111,8 @@ async function noDevice(link: OwnerLink, wanted: string): Promise<string> {
 async function revoke(call: Call): Promise<number> {
   const [wanted = ''] = call.words;
   await reachExistingHost(call, async link => {
-    const fits = fitting(await listDevices(link), wanted);
+    const all = await listDevices(link);
+    const fits = fitting(all, wanted);
     const [device] = fits;
     if (device === undefined || fits.length > 1) {
       const what =
@@ -123,7 +126,7 @@ async function revoke(call: Call): Promise<number> {
       jsonLine({ revoked: true, device: device.deviceId, name: device.name, rooms });
       return;
     }
-    line(`Revoked ${harmlessLine(device.name)} (${hex(device.deviceId)}).`);
+    line(`Revoked ${harmlessLine(device.name)}${aside(all, device)}: ${hex(device.deviceId)}.`);
     for (const bequest of bequests) line(bequestText(bequest));
   });
   return EXIT_OK;
@@ -136,7 +139,8 @@ export const DEVICE_COMMANDS: readonly Command[] = [
     name: 'revoke',
     words: 'DEVICE',
     count: [1, 1],
-    summary: 'remove a device, by its id, the beginning of its id, or its name',
+    summary:
+      'remove a device, by its id, the beginning of its id, its name, or the name that its person took',
     details: [
       'What was said with it stays. With the last device of a person their rooms go to the first member of each;',
       'a room without one belongs to nobody: see "rooms" and "room".',

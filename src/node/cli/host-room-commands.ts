@@ -90,8 +90,7 @@ async function person(
   wanted: string,
 ): Promise<{ readonly id: string; readonly name: string }> {
   const all = await listDevices(link);
-  const called = all.filter(({ personName }) => personName === wanted);
-  const fits = called.length > 0 ? called : fitting(all, wanted);
+  const fits = fitting(all, wanted);
   const ids = [...new Set(fits.map(personOf))];
   const [id] = ids;
   if (id === undefined || ids.length > 1) {

@@ -50,6 +50,13 @@ describe('a store that is of no use', () => {
     expect(text).toContain('state      well, but 1 of 1 stores fail: clawchatd doctor\n');
   });
 
+  it('gets the advice of its kind: a folder has no headers', () => {
+    const refused = { ...EXPIRED, trouble: 'refused' } as const;
+    expect(troubleAdvice(create(ControlStoreSchema, refused))).toContain('"headers"');
+    const folder = create(ControlStoreSchema, { ...refused, name: '/srv/sync/host.claw' });
+    expect(troubleAdvice(folder)).toMatch(/^make its folder/);
+  });
+
   it('is named by its code when the owner is of a version that names no state', () => {
     const store = create(ControlStoreSchema, { name: NAME, code });
     expect(troubleText(store)).toBe('STORE_UNAVAILABLE');

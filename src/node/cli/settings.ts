@@ -9,6 +9,7 @@ import { HOST_PLACE, HOST_SETTINGS, type HostSettings, STORES_KEY } from '../con
 import { resolveSettings, type Setting, type Settings } from '../config/setting.ts';
 import type { PlaceSettings, ProxyChoice, SharedSettings } from '../config/shared-settings.ts';
 import { refuseUnknownVariables } from '../config/variables.ts';
+import { refuseForeignDirectory } from '../files.ts';
 import type { LogLevel } from '../log.ts';
 import type { ProxyEnvironment } from '../proxy.ts';
 import { checkStoreConfigs, type StoreConfig } from '../stores/config.ts';
@@ -87,6 +88,7 @@ async function configured<S extends object>(
 ): Promise<Configured<S>> {
   const all = Object.values(known) as Setting<unknown>[];
   const directory = dataDirectory(call, program);
+  await refuseForeignDirectory(directory);
   const named = call.text('config') ?? process.env[place.config.variable] ?? '';
   const path = named === '' ? join(directory, CONFIG_NAME) : resolve(named);
   const file = await readConfigFile(path, all, lists);

@@ -1,4 +1,5 @@
 /** What an operator is told of a store that is of no use to the host (spec/07-discovery.md, 7.1; docs/stores.md). */
+import { isAbsolute } from 'node:path';
 import type { StoreTrouble } from '../../discovery/store.ts';
 import type { ControlStore } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
@@ -35,7 +36,17 @@ const ADVICE: Readonly<Record<StoreTrouble, string>> = {
   cancelled: 'nothing to do: it is tried again by itself',
 };
 
+/** The same of a store that is a folder. */
+const FOLDER_ADVICE: Readonly<Record<string, string>> = {
+  refused:
+    'make its folder, let the host write there, or correct "path" in the list of stores and restart the host',
+  malformed: 'the file there is of something else: remove it, or name another one',
+  oversized: 'the file there is of something else: remove it, or name another one',
+};
+
 /** Say what to do about it. */
-export function troubleAdvice({ trouble }: ControlStore): string {
+export function troubleAdvice({ name, trouble }: ControlStore): string {
+  const folder = isAbsolute(name) ? FOLDER_ADVICE[trouble] : undefined;
+  if (folder !== undefined) return folder;
   return (ADVICE as Readonly<Record<string, string | undefined>>)[trouble] ?? 'the log of the host says why';
 }

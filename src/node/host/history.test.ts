@@ -87,6 +87,12 @@ describe('RT-127~2 the history of moves', () => {
     ]);
   });
 
+  it('tells ports apart that people were told of', async () => {
+    const history = await open();
+    for (const port of [50_000, 50_001, 50_000]) history.add('port-back', { port });
+    expect(told(history)).toEqual(['2 port-back port 50000', '1 port-back port 50001']);
+  });
+
   it('is bounded by the oldest', async () => {
     const history = await open();
     for (let move = 0; move < HISTORY_NOTES_MAX + 3; move += 1) history.add('rotated', { epoch: move });

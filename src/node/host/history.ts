@@ -42,8 +42,9 @@ export function withNote(notes: readonly HistoryNote[], note: HistoryNote): read
   return notes.with(at, { ...first, detail, lastAtMs, times: first.times + note.times });
 }
 
-/** What is one thing for whoever reads it: holds are told apart by their reason. */
+/** What is one thing for whoever reads it: holds are told apart by their reason, what people were told of by its port. */
 function kindOf({ what, detail }: HistoryNote): string {
+  if (what === 'port-lost' || what === 'port-back') return `${what} ${detail}`;
   return what === 'held' ? `held ${holdReason(detail)}` : what;
 }
 

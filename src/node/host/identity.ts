@@ -82,7 +82,7 @@ export async function isNextIdentityExported(directory: string): Promise<boolean
  * Move the next identity key into `file`: write it there, read it back, and only then remove it here. What an embedded
  * disk really erases nobody knows; the threat model says so.
  *
- * @throws ClawChatError `USAGE` when it was exported before, or `file` lies in the data directory
+ * @throws ClawChatError `USAGE` when it was exported before, or `file` lies in the data directory, holds something else,
  *   or cannot be written.
  */
 export async function moveNextIdentity(directory: string, file: string): Promise<void> {
@@ -93,11 +93,16 @@ export async function moveNextIdentity(directory: string, file: string): Promise
   if (target.startsWith(join(resolve(directory), '/'))) {
     throw failure(ErrorCode.USAGE, 'take it out of the data directory: it is to be kept offline');
   }
-  await refuseUnwritable(target);
-  await writeFileAtomic(target, seed);
-  const written = await readSecretFile(target, SECRET_BYTES);
-  if (written === undefined || !native.equal(written, seed)) {
-    throw failure(ErrorCode.STORAGE_FULL, `${target} could not be read back; nothing was removed`);
+  const isThere = async (): Promise<boolean> => {
+    const found = await readSecretFile(target, SECRET_BYTES);
+    return found !== undefined && native.equal(found, seed);
+  };
+  // A process that died behind the write left it there.
+  if (!(await isThere().catch(() => false))) {
+    await refuseUnwritable(target);
+    await writeFileAtomic(target, seed);
+    if (!(await isThere()))
+      throw failure(ErrorCode.STORAGE_FULL, `${target} could not be read back; nothing was removed`);
   }
   await removeFile(path);
 }

@@ -39,6 +39,13 @@ import { freshEpochKeys, readTlsFiles, tlsIdentity } from './tls-identity.ts';
 
 const ADDRESSES_MAX = 8;
 
+/** What to do when the system lets nobody listen. */
+const BIND_ADVICE: Readonly<Record<string, string>> = {
+  EADDRNOTAVAIL: ': this machine has no such address; without --listen it takes every one that it has',
+  EADDRINUSE: ': something else listens there; stop that, or name another port with --port',
+  EACCES: ': this user may not listen there; name a port from 1024 on with --port',
+};
+
 /** What happens without anything being wrong. */
 const NEWS: ReadonlySet<Note['what']> = new Set(['rotated', 'retired', 'emergency-ended', 'port-back']);
 
@@ -324,9 +331,8 @@ export class Moving {
       options.log.warn('bind-failed', { port, code });
       const isTaken = code === 'EADDRINUSE' || code === 'EACCES';
       if (this.#ready !== undefined && (options.port !== undefined || !isTaken)) {
-        this.#ready.reject(
-          failure(ErrorCode.NO_PORT, `cannot listen on ${host} port ${port} (${code})`, cause),
-        );
+        const what = `cannot listen on ${host} port ${port} (${code})`;
+        this.#ready.reject(failure(ErrorCode.NO_PORT, `${what}${BIND_ADVICE[code] ?? ''}`, cause));
         return;
       }
       this.#input({ kind: 'bindFailed', port });
