@@ -115,6 +115,17 @@ test('RT-125~1: a port that cannot be bound again gives way at once, and is trie
   expect(bench.host.listeners.has(lost?.port ?? 0)).toBe(false);
 });
 
+test('RT-115~1: on one port for good the older TLS key is presented again behind a crash, until its place ends', () => {
+  const bench = new Bench({ fixedPort: 8443 }).run(HOUR + 1000);
+  expect([...bench.host.listeners]).toEqual([[8443, 1]]);
+  bench.host.crash();
+  bench.run(HOUR + 2000);
+  expect([...bench.host.listeners]).toEqual([[8443, 1]]);
+  expect([...bench.host.accepted].sort()).toEqual([1, 2]);
+  bench.run(HOUR + STANDARD.RETIRE_MS);
+  expect([...bench.host.listeners]).toEqual([[8443, 2]]);
+});
+
 test('RT-131~1: a step back keeps the old port no longer than one interval more', () => {
   const bench = new Bench().run(HOUR);
   const [old] = bench.state.places;

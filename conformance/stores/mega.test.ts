@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { StoreTrouble } from '../../src/discovery/store.ts';
 import { judge } from '../../src/discovery/verdict.ts';
-import { FILE_BYTES_MAX, STORE_PATIENCE_MS } from '../../src/gen/constants.ts';
+import { FILE_BYTES_MAX, STORE_CANDIDATES_MAX, STORE_PATIENCE_MS } from '../../src/gen/constants.ts';
 import {
   type FolderLink,
   logInToMega,
@@ -47,7 +47,12 @@ async function moveIn(emulator: MegaEmulator, more?: { readonly secondFactorCode
 }
 
 /** Put bytes there as any Mega client could: with megajs alone, and none of the limits. */
-async function plant(emulator: MegaEmulator, { link, session }: Home, bytes: Uint8Array): Promise<void> {
+async function plant(
+  emulator: MegaEmulator,
+  { link, session }: Home,
+  bytes: Uint8Array,
+  name = 'host.claw',
+): Promise<void> {
   const mega = await loadMegajs();
   const { key, sid, user } = JSON.parse(Buffer.from(session).toString()) as {
     key: string;
@@ -89,7 +94,7 @@ async function plant(emulator: MegaEmulator, { link, session }: Home, bytes: Uin
   if (folder === undefined) throw new Error('no folder');
   const going = folder.upload(
     {
-      name: 'host.claw',
+      name,
       size: bytes.length,
       forceHttps: true,
       maxConnections: 1,
@@ -382,6 +387,20 @@ describe('Mega', () => {
     const answer = await reader().read(live);
     expect(answer.kind === 'file' && answer.others).toHaveLength(3);
     expect(judge(answer, open)).toMatchObject({ kind: 'record', record: { sequence: 7 } });
+  });
+
+  test('the last uploaded come first, and no more than can be judged, whatever they are called (DI-051~1)', async () => {
+    const sequences = Array.from({ length: STORE_CANDIDATES_MAX + 1 }, (_, i) => 20 - i);
+    for (const sequence of sequences) await plant(emulator, home, sealed(sequence), `file ${sequence}`);
+    const answer = await reader().read(live);
+    if (answer.kind !== 'file') throw new Error(answer.kind);
+    const found = [answer.bytes, ...answer.others].map(bytes => open(bytes));
+    expect(found).toMatchObject(
+      sequences
+        .slice(1)
+        .toReversed()
+        .map(sequence => ({ sequence })),
+    );
   });
 
   test('a large file and a foreign one are not downloaded (DI-002~1)', async () => {

@@ -1,4 +1,4 @@
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect as connectTcp, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { codeName } from '../protocol/fault.ts';
@@ -254,6 +254,38 @@ async function throughPort(proxy: number): Promise<string> {
   expect(result.detail).not.toContain('hidden');
   return codeName(result.code);
 }
+
+test('through a proxy everything goes inside one connection that CONNECT has asked for (HS-040~1)', async () => {
+  const host = await tls(socket => socket.end('HTTP/1.1 404 Not Found\r\n\r\n'));
+  const asked: string[] = [];
+  const proxy = await tcp(socket => {
+    socket.once('data', data => {
+      asked.push(...data.toString('latin1').split('\r\n').slice(0, 2));
+      // Nothing listens at the place that was asked for: only through here the host is reached.
+      const inner = connectTcp(host, '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        socket.pipe(inner).pipe(socket);
+      });
+      inner.on('error', () => socket.destroy());
+    });
+  });
+  for (const [place, target] of [
+    ['192.0.2.1', '192.0.2.1:1'],
+    ['host.example', 'host.example:1'],
+    ['2001:db8::1', '[2001:db8::1]:1'],
+  ] as const) {
+    const result = await dial({
+      endpoints: [{ host: place, port: 1 }],
+      tlsPins: [certificate.spkiSha256],
+      token: 'token',
+      timeoutMs: 10_000,
+      signal: new AbortController().signal,
+      environment: { HTTPS_PROXY: `http://127.0.0.1:${proxy}` },
+    });
+    expect(result.kind === 'fault' && codeName(result.code)).toBe('GATE_REFUSED');
+    expect(asked.splice(0)).toEqual([`CONNECT ${target} HTTP/1.1`, `host: ${target}`]);
+  }
+});
 
 test('of a proxy that does not let it through it says why (HS-041~1)', async () => {
   expect(await through('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')).toBe('PROXY_REFUSED');

@@ -1,6 +1,7 @@
 import {
   chmodSync,
   chownSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -10,9 +11,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import {
   isPrivateDirectory,
@@ -101,6 +103,24 @@ describe('an atomic write', () => {
     expect(await readSecretFile(path, 2)).toEqual(bytes(2, 3));
     expect(mode(path)).toBe('600');
     expect(readdirSync(directory)).toEqual(['a']);
+  });
+
+  test('touches the old bytes never, and is on the disk before it has its name (LI-008~1)', async () => {
+    const path = join(directory, 'a');
+    await writeFileAtomic(path, bytes(1));
+    const old = join(directory, 'old');
+    linkSync(path, old);
+    // What the name holds at each sync: of the file, then of the directory.
+    const handle = await open(path);
+    const synced: number[][] = [];
+    const sync = vi.spyOn(Object.getPrototypeOf(handle), 'sync').mockImplementation(async () => {
+      synced.push([...readFileSync(path)]);
+    });
+    await handle.close();
+    await writeFileAtomic(path, bytes(2, 3));
+    sync.mockRestore();
+    expect(synced).toEqual(process.platform === 'win32' ? [[1]] : [[1], [2, 3]]);
+    expect([...readFileSync(old)]).toEqual([1]);
   });
 
   test('of many at once ends with one of them whole', async () => {

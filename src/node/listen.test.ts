@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   type AddressInfo,
   connect as connectTcp,
@@ -8,7 +9,7 @@ import {
 } from 'node:net';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { HTTP_HEAD_BYTES_MAX, PREAUTH_BYTES_MAX } from '../gen/constants.ts';
+import { AUTH_MS_MAX, HTTP_HEAD_BYTES_MAX, PREAUTH_BYTES_MAX } from '../gen/constants.ts';
 import { makeCertificate } from './certificate.ts';
 import type { Refusal } from './host/counts.ts';
 import { type Admitted, type Doorkeeper, Listener } from './listen.ts';
@@ -151,6 +152,40 @@ test('a compressed message ends the connection without a Close frame (LI-006~1, 
   const answer = await answered;
   socket.write(frame(64, 0xc2));
   expect(await ended).toBe(answer);
+});
+
+test.each(['TLSv1.3', 'tcp'] as const)(
+  'whoever says nothing over %s is cut at the bound, and not before (HS-015~1)',
+  async how => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      let accepted: () => void = () => {};
+      const isIn = new Promise<void>(resolve => {
+        accepted = resolve;
+      });
+      const { port, refusals } = await listening({ accepted });
+      const { socket, ended } = visit(port, how);
+      await Promise.all([once(socket, how === 'tcp' ? 'connect' : 'secureConnect'), isIn]);
+      vi.advanceTimersByTime(AUTH_MS_MAX - 1);
+      for (let turn = 0; turn < 20; turn += 1) await new Promise(resolve => setImmediate(resolve));
+      expect(refusals).toEqual([]);
+      vi.advanceTimersByTime(1);
+      expect(refusals).toEqual(['late']);
+      await ended;
+    } finally {
+      vi.useRealTimers();
+    }
+  },
+);
+
+test('an answer bears the date of now (HS-027~1)', async () => {
+  const { port } = await listening();
+  const { socket, answered } = visit(port);
+  const before = Math.floor(Date.now() / 1000) * 1000;
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  const date = Date.parse(/^Date: (.*)\r$/m.exec(await answered)?.[1] ?? '');
+  expect(date).toBeGreaterThanOrEqual(before);
+  expect(date).toBeLessThanOrEqual(Date.now());
 });
 
 test('what is no HTTP, and what is no TLS, has an answer and a reason (LI-009~1)', async () => {

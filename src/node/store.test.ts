@@ -198,9 +198,15 @@ describe('the store', () => {
 
   // CT-004~1
   test('is of one program', async () => {
-    await (await open('host')).close();
-    await expect(open('client')).rejects.toMatchObject({ code: ErrorCode.USAGE });
-    await (await open('host')).close();
+    for (const [program, other] of [
+      ['host', 'client'],
+      ['client', 'host'],
+    ] as const) {
+      await (await open(program)).close();
+      await expect(open(other)).rejects.toMatchObject({ code: ErrorCode.USAGE });
+      await (await open(program)).close();
+      rmSync(directory, { recursive: true });
+    }
   });
 
   test('has one owner', async () => {

@@ -51,6 +51,28 @@ describe('buckets', () => {
   });
 });
 
+describe('room for another bucket (LI-004~1)', () => {
+  const rate = { tokensMax: 2, refillMs: 1e9 };
+
+  it('is made by the one used longest ago, when none is full', () => {
+    const all = buckets(rate, 3);
+    for (const [now, key] of ['a', 'b', 'c', 'a'].entries()) takeToken(all, key, now);
+    takeToken(all, 'd', 9);
+    expect([...all.byKey.keys()]).toEqual(['c', 'a', 'd']);
+    takeToken(all, 'e', 9);
+    expect([...all.byKey.keys()]).toEqual(['a', 'd', 'e']);
+  });
+
+  it('is made by a full one first, wherever it stands among the first few', () => {
+    const all = buckets({ tokensMax: 2, refillMs: 100 }, 3);
+    for (const now of [0, 0]) takeToken(all, 'empty', now);
+    takeToken(all, 'full', 0);
+    takeToken(all, 'last', 0);
+    takeToken(all, 'new', 100);
+    expect([...all.byKey.keys()]).toEqual(['empty', 'last', 'new']);
+  });
+});
+
 describe('addresses', () => {
   it('are an IPv4 address or an IPv6 /64 (LI-001)', () => {
     expect(addressKey('192.0.2.7')).toBe('192.0.2.7');

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Suite } from '../crypto/suite.ts';
 import {
   CLAIM_LIFE_MS,
   DEVICE_UNUSED_MS,
@@ -262,6 +263,20 @@ describe('making an invite (IN-001~1, IN-003~1)', () => {
       expect(values.some(value => Buffer.compare(value, secret) === 0)).toBe(false);
     }
     expect(line(result.outputs)).toBe('commit(putInvite), publish');
+  });
+
+  it('erases the private key that it derives on the way', () => {
+    const erased: Uint8Array[] = [];
+    const watching: Suite = {
+      ...native,
+      erase: bytes => {
+        erased.push(bytes.slice());
+        native.erase(bytes);
+      },
+    };
+    const { secret } = terms();
+    makeInvite(watching, EMPTY_REGISTRY, terms(), NOW_MS);
+    expect(erased).toContainEqual(inviteKeys(native, secret).privateKey);
   });
 
   it('refuses a life that is too long, and one invite too many', () => {

@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { connect } from '../api/connect.ts';
 import { serve } from '../api/serve.ts';
 import { CLAWCHAT } from './clawchat-program.ts';
 import { CLAWCHATD } from './clawchatd-program.ts';
 import { runProgram } from './command-line.ts';
-import { sayReading } from './output.ts';
 
 let place = '';
 let [out, err] = ['', ''];
@@ -214,21 +214,44 @@ test('options may stand before the command', async () => {
   expect(err).toContain('there is no text to send');
 });
 
-test('whoever is at a terminal is told what is read from there, and a pipe is not', () => {
-  const was = process.stdin.isTTY;
+/** Run a command whose standard input is this text, and comes from a terminal or not. */
+async function runWith(input: string, isTTY: boolean, ...args: readonly string[]): Promise<number> {
+  const stdin = Object.assign(Readable.from([Buffer.from(input)]), { isTTY });
+  const before = Object.getOwnPropertyDescriptor(process, 'stdin') ?? {};
+  Object.defineProperty(process, 'stdin', { configurable: true, value: stdin });
   try {
-    for (const [isTty, json, expected] of [
-      [true, false, 'type\n'],
-      [true, true, ''],
-      [false, false, ''],
-    ] as const) {
-      err = '';
-      process.stdin.isTTY = isTty;
-      sayReading('type', json);
-      expect(err).toBe(expected);
-    }
+    return await run(CLAWCHAT, 'ann', ...args);
   } finally {
-    process.stdin.isTTY = was;
+    Object.defineProperty(process, 'stdin', before);
+  }
+}
+
+test('whoever is at a terminal is told what is read from there, and a pipe, or who wants JSON, is not', async () => {
+  const host = await serve({ directory: join(place, 'host'), listen: '127.0.0.1' });
+  try {
+    const invite = async (): Promise<string> => (await host.invite({ name: 'Ann' })).text;
+    const hints = /^(?:Paste|Type|Each line) .*Ctrl-D.*$/gm;
+    const told = async (input: string, isTTY: boolean, ...args: readonly string[]): Promise<string> => {
+      expect(await runWith(input, isTTY, ...args)).toBe(0);
+      return (err.match(hints) ?? []).join();
+    };
+    expect(await told(await invite(), true, 'join')).toBe('Paste the invite, then press Enter and Ctrl-D.');
+    await rm(join(place, 'ann'), { recursive: true });
+    expect(await told(await invite(), true, 'join', '--json')).toBe('');
+    // EN-040~1: both compare the same words.
+    const { device, words } = JSON.parse(out);
+    expect(words).toMatch(/^[a-z]{5}(?:-[a-z]{5}){3}$/);
+    expect(await host.devices()).toContainEqual(expect.objectContaining({ device, words }));
+    await rm(join(place, 'ann'), { recursive: true });
+    expect(await told(await invite(), false, 'join')).toBe('');
+    expect(await told('a\nb\n', true, 'send', '-')).toBe('Each line is a message; Ctrl-D ends.');
+    expect(await told('{"text":"c"}\n', true, 'send', '--json')).toBe('');
+    expect(await told('d\n', false, 'send')).toBe('');
+    const whole = 'Type or paste the message, then press Enter and Ctrl-D.';
+    expect(await told('e\nf\n', true, 'send', '--multiline')).toBe(whole);
+    expect(await told('g\n', false, 'send', '--multiline')).toBe('');
+  } finally {
+    await host.close();
   }
 });
 
