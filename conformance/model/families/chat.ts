@@ -3,9 +3,11 @@ import { concat, zeros } from '../bytes.ts';
 import type { Flag } from '../flags.ts';
 import { lengthField as field, varintField as number } from '../protobuf.ts';
 import { type Family, family, type Vector } from '../vector.ts';
-import { HISTORIES, hosts } from './chat-host.ts';
 import { replies, requests } from './chat-messages.ts';
 import { outboxes } from './chat-outbox.ts';
+import { histories } from './chat-pages.ts';
+import { changes } from './chat-rewrites.ts';
+import { HISTORIES } from './chat-stored.ts';
 import { BIG, ID, PERSON, text, vector } from './chat-vector.ts';
 
 /** A content of these fields behind an id and a room. */
@@ -120,7 +122,7 @@ export function chat(): Family {
       'spec/11-chat.md#118-people-and-what-is-told-beside-messages',
     ],
     'Contents with their acts, requests and replies: read, or refused. What a client does with its outbox. And what a host makes of a history: pages, marks, edits and deletions, names of rooms; and a reader of its messages.',
-    [...contents(), ...requests(), ...replies(), ...outboxes(), ...hosts()],
+    [...contents(), ...requests(), ...replies(), ...outboxes(), ...histories(), ...changes()],
     HISTORIES,
   );
 }

@@ -1,5 +1,4 @@
 /** `clawchat chat`: rooms, people and messages in a terminal or a pipe. Chapter: spec/11-chat.md. */
-import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { type ControlEvent, type ControlItem, ControlLinkState } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, fault } from '../../protocol/fault.ts';
@@ -12,6 +11,7 @@ import { noteLines } from './chat-lines.ts';
 import { ChatMarks } from './chat-marks.ts';
 import { ChatModel, type Entry } from './chat-model.ts';
 import { ChatScreen } from './chat-screen.ts';
+import { statusLine } from './chat-status.ts';
 import { ChatView } from './chat-view.ts';
 import { expectAnswer } from './directory.ts';
 import { hex } from './output.ts';
@@ -356,24 +356,9 @@ export class Chat {
 
   /** Say where one is, what is new elsewhere, and who writes. */
   #showStatus(): void {
-    const room = this.model.rooms.get(this.room);
-    const here = [...(room?.people.values() ?? [])].filter(({ online }) => online).length;
-    const others = [...this.model.rooms.values()].filter(
-      ({ name, unread, role }) => unread && role !== Role.UNSPECIFIED && name !== this.room,
-    );
-    const typing = this.model.typing(this.room, Date.now());
-    const writing =
-      typing.length === 0 ? '' : `${typing.join(', ')} ${typing.length === 1 ? 'is' : 'are'} writing`;
     const isOnline = this.#connection === ControlLinkState.CONNECTED;
-    const waiting = this.model.pending.size === 0 ? '' : `, ${this.model.pending.size} waiting`;
-    const offline = `${this.#wasConnected ? 'reconnecting' : 'connecting'} ...${waiting}`;
-    const parts = [
-      this.room,
-      isOnline ? `${here} here` : offline,
-      others.length === 0 ? '' : `new in ${others.map(({ name }) => name).join(', ')}`,
-      isOnline ? writing : '',
-    ];
-    this.screen.setStatus(parts.filter(part => part !== '').join(' | '));
+    const link = isOnline ? 'online' : this.#wasConnected ? 'reconnecting' : 'connecting';
+    this.screen.setStatus(statusLine(this.model, this.room, link, Date.now()));
   }
 }
 

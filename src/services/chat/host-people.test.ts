@@ -41,7 +41,7 @@ describe('beside messages', () => {
     expect(await old.replies()).toEqual([]);
     const { personId } = { personId: hex(BOB) };
     expect(
-      house.host.peopleOf(hex(ANN), 'lobby')?.find(person => hex(person.personId) === personId)?.read,
+      house.host.telling.peopleOf(hex(ANN), 'lobby')?.find(person => hex(person.personId) === personId)?.read,
     ).toBe(cursor);
   });
 

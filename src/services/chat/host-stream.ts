@@ -1,23 +1,16 @@
 /** One device's chat stream at the host: requests in order, answers, pushes (spec/11-chat.md, 11.1). */
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import {
-  CHAT_MESSAGE_BYTES_MAX,
-  OUTBOX_UNACKNOWLEDGED_MAX,
-  SESSION_CREDIT_BYTES,
-} from '../../gen/constants.ts';
+import { SESSION_CREDIT_BYTES } from '../../gen/constants.ts';
 import { hex, parseHex } from '../../wire/bytes.ts';
 import { isFault } from '../../wire/fault.ts';
 import type { ServiceStream, StreamHandler } from '../ports.ts';
 import { isCode } from './content.ts';
 import type { ChatHost } from './host.ts';
+import { HostPosting } from './host-posting.ts';
 import type { Sender } from './message-log.ts';
-import type { DeviceOutbox } from './outbox-table.ts';
 import type { Guest } from './people.ts';
-import { judgePost, judgeRepeat, judgeReplace, type OutboxHead } from './posting.ts';
-import type { PostOutcome } from './reply.ts';
 import { encodePage, encodeReply, encodeRoomGap } from './reply-writing.ts';
 import { parseRequest, type RequestBody } from './request.ts';
-import type { Targets } from './rewrites.ts';
 import { type PushPort, Subscriber } from './subscriber.ts';
 
 type Body<K extends RequestBody['kind']> = Extract<RequestBody, { readonly kind: K }>;
@@ -35,15 +28,13 @@ export class HostStream implements StreamHandler, Guest {
   readonly #stream: ServiceStream;
   readonly #sender: Sender;
   readonly #over: () => void;
+  readonly #posting: HostPosting;
   #queue: { readonly message: Uint8Array; readonly wallMs: number }[] = [];
   #queuedBytes = 0;
-  #postsInFlight = 0;
-  #postBytesInFlight = 0;
   #busy = false;
   #full = false;
   #paused = false;
   #closed = false;
-  #outbox: DeviceOutbox | undefined;
   #subscriber: Subscriber | undefined;
   /** What waits for room, by what it is about: a later word takes the place of an earlier one. */
   readonly #events = new Map<string, Uint8Array>();
@@ -60,6 +51,12 @@ export class HostStream implements StreamHandler, Guest {
     this.#stream = stream;
     this.#sender = sender;
     this.#over = over;
+    this.#posting = new HostPosting(host, sender, {
+      send: message => this.#send(message),
+      refuse: (requestId, code) => this.#refuse(requestId, code),
+      wait: work => this.#wait(work),
+      pump: () => this.#pump(),
+    });
   }
 
   get deviceName(): string {
@@ -112,7 +109,7 @@ export class HostStream implements StreamHandler, Guest {
     this.#subscriber?.stop();
     this.#events.clear();
     this.#host.people.leave(this);
-    if (this.#outbox !== undefined) this.#host.outboxes.release(this.#outbox, this);
+    this.#posting.end();
     this.#over();
   }
 
@@ -138,9 +135,7 @@ export class HostStream implements StreamHandler, Guest {
   }
 
   #held(): boolean {
-    const posting =
-      this.#postsInFlight >= OUTBOX_UNACKNOWLEDGED_MAX || this.#postBytesInFlight >= CHAT_MESSAGE_BYTES_MAX;
-    return this.#busy || this.#full || posting;
+    return this.#busy || this.#full || this.#posting.isFull;
   }
 
   #take(message: Uint8Array, wallMs: number): void {
@@ -153,16 +148,16 @@ export class HostStream implements StreamHandler, Guest {
   #answer(requestId: number, body: RequestBody, wallMs: number): void {
     switch (body.kind) {
       case 'outboxOpen':
-        this.#wait(this.#open(requestId, body));
+        this.#wait(this.#posting.open(requestId, body));
         break;
       case 'outboxCompare':
-        this.#wait(this.#compare(requestId, body));
+        this.#wait(this.#posting.compare(requestId, body));
         break;
       case 'outboxReplace':
-        this.#replace(requestId, body);
+        this.#posting.replace(requestId, body);
         break;
       case 'post':
-        this.#post(requestId, body, wallMs);
+        this.#posting.post(requestId, body, wallMs);
         break;
       case 'subscribe':
         this.#subscribe(body);
@@ -182,12 +177,12 @@ export class HostStream implements StreamHandler, Guest {
         break;
       case 'mark':
         // One at a time: a mark is a write, as a post is.
-        this.#wait(this.#host.mark(this.person, body));
+        this.#wait(this.#host.telling.mark(this.person, body));
         break;
       case 'typing':
         if (wallMs < this.#typedAtMs + TYPING_MS_MIN && wallMs >= this.#typedAtMs) break;
         this.#typedAtMs = wallMs;
-        this.#host.typing(this.person, this.name, body.room);
+        this.#host.telling.typing(this.person, this.name, body.room);
         break;
       case 'people':
         this.#wait(this.#host.durable().then(() => this.#people(requestId, body.room)));
@@ -208,7 +203,7 @@ export class HostStream implements StreamHandler, Guest {
   }
 
   #people(requestId: number, room: string): void {
-    const people = this.#host.peopleOf(this.person, room)?.map(({ delivered, read, ...person }) => ({
+    const people = this.#host.telling.peopleOf(this.person, room)?.map(({ delivered, read, ...person }) => ({
       ...person,
       delivered: BigInt(delivered),
       read: BigInt(read),
@@ -263,90 +258,6 @@ export class HostStream implements StreamHandler, Guest {
     this.abort(ErrorCode.INTERNAL);
   };
 
-  async #open(requestId: number, { outboxId }: Body<'outboxOpen'>): Promise<void> {
-    const outbox = this.#host.outboxes.take(this.device, this);
-    this.#outbox = outbox;
-    const head = await this.#host.outboxes.state(outbox, outboxId);
-    if (this.#holds(outbox)) this.#sendState(requestId, head);
-    else this.#refuse(requestId, ErrorCode.OUTBOX_UNKNOWN);
-  }
-
-  async #compare(requestId: number, { entries }: Body<'outboxCompare'>): Promise<void> {
-    const outbox = this.#outbox;
-    if (outbox === undefined || !this.#holds(outbox)) {
-      this.#refuse(requestId, ErrorCode.OUTBOX_UNKNOWN);
-      return;
-    }
-    const stored = await this.#host.outboxes.stored(outbox, entries);
-    const hashes = stored.map(({ hash }) => hash);
-    const cursors = stored.map(({ cursor }) => BigInt(cursor));
-    this.#send(encodeReply(requestId, { case: 'outboxStored', value: { hashes, cursors } }));
-  }
-
-  #replace(requestId: number, { outboxId }: Body<'outboxReplace'>): void {
-    const [outbox, head] = this.#mine();
-    const verdict = head && judgeReplace(head, outboxId);
-    if (outbox === undefined || verdict === undefined || verdict === 'refuse') {
-      this.#refuse(requestId, head === undefined ? ErrorCode.OUTBOX_UNKNOWN : ErrorCode.OUTBOX_MISMATCH);
-      return;
-    }
-    const operations = verdict === 'begin' ? this.#host.outboxes.replace(outbox, head, outboxId) : [];
-    const replaced = outbox.head ?? head;
-    if (verdict === 'begin') {
-      const { deviceId, name } = this.#sender;
-      const { id: oldOutbox, highest } = head;
-      const newOutbox = replaced.id;
-      this.#host.alarm({ kind: 'outbox-replaced', deviceId, name, oldOutbox, newOutbox, highest });
-    }
-    this.#host.commit(operations, () => this.#sendState(requestId, replaced));
-  }
-
-  #post(requestId: number, body: Body<'post'>, wallMs: number, targets?: Targets): void {
-    const { outboxId, number, content } = body;
-    const [outbox, head] = this.#mine();
-    if (outbox === undefined) {
-      this.#refuse(requestId, ErrorCode.OUTBOX_UNKNOWN);
-      return;
-    }
-    const verdict = judgePost(head, outboxId, number);
-    switch (verdict.kind) {
-      case 'refuse':
-        this.#refuse(requestId, verdict.code);
-        break;
-      case 'repeat':
-        this.#wait(this.#repeat(requestId, outbox, number, verdict.serial, this.#host.hash(content)));
-        break;
-      case 'next': {
-        const decide = (found: Targets): void => this.#post(requestId, body, wallMs, found);
-        const reading = targets === undefined ? this.#host.rewrites.read(content, decide) : undefined;
-        if (reading !== undefined) {
-          this.#wait(reading);
-          return;
-        }
-        this.#postsInFlight += 1;
-        this.#postBytesInFlight += content.length;
-        this.#host.post({ outbox, head, sender: this.#sender }, content, wallMs, targets, outcome => {
-          this.#postsInFlight -= 1;
-          this.#postBytesInFlight -= content.length;
-          this.#sendResult(requestId, number, outcome);
-          this.#pump();
-        });
-      }
-    }
-  }
-
-  async #repeat(
-    requestId: number,
-    outbox: DeviceOutbox,
-    number: number,
-    serial: number,
-    hash: Uint8Array,
-  ): Promise<void> {
-    const outcome = judgeRepeat(await this.#host.outboxes.kept(outbox, serial), hash);
-    if (outcome === undefined) this.#refuse(requestId, ErrorCode.OUTBOX_MISMATCH);
-    else this.#sendResult(requestId, number, outcome);
-  }
-
   #subscribe({ afterCursor, fromNow }: Body<'subscribe'>): void {
     this.#subscriber?.stop();
     this.#since = fromNow ? undefined : afterCursor;
@@ -363,7 +274,7 @@ export class HostStream implements StreamHandler, Guest {
   /** Say what is missing of rooms, once this stream wants to hear of that and has said from where on. @impl CH-057~1 */
   #tellRoomGaps(): void {
     if (!this.#hears || this.#since === undefined) return;
-    for (const gap of this.#host.roomGapsBehind(this.person, this.#since)) {
+    for (const gap of this.#host.telling.roomGapsBehind(this.person, this.#since)) {
       this.tell(`since/${gap.room}`, encodeRoomGap(gap));
     }
   }
@@ -374,31 +285,10 @@ export class HostStream implements StreamHandler, Guest {
       { limit, room },
       this.#host.rooms.visible(this.person),
     );
-    const gap = this.#host.gapBehind(this.person, afterCursor, room);
+    const gap = this.#host.telling.gapBehind(this.person, afterCursor, room);
     const stored = messages.map(({ value }) => value);
-    const roomGaps = room === '' ? this.#host.roomGapsBehind(this.person, afterCursor) : [];
+    const roomGaps = room === '' ? this.#host.telling.roomGapsBehind(this.person, afterCursor) : [];
     this.#send(encodePage(requestId, stored, { more, throughCursor, gap, roomGaps }));
-  }
-
-  /** The outbox and its state while this stream is the one that holds it. */
-  #mine(): readonly [DeviceOutbox, OutboxHead] | readonly [undefined, undefined] {
-    const outbox = this.#outbox;
-    if (outbox?.head === undefined || !this.#holds(outbox)) return [undefined, undefined];
-    return [outbox, outbox.head];
-  }
-
-  #holds(outbox: DeviceOutbox): boolean {
-    return outbox.holder === this && !this.#closed;
-  }
-
-  #sendState(requestId: number, { id, highest, hash }: OutboxHead): void {
-    const value = { outboxId: id, highest: BigInt(highest), hash };
-    this.#send(encodeReply(requestId, { case: 'outboxState', value }));
-  }
-
-  #sendResult(requestId: number, number: number, { code, cursor }: PostOutcome): void {
-    const value = { number: BigInt(number), code, cursor: BigInt(cursor) };
-    this.#send(encodeReply(requestId, { case: 'postResult', value }));
   }
 
   #refuse(requestId: number, code: ErrorCode): void {

@@ -3,7 +3,6 @@ import { labelledHash } from '../../crypto/labels.ts';
 import type { Suite } from '../../crypto/suite.ts';
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { ROOM_PEOPLE_MAX } from '../../gen/constants.ts';
 import { hex, parseHex } from '../../wire/bytes.ts';
 import type { DatabaseOperation, ServiceDatabase, ServiceStream, StreamHandler } from '../ports.ts';
 import { together } from './change.ts';
@@ -14,12 +13,12 @@ import { isSo, judgeOperator, OPERATOR, type OperatorAct, survey } from './opera
 import { type DeviceOutbox, OutboxTable } from './outbox-table.ts';
 import { type Guest, People } from './people.ts';
 import type { OutboxHead } from './posting.ts';
-import type { Gap, PersonView, PostOutcome, RoomGap } from './reply.ts';
-import { encodeReply, encodeRoomGap } from './reply-writing.ts';
+import type { PostOutcome } from './reply.ts';
 import { Retention } from './retention.ts';
 import { Rewrites, type Targets, targetOf } from './rewrites.ts';
-import type { HostRoom, Part } from './room-records.ts';
-import { LOBBY, RoomTable } from './rooms.ts';
+import type { HostRoom } from './room-records.ts';
+import { RoomTable } from './rooms.ts';
+import { Telling } from './telling.ts';
 
 /** The name that a StreamOpen gives for this service. */
 export const CHAT_SERVICE = 'chat.v1';
@@ -67,6 +66,7 @@ export class ChatHost {
   readonly rooms: RoomTable;
   readonly people: People;
   readonly rewrites: Rewrites;
+  readonly telling: Telling;
   readonly #options: ChatHostOptions;
   readonly #streams = new Set<HostStream>();
   #failed = false;
@@ -81,9 +81,10 @@ export class ChatHost {
     this.rooms = rooms;
     this.people = people;
     this.rewrites = new Rewrites(log, rooms);
+    this.telling = new Telling(options.database, log, rooms, people);
     this.#retention = new Retention(options.database, log, rooms, {
       pruned: (room, before) =>
-        this.#tellGap(room, before, room.pruned, person => this.#sees(person, room.name)),
+        this.telling.gap(room, before, room.pruned, person => this.rooms.sees(person, room.name)),
       crashed: this.crashed,
     });
   }
@@ -231,7 +232,7 @@ export class ChatHost {
         const target = targetOf(content);
         if (target !== undefined) this.#retention.replaced(target, cursor);
         if (act?.kind === 'remove' && room !== undefined) this.#removed(room, cursor);
-        if (closing !== undefined) this.#tellGap(closing, closing.pruned, cursor, who => who === gone);
+        if (closing !== undefined) this.telling.gap(closing, closing.pruned, cursor, who => who === gone);
       },
     };
   }
@@ -267,75 +268,6 @@ export class ChatHost {
     await this.#options.database.commit(adopted.operations);
   }
 
-  /** Take word of how far somebody came; once that is durable, tell those who may know. @impl CH-045~2 */
-  mark(
-    person: string,
-    mark: {
-      readonly room: string;
-      readonly delivered: number;
-      readonly read: number;
-      readonly hidden: boolean;
-    },
-  ): Promise<void> {
-    const room = this.rooms.get(mark.room);
-    if (room === undefined || !this.#sees(person, mark.room)) return Promise.resolve();
-    // What this room has not decided durably is not received by anybody.
-    const through = Math.min(this.log.through, room.lastCursor);
-    const [delivered, read] = [Math.min(mark.delivered, through), Math.min(mark.read, through)];
-    const advanced = this.rooms.advance(room, person, { delivered, read, hidden: mark.hidden });
-    if (advanced === undefined) return Promise.resolve();
-    return this.#options.database
-      .commit([advanced.operation])
-      .then(() => this.#tellMark(person, mark.room, advanced));
-  }
-
-  #tellMark(
-    person: string,
-    room: string,
-    { part, shown }: { readonly part: Part; readonly shown: boolean },
-  ): void {
-    const state = (of: { delivered: number; read: number }): Uint8Array =>
-      encodeReply(0, {
-        case: 'mark',
-        value: {
-          personId: parseHex(person),
-          room,
-          delivered: BigInt(of.delivered),
-          read: BigInt(of.read),
-        },
-      });
-    const key = `mark/${person}/${room}`;
-    this.people.tell(key, state(part), guest => guest.person === person);
-    if (!shown) return;
-    const told = state({ delivered: part.shownDelivered, read: part.shownRead });
-    this.people.tell(key, told, guest => guest.person !== person && this.#sees(guest.person, room));
-  }
-
-  /** Pass on that somebody is writing, to whoever has room to hear it. @impl CH-046~2 */
-  typing(person: string, name: string, room: string): void {
-    if (this.rooms.get(room) === undefined || !this.#sees(person, room)) return;
-    const value = { personId: parseHex(person), name, room };
-    const message = encodeReply(0, { case: 'typing', value });
-    this.people.whisper(message, guest => guest.person !== person && this.#sees(guest.person, room));
-  }
-
-  /** The people of a room, for one who sees it; undefined for one who does not. */
-  peopleOf(asker: string, name: string): readonly PersonView[] | undefined {
-    const room = this.rooms.get(name);
-    if (room === undefined || !this.#sees(asker, name)) return undefined;
-    const known = room.name === LOBBY ? this.people.names.keys() : room.parts.keys();
-    const people = [...known].flatMap((person): PersonView[] => {
-      const role = this.rooms.role(room, person);
-      if (role === Role.UNSPECIFIED || !this.people.isThere(person)) return [];
-      const shown = this.people.called(person);
-      const { delivered, read, shownDelivered, shownRead } = this.rooms.part(room, person);
-      const far = person === asker ? { delivered, read } : { delivered: shownDelivered, read: shownRead };
-      const online = this.people.isOnline(person);
-      return [{ personId: parseHex(person), name: shown, role, online, ...far }];
-    });
-    return people.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)).slice(0, ROOM_PEOPLE_MAX);
-  }
-
   /** Make an invite for a further device of the person whose device asks. @impl CH-044~1 @impl CH-049~1 */
   async inviteDevice(by: Guest, name: string): Promise<MadeInvite | ErrorCode> {
     const make = this.#options.inviteDevice;
@@ -365,35 +297,10 @@ export class ChatHost {
     return this.#retention.stop();
   }
 
-  /** Say what is missing behind a cursor, of a room that one sees or of all. @impl CH-033~2 @impl CH-047~3 */
-  gapBehind(person: string, afterCursor: number, room: string): Gap | undefined {
-    const all = this.log.gapBehind(afterCursor);
-    const of = this.#sees(person, room) ? this.rooms.get(room) : undefined;
-    const gap = of && roomGap(of, afterCursor);
-    return gap === undefined || gap.firstCursor <= (all?.firstCursor ?? 0) ? all : gap;
-  }
-
-  /** Say of each room that one sees what is missing behind a cursor. @impl CH-057~1 */
-  roomGapsBehind(person: string, afterCursor: number): readonly RoomGap[] {
-    return this.rooms.all.flatMap(room => {
-      const gap = this.#sees(person, room.name) ? roomGap(room, afterCursor) : undefined;
-      return gap === undefined ? [] : [{ ...gap, room: room.name }];
-    });
-  }
-
   /** A room is no more: tell those who saw it, and clear it away. @impl CH-052~1 @impl CH-053~1 */
   #removed(room: HostRoom, cursor: number): void {
-    this.#tellGap(room, room.pruned, cursor, person => this.rooms.isOpenTo(room, person));
+    this.telling.gap(room, room.pruned, cursor, person => this.rooms.isOpenTo(room, person));
     this.#clearing = this.#retention.removed(room);
-  }
-
-  #tellGap({ name }: HostRoom, before: number, through: number, to: (person: string) => boolean): void {
-    const message = encodeRoomGap({ afterCursor: before, firstCursor: through + 1, room: name });
-    this.people.tell(`gap/${name}`, message, ({ person }) => to(person));
-  }
-
-  #sees(person: string, room: string): boolean {
-    return this.rooms.sees(person, room);
   }
 
   /** Resolve when everything that was decided is durable. */
@@ -439,11 +346,6 @@ function watched(database: ServiceDatabase, failed: (reason: unknown) => void): 
       await (database.scrub && watch(database.scrub(range)));
     },
   };
-}
-
-/** What of a room is missing behind a cursor: nothing, unless something with a higher one was deleted. */
-function roomGap({ pruned, gone }: HostRoom, afterCursor: number): Gap | undefined {
-  return gone > afterCursor ? { afterCursor, firstCursor: pruned + 1 } : undefined;
 }
 
 /** Who is sent away by this, or leaves: in hexadecimal. */

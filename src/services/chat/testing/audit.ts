@@ -116,3 +116,35 @@ export function foldActs(disk: Disk): readonly string[] {
   }
   return problems;
 }
+
+/** Compare what was wished with what is on the host's disk, by somebody who does not de-duplicate. */
+export function auditPosts(devices: readonly Device[], disk: Disk): readonly string[] {
+  const stored = messagesOf(disk);
+  const places = new Map<string, number[]>();
+  for (const { id, cursor } of stored) places.set(id, [...(places.get(id) ?? []), cursor]);
+  const problems: string[] = [];
+  for (const { name, writer, reader } of devices) {
+    let last = 0;
+    for (const { id, text, room, answer, durable, uncertain } of writer.wishes) {
+      const cursors = places.get(id) ?? [];
+      places.delete(id);
+      const [cursor = last] = cursors;
+      if (cursors.length > 1) problems.push(`${text} is stored ${cursors.length} times`);
+      const promised = room === 'lobby' && (answer === 'stored' || (durable && !uncertain));
+      if (promised && cursors.length === 0) problems.push(`${text} is lost`);
+      if (room !== 'lobby' && cursors.length > 0) problems.push(`${text} was refused and is stored`);
+      // What a restored directory forgot may come from a copy of it, behind what was written after.
+      if (uncertain) continue;
+      if (cursor < last) problems.push(`${text} is out of order`);
+      last = cursor;
+    }
+    // An edit that another one replaced has its place, and nobody can read it.
+    const unread = new Set(stored.filter(({ isEmpty }) => isEmpty).map(({ cursor }) => cursor));
+    const seen = reader.cursors.filter(cursor => !unread.has(cursor));
+    const left = stored.filter(({ cursor }) => !unread.has(cursor));
+    const wrong = seen.findIndex((cursor, i) => cursor !== left[i]?.cursor);
+    if (wrong >= 0) problems.push(`${name} read something else at ${wrong} of ${stored.length}`);
+  }
+  for (const id of places.keys()) problems.push(`${id} was never wished for`);
+  return problems;
+}

@@ -12,7 +12,7 @@ import { ChatClient } from '../client.ts';
 import { isCode, parseContent } from '../content.ts';
 import { ChatHost } from '../host.ts';
 import type { ChatEvent } from '../reply.ts';
-import { auditRooms, foldActs, isOpen, messagesOf } from './audit.ts';
+import { auditPosts, auditRooms, foldActs, isOpen, messagesOf } from './audit.ts';
 import { type Disk, SimDatabase, type WriteHook } from './disk.ts';
 import { Ledger, REVOKED } from './ledger.ts';
 import { Line } from './line.ts';
@@ -111,7 +111,7 @@ export class World {
     if (ledger !== undefined) await this.#rest();
     const told =
       ledger === undefined
-        ? [...this.#audit(), ...foldActs(this.#hostDisk)]
+        ? [...auditPosts(this.devices, this.#hostDisk), ...foldActs(this.#hostDisk)]
         : [
             ...ledger.problems,
             ...auditRooms(ledger, this.devices, this.#hostDisk, this.scheduler),
@@ -395,36 +395,4 @@ export class World {
     if (number <= (this.#posted.get(outbox) ?? 0)) this.scheduler.count('post repeated');
     else this.#posted.set(outbox, number);
   };
-
-  /** Compare what was wished with what is on the host's disk, by somebody who does not de-duplicate. */
-  #audit(): readonly string[] {
-    const stored = messagesOf(this.#hostDisk);
-    const places = new Map<string, number[]>();
-    for (const { id, cursor } of stored) places.set(id, [...(places.get(id) ?? []), cursor]);
-    const problems: string[] = [];
-    for (const { name, writer, reader } of this.devices) {
-      let last = 0;
-      for (const { id, text, room, answer, durable, uncertain } of writer.wishes) {
-        const cursors = places.get(id) ?? [];
-        places.delete(id);
-        const [cursor = last] = cursors;
-        if (cursors.length > 1) problems.push(`${text} is stored ${cursors.length} times`);
-        const promised = room === 'lobby' && (answer === 'stored' || (durable && !uncertain));
-        if (promised && cursors.length === 0) problems.push(`${text} is lost`);
-        if (room !== 'lobby' && cursors.length > 0) problems.push(`${text} was refused and is stored`);
-        // What a restored directory forgot may come from a copy of it, behind what was written after.
-        if (uncertain) continue;
-        if (cursor < last) problems.push(`${text} is out of order`);
-        last = cursor;
-      }
-      // An edit that another one replaced has its place, and nobody can read it.
-      const unread = new Set(stored.filter(({ isEmpty }) => isEmpty).map(({ cursor }) => cursor));
-      const seen = reader.cursors.filter(cursor => !unread.has(cursor));
-      const left = stored.filter(({ cursor }) => !unread.has(cursor));
-      const wrong = seen.findIndex((cursor, i) => cursor !== left[i]?.cursor);
-      if (wrong >= 0) problems.push(`${name} read something else at ${wrong} of ${stored.length}`);
-    }
-    for (const id of places.keys()) problems.push(`${id} was never wished for`);
-    return problems;
-  }
 }
