@@ -183,7 +183,9 @@ async function demonstrate(place: Place, view: View, leak: boolean): Promise<rea
       }),
     ]),
   );
-  view.tell('Each line ends with a word to look for. They talk:');
+  view.tell(
+    'Each line ends with a word in brackets that nobody could guess: look for it in what the wire shows. It must not be there, and at the end the whole capture is searched for each of them. They talk:',
+  );
   view.heads();
   isOn = true;
   const said: string[] = [];

@@ -20,6 +20,7 @@ import { attacherSocketPath, ownerSocketPath } from './control-path.ts';
 import { type ControlIdentity, ControlServer } from './control-server.ts';
 import { failure } from './failure.ts';
 import type { Log } from './log.ts';
+import { wrongDirectory } from './wrong-directory.ts';
 
 /** What a program runs on a data directory that it owns. */
 export interface Owner extends ControlOwner {
@@ -100,7 +101,13 @@ async function tryAttach(options: DirectoryOptions, leftMs: number): Promise<Con
   const path = await attacherSocketPath(options.directory);
   if (path === undefined) return undefined;
   const timeoutMs = Math.max(1, Math.min(CONTROL_HELLO_MS_MAX, leftMs));
-  return await attach({ path, identity: options.identity, timeoutMs });
+  try {
+    return await attach({ path, identity: options.identity, timeoutMs });
+  } catch (error) {
+    // To a hello that is the answer for the other program, and for nothing else (CT-021).
+    const isOther = error instanceof ClawChatError && error.code === ErrorCode.USAGE;
+    throw isOther ? wrongDirectory(options.directory, isHost(options) ? 'host' : 'client') : error;
+  }
 }
 
 async function tryOwn(options: DirectoryOptions): Promise<Attachment | undefined> {
@@ -218,6 +225,18 @@ export class OwnerLink {
   /** Whether this process is the owner now. */
   get owning(): boolean {
     return this.#target?.attachment.kind === 'owned';
+  }
+
+  /** The process that answers now, if it is another. */
+  get ownerPid(): number | undefined {
+    const attachment = this.#target?.attachment;
+    return attachment?.kind === 'attached' ? attachment.client.welcome?.pid : undefined;
+  }
+
+  /** Resolves when whoever answers now has gone; at once when that is this process. */
+  async gone(): Promise<void> {
+    const attachment = this.#target?.attachment;
+    if (attachment?.kind === 'attached') await attachment.client.closed;
   }
 
   /**

@@ -16,6 +16,7 @@ import {
   Sealer,
   type StoreOptions,
 } from './store.ts';
+import { wrongDirectory } from './wrong-directory.ts';
 
 /** What a repair found and did. */
 export interface Repaired {
@@ -133,7 +134,7 @@ async function checkOwner(
   if (opened !== undefined) {
     const owner = Buffer.from(opened).toString();
     if (owner === program) return;
-    throw failure(ErrorCode.USAGE, `${directory} is the data directory of a ${owner}, not of a ${program}`);
+    throw wrongDirectory(directory, program);
   }
   if (whole.length > 0) return;
   const text = `nothing of the database in ${directory} opens with its data.key: restore the directory from a backup`;

@@ -18,6 +18,7 @@ import { dataKeyPath, openDataKey, type PassphraseSource, readStoredKey, writeDa
 import { failure, systemCode } from './failure.ts';
 import { privateDirectory, sweepTemporaries } from './files.ts';
 import { VERSION } from './version.ts';
+import { wrongDirectory } from './wrong-directory.ts';
 
 /** The layout of data directories that this program writes. It reads this one and no newer one. */
 export const SCHEMA_VERSION = 2;
@@ -323,7 +324,7 @@ async function loadDataKey(
   return key;
 }
 
-/** @impl CT-003~2 @impl CT-004~1 */
+/** @impl CT-003~2 */
 async function checkProgram(level: Level, sealer: Sealer, options: StoreOptions): Promise<void> {
   const { directory, program } = options;
   const sealed = await reading(directory, level.get(CHECK_KEY));
@@ -341,7 +342,7 @@ async function checkProgram(level: Level, sealer: Sealer, options: StoreOptions)
     await upgrade(level, directory);
     return;
   }
-  throw failure(ErrorCode.USAGE, `${directory} is the data directory of a ${owner}, not of a ${program}`);
+  throw wrongDirectory(directory, program);
 }
 
 async function initialize(level: Level, sealer: Sealer, options: StoreOptions): Promise<void> {

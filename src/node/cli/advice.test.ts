@@ -156,7 +156,15 @@ test('an invite of a host that is off says so; a second one does not go into the
     expect(await readFile(join(place, 'bob.invite'))).not.toHaveLength(0);
     // Attached to the owner: the directory is refused in words that name it.
     expect(await run(CLAWCHAT, 'host', 'send', 'hi')).toBe(2);
-    expect(err).toContain('this is the data directory of a host, not of a client');
+    const wrong = `${join(place, 'host')} is the data directory of a host, not of a client; what you want may be: clawchatd status --data ${join(place, 'host')}\n`;
+    expect(err).toContain(wrong);
+    await host.close();
+    expect(await run(CLAWCHAT, 'host', 'status')).toBe(2);
+    expect(err).toContain(wrong);
+    expect(await run(CLAWCHATD, 'ann', 'status')).toBe(2);
+    expect(err).toContain(
+      `of a client, not of a host; what you want may be: clawchat status --data ${join(place, 'ann')}\n`,
+    );
   } finally {
     await host.close();
   }
@@ -263,4 +271,22 @@ test('a mistyped directory is named, and not made', async () => {
     );
   }
   expect(existsSync(join(place, 'anm'))).toBe(false);
+});
+
+test('a fresh host is well for the doctor, and stop says which one has stopped', async () => {
+  const host = await serve({ directory: join(place, 'host'), listen: '127.0.0.1' });
+  try {
+    expect(await run(CLAWCHATD, 'host', 'doctor')).toBe(0);
+    expect(out).not.toMatch(/^FAIL/m);
+    // The one thing to do for a host on which nothing is wrong.
+    expect(out.match(/^warn.*/gm)).toEqual(['warn  next identity key: lies on this machine']);
+    expect(out).toMatch(/\nNothing is wrong; 1 thing could be better\.\n$/);
+    expect(await run(CLAWCHATD, 'host', 'stop')).toBe(0);
+    expect(out).toBe(`Stopped the host on ${join(place, 'host')} (process ${process.pid}).\n`);
+    await host.closed;
+  } finally {
+    await host.close();
+  }
+  expect(await run(CLAWCHATD, 'host', 'stop')).toBe(6);
+  expect(err).toContain('[OWNER_LOST] nothing runs on ');
 });

@@ -11,6 +11,7 @@ import { oneStartOf } from '../config/one-start.ts';
 import type { RequestInit } from '../control.ts';
 import { printFindings } from '../doctor/check.ts';
 import { examineHost } from '../doctor/host-doctor.ts';
+import { systemCode } from '../failure.ts';
 import { readStoreConfigs, storeConfigPath } from '../host/stores.ts';
 import { exportNextIdentity, type Ready } from '../host-owner.ts';
 import type { OwnerLink } from '../owner.ts';
@@ -137,12 +138,38 @@ async function stop(call: Call): Promise<number> {
   await reachHost(
     call,
     async link => {
+      const pid = link.ownerPid;
       expectAnswer(await link.call({ case: 'stop', value: {} }), 'stopping');
+      const say = (): void =>
+        void process.stderr.write('What is under way comes to its end; this waits for it.\n');
+      const timer = call.on('json') ? undefined : setTimeout(say, STOP_SAID_MS);
+      await link.gone();
+      clearTimeout(timer);
+      if (pid !== undefined) await ended(pid);
+      const { directory } = await hostOptions(call);
+      if (call.on('json')) jsonLine({ stopped: true, data: directory, pid });
+      else line(`Stopped the host on ${directory}${pid === undefined ? '' : ` (process ${pid})`}.`);
     },
     'attach',
   );
-  if (call.on('json')) jsonLine({ stopping: true });
   return EXIT_OK;
+}
+
+/** After so long somebody wonders what a stop waits for. */
+const STOP_SAID_MS = 1500;
+/** How long a process may take to end that has let go of its clients; one that embeds a host goes on. */
+const ENDED_MS = 1000;
+
+async function ended(pid: number): Promise<void> {
+  const deadline = performance.now() + ENDED_MS;
+  while (performance.now() < deadline) {
+    try {
+      process.kill(pid, 0);
+    } catch (error) {
+      if (systemCode(error) === 'ESRCH') return;
+    }
+    await sleep(20);
+  }
 }
 
 async function identity(call: Call): Promise<number> {
@@ -269,7 +296,7 @@ const COMMANDS: readonly Command[] = [
     options: { hard: { help: 'end them after a minute whether or not a store has the new address' } },
     run: call => move(call, { case: 'emergency', value: { hard: call.on('hard') } }),
   },
-  { name: 'stop', summary: 'stop the running host', run: stop },
+  { name: 'stop', summary: 'stop the running host, and wait until it has stopped', run: stop },
   {
     name: 'mega',
     words: 'login|check',

@@ -1,11 +1,11 @@
 /** One thing that `doctor` looks at, and how it prints what it found. */
 
-import { jsonLine, line } from '../cli/output.ts';
+import { countText, jsonLine, line } from '../cli/output.ts';
 import { withCommands } from '../cli/typed-command.ts';
 import { asError } from '../failure.ts';
 
-/** `ok`; `warn` when it works and could be better; `fail` when it does not work. */
-export type Grade = 'ok' | 'warn' | 'fail';
+/** `ok`; `note` when nothing is wrong and it is good to know; `warn` when it works and could be better; `fail` when it does not work. */
+export type Grade = 'ok' | 'note' | 'warn' | 'fail';
 
 /** What was found. */
 export interface Finding {
@@ -35,7 +35,7 @@ export async function check(
   }
 }
 
-const MARKS: Readonly<Record<Grade, string>> = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' };
+const MARKS: Readonly<Record<Grade, string>> = { ok: 'ok  ', note: 'note', warn: 'warn', fail: 'FAIL' };
 
 /** Print findings; gives whether nothing fails. */
 export function printFindings(findings: readonly Finding[], json: boolean): boolean {
@@ -48,5 +48,10 @@ export function printFindings(findings: readonly Finding[], json: boolean): bool
       if (advice !== undefined) line(`      ${advice}`);
     }
   }
-  return findings.every(({ grade }) => grade !== 'fail');
+  const count = (wanted: Grade): number => findings.filter(({ grade }) => grade === wanted).length;
+  const [fails, warnings] = [count('fail'), count('warn')];
+  const isWell = fails === 0;
+  const better = warnings === 0 ? '' : `; ${countText(warnings, 'thing')} could be better`;
+  if (!json) line(isWell ? `Nothing is wrong${better}.` : `${countText(fails, 'thing')} failed${better}.`);
+  return isWell;
 }

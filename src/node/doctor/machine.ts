@@ -67,7 +67,7 @@ export function checkSocketPath(directory: string): Finding {
 export async function checkClock(server: string | undefined): Promise<Finding> {
   if (server === undefined) {
     const text = `it is ${new Date().toISOString()} here; nobody was asked`;
-    return finding('clock', 'warn', text, 'name a time server: --time-server HOST, or an https URL');
+    return finding('clock', 'note', text, 'to have it compared: --time-server HOST, or an https URL');
   }
   const offsetMs = await clockOffset(server);
   if (offsetMs === undefined) {
@@ -116,7 +116,7 @@ export function judgePortRange(
     found.push(
       finding(
         'ephemeral ports',
-        'warn',
+        'note',
         `this system uses ${ephemeral[0]}-${ephemeral[1]} for outgoing connections, so a port can be taken when it is drawn`,
         'nothing to do: another port is drawn; to avoid it, sysctl net.ipv4.ip_local_port_range="32768 49151"',
       ),
