@@ -13,7 +13,7 @@ import { native } from '../../src/node/native.ts';
 import { openStore } from '../../src/node/store.ts';
 import { prefixRange } from '../../src/runtime/database.ts';
 
-const KILLS = Number(process.env['OWNER_KILLS'] ?? 12);
+const KILLS = 12;
 const SENDERS = 4;
 const LISTENERS = 2;
 

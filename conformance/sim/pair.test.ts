@@ -12,8 +12,9 @@ import type { DataFrame } from '../../src/wire/frame.ts';
 import { FAULTS, type FaultEvent, type FaultKind, runPair, type Scenario } from './pair.ts';
 import { Random } from './pair-network.ts';
 
-const RUNS = Number(process.env['PAIR_RUNS'] ?? 80);
-const SEED = Number(process.env['PAIR_SEED'] ?? 20_261_123);
+/** Scenarios that are drawn; `.ci/deep` asks for more. */
+const RUNS = Number(process.env['CONFORMANCE_PAIR_RUNS'] ?? 80);
+const SEED = Number(process.env['CONFORMANCE_SEED'] ?? 20_261_123);
 
 const event: fc.Arbitrary<FaultEvent> = fc.record({
   at: fc.nat(45_000),
@@ -64,7 +65,9 @@ const MUST_HAPPEN = [
 describe('two machines on virtual time', () => {
   afterEach(() => void vi.restoreAllMocks());
 
-  it('SE-031, SE-060: keep every promise of 5.10, whatever the network and the processes do', () => {
+  it('SE-031, SE-060: keep every promise of 5.10, whatever the network and the processes do', {
+    timeout: Math.max(300_000, RUNS * 2000),
+  }, () => {
     const counts = new Map<string, number>();
     plant(
       Session.prototype,

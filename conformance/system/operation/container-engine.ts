@@ -1,6 +1,6 @@
 /**
- * An engine for containers of one's own: podman on a machine that has this one's files, under an overlay where an engine
- * writes, and a network of the test's. Nothing of it is seen outside, and nothing is left of it.
+ * An engine for containers of one's own: podman on a machine that has this one's files, with an overlay in
+ * memory where an engine writes, and a network of the test's. Nothing of it is seen outside, and nothing is left of it.
  *
  * What differs from podman as it is installed: no control groups (a machine of tests may lend none), no systemd that
  * begins the health checks, and limits of processes and files that need no privilege of the machine's root.
@@ -13,9 +13,12 @@ import { until } from '../until.ts';
 import { FIRST, Machine, type Namespace, type Said, UNSHARE } from './namespaces.ts';
 
 const BOOT = `
+memory=$1/memory
+mkdir "$memory"
+mount -t tmpfs none "$memory"
 for directory in run var; do
-  mkdir "$1/$directory.upper" "$1/$directory.work"
-  mount -t overlay none -o "lowerdir=/$directory,upperdir=$1/$directory.upper,workdir=$1/$directory.work" "/$directory"
+  mkdir "$memory/$directory" "$memory/$directory.work"
+  mount -t overlay none -o "lowerdir=/$directory,upperdir=$memory/$directory,workdir=$memory/$directory.work" "/$directory"
 done
 mount -t tmpfs none /dev/shm
 mount -t cgroup2 none /sys/fs/cgroup
@@ -53,7 +56,7 @@ export class ContainerEngine {
   /** Start one on a machine of the network; `place` is an empty directory of the test's. */
   static async start(place: string, network: Network, name: string): Promise<ContainerEngine> {
     writeFileSync(join(place, 'boot'), BOOT);
-    const storage = `[storage]\ndriver = "overlay"\ngraphroot = "${place}/graph"\nrunroot = "/run/containers/storage"\n`;
+    const storage = `[storage]\ndriver = "overlay"\ngraphroot = "${place}/memory/graph"\nrunroot = "/run/containers/storage"\n`;
     writeFileSync(join(place, 'storage.conf'), storage);
     writeFileSync(join(place, 'running.conf'), RUNNING + ENGINE);
     writeFileSync(join(place, 'building.conf'), building(registryAccess(place)) + ENGINE);
