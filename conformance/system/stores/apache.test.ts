@@ -52,7 +52,7 @@ ls /var/lib/clawchat-store
 `;
 }
 
-test('a store in Debian’s Apache takes and gives the file', () => {
+test('a store in the Apache of Debian takes and gives the file', () => {
   writeFileSync(place.path('site'), recipe('apache', {}));
   const layers = place.path('layers');
   mkdirSync(layers);

@@ -135,6 +135,13 @@ describe('a port that people leave', () => {
     expect(text).toContain('port       50000: old, open, 0 connections, ends in 44 min\n');
   });
 
+  it('and is the one in use is told apart by its keys', () => {
+    const fixed = ['primary', 'next'].map(role => ({ port: 8443, role, open: true }));
+    const text = show({ phase: 'verified', port: 8443, places: fixed });
+    expect(text).toContain('port       8443: in use, open, 0 connections\n');
+    expect(text).toContain('port       8443: next keys on the same port, open, 0 connections\n');
+  });
+
   it('ends with the emergency whatever was promised', () => {
     const ends = (endsAtMs: bigint, waitsForStore: boolean): string => {
       printed = '';

@@ -124,7 +124,8 @@ function printHost(status: ControlHostStatus, devices: readonly ControlDevice[],
   }
   for (const place of status.places) {
     const until = place.role === 'old' ? `, ${oldEndsText(place, now)}` : '';
-    const role = ROLES.get(place.role) ?? place.role;
+    const isSame = place.role !== 'primary' && place.port === status.port;
+    const role = `${ROLES.get(place.role) ?? place.role}${isSame ? ' keys on the same port' : ''}`;
     const open = place.open ? 'open' : 'cannot be opened';
     line(`port       ${place.port}: ${role}, ${open}, ${countText(place.paths, 'connection')}${until}`);
   }

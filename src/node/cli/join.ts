@@ -24,7 +24,7 @@ const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
     'give the whole text of the invite, which begins with clawchat1, or the name of the file that you got',
   ],
   [ErrorCode.INVITE_CHECKSUM, 'a letter is wrong: copy it again, or have it read out again'],
-  [ErrorCode.INVITE_EXPIRED, 'ask for a new invite, or set this machine’s clock'],
+  [ErrorCode.INVITE_EXPIRED, 'ask for a new invite, or set the clock of this machine'],
   [ErrorCode.INVITE_USED, 'somebody else used it: tell the operator, and ask for a new one'],
   [
     ErrorCode.GATE_REFUSED,
@@ -38,7 +38,7 @@ const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
     ErrorCode.HOST_UNREACHABLE,
     'the host does not answer at its address: does it run, and does its router let its ports through?',
   ],
-  [ErrorCode.TLS_FAILED, 'another machine answers at the host’s address: try again in a minute'],
+  [ErrorCode.TLS_FAILED, 'another machine answers at the address of the host: try again in a minute'],
   [ErrorCode.ALREADY_JOINED, 'join into another directory: --data DIR'],
 ]);
 const LOCAL_ADVICE =

@@ -23,7 +23,7 @@ const STYLES: readonly (readonly [string, QrStyle, number, number])[] = [
 ];
 
 test.each(STYLES)(
-  'somebody else’s decoder reads what is drawn %s, and it is the invite (IN-004~2)',
+  'the decoder of somebody else reads what is drawn %s, and it is the invite (IN-004~2)',
   (_, style, letters, background) => {
     for (const url of [
       'https://store.example.org/host.claw',

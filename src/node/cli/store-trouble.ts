@@ -27,11 +27,11 @@ const ADVICE: Readonly<Record<StoreTrouble, string>> = {
   untrusted: 'renew the certificate, or correct "pin" in the list of stores, and restart the host',
   busy: 'nothing to do: it is tried again by itself',
   refused:
-    'correct "headers", "write" or the server’s rights and directory; after a change of the list restart the host',
+    'correct "headers", "write" or the rights and the directory of the server; after a change of the list restart the host',
   expired: 'renew the signed address in the file of "writeFrom", or log in again: `clawchatd mega login`',
   blocked: 'talk to the provider, and use another store',
   quota: 'make room there',
-  oversized: 'raise the server’s limit for uploads above 256 KiB',
+  oversized: 'raise the limit of the server for uploads above 256 KiB',
   malformed: 'give the address that it leads to, and that takes files with "method"; then restart the host',
   cancelled: 'nothing to do: it is tried again by itself',
 };

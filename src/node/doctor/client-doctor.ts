@@ -81,7 +81,7 @@ const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
   [ErrorCode.TLS_FAILED, 'another machine has the address now, and no store says where the host is'],
   [ErrorCode.HANDSHAKE_FAILED, 'another machine has the address now, and no store says where the host is'],
   [ErrorCode.STORE_UNAVAILABLE, 'is this machine on the network? the stores are read again by themselves'],
-  [ErrorCode.CLOCK_SUSPECT, 'set this machine’s clock'],
+  [ErrorCode.CLOCK_SUSPECT, 'set the clock of this machine'],
   [ErrorCode.VERSION_UNSUPPORTED, 'update this program, or ask the operator to update the host'],
   [ErrorCode.PROXY_REFUSED, 'give the proxy a user and a password ("proxy"), or do without it'],
   [ErrorCode.PROXY_UNREACHABLE, 'correct the address of the proxy ("proxy"), or do without it'],
@@ -142,7 +142,7 @@ const STORE_ADVICE: ReadonlyMap<string, readonly [Grade, string]> = new Map([
 
 /** The path of a local store is the host's: nothing is wrong on a machine that has no such file. */
 const ANOTHER_MACHINE =
-  'a file on the host’s machine; on another one you find the host after longer absence only through a store that both reach: ask the operator (docs/stores.md)';
+  'a file on the machine of the host; on another one you find the host after longer absence only through a store that both reach: ask the operator (docs/stores.md)';
 
 function judgeStores({ stores, situation }: ControlClientStatus): readonly Finding[] {
   const found = stores.map(store => {

@@ -31,7 +31,7 @@ describe('refusals', () => {
     const tally = new Tally<Refusal>();
     const refusals = new Refusals(log, tally);
     for (let i = 0; i < 5000; i += 1) refusals.add('mac_wrong', `192.0.2.${i % 250}`);
-    refusals.add('displaced', '192.0.2.7');
+    refusals.add('displaced', '::ffff:192.0.2.7');
     expect([...tally.entries()]).toEqual([
       ['mac_wrong', 5000],
       ['displaced', 1],

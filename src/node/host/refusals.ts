@@ -3,6 +3,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { codeName } from '../../protocol/fault.ts';
 import type { Log } from '../log.ts';
 import type { Refusal, Tally } from './counts.ts';
+import { plainAddress } from './front.ts';
 
 /** The code of each. @impl LI-009~1 */
 export const REFUSAL_CODES: Readonly<Record<Refusal, ErrorCode>> = {
@@ -53,7 +54,7 @@ export class Refusals {
       unsaid.count += 1;
       return;
     }
-    this.#say(reason, { address });
+    this.#say(reason, { address: plainAddress(address) });
     const timer = setTimeout(() => this.#sayRest(reason), LINE_MS);
     timer.unref();
     this.#unsaid.set(reason, { count: 0, timer });
