@@ -1,3 +1,4 @@
+/** The handshake against transcripts of an independent implementation, and against whatever a peer can send. */
 import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
@@ -8,42 +9,23 @@ import { noble } from './noble.ts';
 import { HandshakeState, NOISE_MESSAGE_BYTES_MAX } from './noise.ts';
 import { Records } from './record.ts';
 import type { Suite, X25519Key } from './suite.ts';
+import {
+  awaiting,
+  ephemeral,
+  expectDead,
+  hex,
+  messages,
+  none,
+  start,
+  toHex,
+  vector,
+  written,
+} from './testing/noise-pair.ts';
 
 const suites: readonly Suite[] = [noble, native];
 const pairs = suites.flatMap(client =>
   suites.map(host => ({ client, host, name: `${client.name}-${host.name}` })),
 );
-const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'));
-const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-const none = new Uint8Array(0);
-
-type Vector = (typeof oracle.vectors)[number];
-
-/** Both sides as the vector has them; a test changes what it is about. */
-function start(
-  vector: Vector,
-  client: Suite,
-  host: Suite,
-): { initiator: HandshakeState; responder: HandshakeState } {
-  const [prologue, psk] = [hex(vector.prologue), hex(vector.psk)];
-  const rs = hex(vector.responder.static.public);
-  const s = (suite: Suite, side: 'initiator' | 'responder'): X25519Key =>
-    suite.x25519Key(hex(vector[side].static.private));
-  return {
-    initiator: HandshakeState.initiator({ suite: client, prologue, psk, s: s(client, 'initiator'), rs }),
-    responder: HandshakeState.responder({ suite: host, prologue, psk, s: s(host, 'responder') }),
-  };
-}
-
-function ephemeral(vector: Vector, suite: Suite, index: number): X25519Key | undefined {
-  if (index === 2) return undefined;
-  return suite.x25519Key(hex(vector[index === 0 ? 'initiator' : 'responder'].ephemeral.private));
-}
-
-function written(result: ReturnType<HandshakeState['writeMessage']>): Uint8Array {
-  if (result.kind === 'fault') throw new Error(result.code);
-  return result.message;
-}
 
 function sha256OfSeries(sender: Records, receiver: Records, count: number, plaintext: Uint8Array): string {
   const ciphertexts: Uint8Array[] = [];
@@ -94,34 +76,6 @@ describe.each(pairs)('the transcripts of an independent implementation, $name', 
     }
   });
 });
-
-const [vector] = oracle.vectors;
-if (vector === undefined) throw new Error('no vector');
-const messages = vector.messages.map(({ message }) => hex(message));
-
-/** Bring a fresh reader of message `index` to where it awaits it. */
-function awaiting(index: number, suite: Suite, change: Partial<Vector> = {}): HandshakeState {
-  const changed = { ...vector, ...change } as Vector;
-  const { initiator, responder } = start(changed, suite, suite);
-  if (index === 1) {
-    initiator.writeMessage(none, ephemeral(changed, suite, 0));
-    return initiator;
-  }
-  if (index === 2) {
-    expect(responder.readMessage(messages[0] ?? none).kind).toBe('read');
-    responder.writeMessage(hex(changed.messages[1]?.payload ?? ''), ephemeral(changed, suite, 1));
-  }
-  return responder;
-}
-
-/** What every fault must leave behind: the same answer to all that comes, and nothing to split. */
-function expectDead(state: HandshakeState, code: string): void {
-  const fault = { kind: 'fault', code };
-  expect(state.readMessage(messages[0] ?? none)).toEqual(fault);
-  expect(state.readMessage(messages[2] ?? none)).toEqual(fault);
-  expect(state.writeMessage(none)).toEqual(fault);
-  expect(() => state.split()).toThrow(UsageError);
-}
 
 describe.each(suites)('what a peer can send, $name', suite => {
   test.each([0, 1, 2])('message %i with any byte flipped, cut anywhere, or longer', index => {
@@ -265,122 +219,6 @@ describe.each(suites)('what a peer can send, $name', suite => {
         written(responder.writeMessage(hex(vector.messages[1]?.payload ?? ''), ephemeral(vector, suite, 1))),
       ),
     ).toBe(vector.messages[1]?.message);
-  });
-});
-
-/** A suite that remembers every secret that passed through it, so that a test can look for what is left. */
-function watched(suite: Suite): { suite: Suite; secrets: Uint8Array[]; live: Set<string>; erased: string[] } {
-  const secrets: Uint8Array[] = [];
-  const erased: string[] = [];
-  const live = new Set<string>();
-  let count = 0;
-  const watch = <H extends { destroy(): void }>(what: string, handle: H): H => {
-    const name = `${what} ${count}`;
-    count += 1;
-    live.add(name);
-    const destroy = handle.destroy.bind(handle);
-    handle.destroy = () => {
-      live.delete(name);
-      destroy();
-    };
-    return handle;
-  };
-  const keep = (bytes: Uint8Array): Uint8Array => {
-    secrets.push(bytes);
-    return bytes;
-  };
-  return {
-    secrets,
-    live,
-    erased,
-    suite: {
-      ...suite,
-      erase: bytes => {
-        erased.push(toHex(bytes));
-        suite.erase(bytes);
-      },
-      hkdfSha256: (ikm, salt, info, length) => keep(suite.hkdfSha256(ikm, salt, info, length)),
-      aead: key => watch('aead', suite.aead(key)),
-      x25519Key: privateKey => {
-        const key = suite.x25519Key(privateKey);
-        return watch('x25519', {
-          ...key,
-          dh: (peer: Uint8Array) => keep(key.dh(peer) ?? new Uint8Array(32)),
-        });
-      },
-    },
-  };
-}
-
-describe('secrets', () => {
-  const zero = (bytes: Uint8Array): boolean => bytes.every(byte => byte === 0);
-
-  test('are erased when the handshake ends well', () => {
-    for (const role of ['initiator', 'responder'] as const) {
-      const { suite, secrets, live, erased } = watched(native);
-      const states = start(
-        vector,
-        role === 'initiator' ? suite : native,
-        role === 'responder' ? suite : native,
-      );
-      const statics = new Set(live);
-      for (const index of [0, 1, 2]) {
-        const [writer, reader] =
-          index === 1 ? [states.responder, states.initiator] : [states.initiator, states.responder];
-        const own = (index === 1) === (role === 'responder');
-        const payload = hex(vector.messages[index]?.payload ?? '');
-        reader.readMessage(
-          written(writer.writeMessage(payload, ephemeral(vector, own ? suite : native, index))),
-        );
-      }
-      const split = states[role].split();
-      // 5 MixKey, the PSK and Split; 3 DHs.
-      expect(secrets).toHaveLength(10);
-      const left = secrets.filter(secret => !zero(secret));
-      expect(left).toHaveLength(1);
-      // What is left is the two keys of Split, until they are used and destroyed.
-      expect(left[0]).toHaveLength(64);
-      expect(live).toEqual(statics);
-      expect(erased).toContain(vector.psk);
-      split.send.encryptWithAd(none, none);
-      expect(live.size).toBe(statics.size + 1);
-      expect(
-        [left[0]?.subarray(0, 32), left[0]?.subarray(32)].filter(key => key !== undefined && zero(key)),
-      ).toHaveLength(1);
-      split.send.destroy();
-      split.receive.destroy();
-      expect(secrets.filter(secret => !zero(secret))).toEqual([]);
-      expect(live).toEqual(statics);
-    }
-  });
-
-  test.each([0, 1, 2])(
-    'are erased when message %i is a forged one, and when the handshake is given up',
-    index => {
-      for (const end of ['forged', 'given up', 'given up at the end'] as const) {
-        const { suite, secrets, live, erased } = watched(noble);
-        const state = awaiting(index, suite);
-        if (end === 'forged') state.readMessage(new Uint8Array(200).fill(9));
-        if (end === 'given up at the end' && index === 2) state.readMessage(messages[2] ?? none);
-        if (end !== 'forged') state.destroy();
-        // The two static keys of `start` are the caller's.
-        expect([...live].filter(name => name.startsWith('x25519'))).toHaveLength(2);
-        expect([...live].filter(name => name.startsWith('aead'))).toEqual([]);
-        expect(secrets.filter(secret => !zero(secret))).toEqual([]);
-        expect(erased).toContain(vector.psk);
-        if (end === 'forged') expect(secrets.length).toBeGreaterThan(0);
-      }
-    },
-  );
-
-  test('the PSK is copied: its owner keeps it, and may erase it at once', () => {
-    const psk = hex(vector.psk);
-    const s = native.x25519Key(hex(vector.responder.static.private));
-    const state = HandshakeState.responder({ suite: native, prologue: hex(vector.prologue), psk, s });
-    psk.fill(0);
-    state.readMessage(messages[0] ?? none);
-    state.writeMessage(hex(vector.messages[1]?.payload ?? ''), ephemeral(vector, native, 1));
-    expect(state.readMessage(messages[2] ?? none).kind).toBe('read');
   });
 });
 

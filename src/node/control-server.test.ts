@@ -1,133 +1,27 @@
+/** What the control server does for those who attach. */
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
+import { statSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { ControlProgram, type ControlResponse } from '../gen/clawchat/v1/control_pb.ts';
+import { describe, expect, test } from 'vitest';
+import { ControlProgram } from '../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
-import {
-  type ControlOwner,
-  decodeResponse,
-  encodeRequest,
-  MessageReader,
-  type RequestBody,
-  type RequestInit,
-  type ResponseBody,
-  type ResponseInit,
-} from './control.ts';
+import type { RequestInit } from './control.ts';
 import { attach, type ControlClient } from './control-client.ts';
-import { CONTROL_LIMITS, type ControlLimits, ControlServer } from './control-server.ts';
-import { failure } from './failure.ts';
-
-const root = mkdtempSync(join(tmpdir(), 'clawchat-control-'));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-const IDENTITY = { program: ControlProgram.CLIENT, version: '1.2.3', schema: 1 };
-const HELLO: RequestInit = { case: 'hello', value: { protocol: 1, ...IDENTITY } };
-const PING: RequestInit = { case: 'ping', value: {} };
-const STATUS: RequestInit = { case: 'status', value: {} };
-const listenFrom = (afterCursor: number): RequestInit => ({
-  case: 'listen',
-  value: { afterCursor: BigInt(afterCursor) },
-});
-
-/** What a test owner does; counts what it was asked. */
-class TestOwner implements ControlOwner {
-  asked: RequestBody[] = [];
-  aborted = 0;
-  release: () => void = () => {};
-  produced = 0;
-  itemBytes = 10;
-
-  answer(request: RequestBody, signal: AbortSignal): Promise<ResponseInit> | AsyncIterable<ResponseInit> {
-    this.asked.push(request);
-    signal.addEventListener('abort', () => {
-      this.aborted += 1;
-    });
-    switch (request.case) {
-      case 'ping':
-        return Promise.resolve({ case: 'pong', value: { roundTripUs: 5 } });
-      case 'send':
-        return Promise.reject(failure(ErrorCode.ROOM_UNKNOWN, `no room ${request.value.room}`));
-      case 'status':
-        // Answered when the test says so.
-        return new Promise(resolve => {
-          this.release = () => resolve({ case: 'clientStatus', value: { joined: true } });
-        });
-      case 'listen':
-        return this.#listen(Number(request.value.afterCursor));
-      case 'history':
-        throw new Error('thrown, not rejected');
-      default:
-        return Promise.reject(new Error(`a fault of the program in ${request.case}`));
-    }
-  }
-
-  /** Cursors up to 1,000,000. */
-  async *#listen(after: number): AsyncGenerator<ResponseInit> {
-    for (let cursor = after + 1; cursor <= 1_000_000; cursor += 1) {
-      this.produced += 1;
-      const item = { cursor: BigInt(cursor), text: 'x'.repeat(this.itemBytes) };
-      yield { case: 'items', value: { items: [item] } };
-    }
-  }
-}
-
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-let sockets = 0;
-async function serve(limits: Partial<ControlLimits> = {}, resident = false) {
-  sockets += 1;
-  const path = join(root, `${sockets}.sock`);
-  const owner = new TestOwner();
-  const options = { identity: IDENTITY, resident, owner, limits: { ...CONTROL_LIMITS, ...limits } };
-  const server = new ControlServer(options);
-  await server.listen(path);
-  cleanups.push(() => server.close());
-  return { path, owner, server };
-}
-
-async function attached(path: string): Promise<ControlClient> {
-  const client = await attach({ path, identity: IDENTITY, timeoutMs: 5_000 });
-  if (client === undefined) throw new Error('nobody answers');
-  cleanups.push(() => client.close());
-  return client;
-}
-
-/** A connection that says what it is told, byte for byte. */
-class RawPeer {
-  readonly socket: Socket;
-  readonly responses: ControlResponse[] = [];
-  readonly closed: Promise<unknown>;
-  readonly #reader = new MessageReader();
-
-  constructor(path: string) {
-    this.socket = connect(path);
-    this.closed = once(this.socket, 'close');
-    this.socket.on('error', () => {});
-    this.socket.on('data', chunk => {
-      for (const message of this.#reader.push(chunk) ?? []) {
-        const response = decodeResponse(message);
-        if (response !== undefined) this.responses.push(response);
-      }
-    });
-    cleanups.push(() => this.socket.destroy());
-  }
-
-  say(requestId: number, body: RequestInit): void {
-    this.socket.write(encodeRequest(requestId, body));
-  }
-}
-
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setImmediate(resolve));
-};
-const cursorOf = (body: ResponseBody): number =>
-  body.case === 'items' ? Number(body.value.items[0]?.cursor) : -1;
+import {
+  attached,
+  cleanups,
+  cursorOf,
+  HELLO,
+  IDENTITY,
+  listenFrom,
+  PING,
+  RawPeer,
+  root,
+  STATUS,
+  serve,
+  until,
+} from './testing/control-bench.ts';
 
 describe('attaching', () => {
   // CT-012~1, CT-021~1
@@ -311,143 +205,5 @@ describe('streams', () => {
     }
     expect(producedAtPause).toBeLessThan(500);
     expect(cursors).toEqual(Array.from({ length: 1000 }, (_, i) => 999_001 + i));
-  });
-});
-
-describe('who breaks the rules', () => {
-  // CT-022~1
-  const rules: Readonly<Record<string, (peer: RawPeer) => void>> = {
-    'does not say hello first': peer => peer.say(1, PING),
-    'says hello twice': peer => {
-      peer.say(1, HELLO);
-      peer.say(2, HELLO);
-    },
-    'uses an id that is in use': peer => {
-      peer.say(1, HELLO);
-      peer.say(2, STATUS);
-      peer.say(2, PING);
-    },
-    'uses the id 0': peer => {
-      peer.say(1, HELLO);
-      peer.say(0, PING);
-    },
-    'asks too much at once': peer => {
-      peer.say(1, HELLO);
-      for (let id = 2; id <= 66; id += 1) peer.say(id, STATUS);
-    },
-    'announces a message that is too long': peer => {
-      peer.say(1, HELLO);
-      peer.socket.write(Uint8Array.of(0, 0x10, 0, 1));
-    },
-    'sends what is no message': peer => {
-      peer.say(1, HELLO);
-      peer.socket.write(Uint8Array.of(0, 0, 0, 1, 0xff));
-    },
-  };
-
-  test.each(Object.entries(rules))('%s is told so and cut off, and nobody else is', async (_, break_) => {
-    const { path, owner } = await serve();
-    const bystander = await attached(path);
-    const peer = new RawPeer(path);
-    break_(peer);
-    await peer.closed;
-    expect(peer.responses.at(-1)).toMatchObject({
-      requestId: 0,
-      end: true,
-      body: { case: 'error', value: { code: ErrorCode.USAGE } },
-    });
-    await until(() => owner.aborted === owner.asked.length);
-    expect(await bystander.call(PING)).toMatchObject({ case: 'pong' });
-  });
-
-  // CT-023~1
-  test('asks what this version does not know is told so, and may go on', async () => {
-    const { path } = await serve();
-    const peer = new RawPeer(path);
-    peer.say(1, HELLO);
-    // Request 2 with an unknown field 100 and no body.
-    peer.socket.write(Uint8Array.of(0, 0, 0, 5, 0x08, 2, 0xa2, 0x06, 0));
-    peer.say(3, PING);
-    await until(() => peer.responses.length === 3);
-    expect(peer.responses).toMatchObject([
-      { requestId: 1, body: { case: 'welcome' } },
-      { requestId: 2, end: true, body: { case: 'error', value: { code: ErrorCode.USAGE } } },
-      { requestId: 3, end: true, body: { case: 'pong' } },
-    ]);
-  });
-
-  // CT-031~1
-  test('reads nothing of a stream is cut off after a while, not at once', async () => {
-    const { path, owner } = await serve({ stallMs: 100 });
-    owner.itemBytes = 10_000;
-    const peer = new RawPeer(path);
-    peer.say(1, HELLO);
-    await until(() => peer.responses.length === 1);
-    peer.socket.pause();
-    const began = performance.now();
-    peer.say(2, listenFrom(0));
-    await until(() => owner.aborted === 1);
-    expect(performance.now() - began).toBeGreaterThan(90);
-    expect(owner.produced).toBeLessThan(200);
-  });
-
-  // CT-031~1
-  test('asks and asks and reads nothing is cut off by size', async () => {
-    const { path, owner } = await serve({ queueBytesMax: 1000 });
-    const peer = new RawPeer(path);
-    peer.say(1, HELLO);
-    await until(() => peer.responses.length === 1);
-    peer.socket.pause();
-    owner.itemBytes = 1_000_000;
-    peer.say(2, listenFrom(0));
-    await until(() => owner.aborted === 1);
-    expect(owner.produced).toBeLessThan(3);
-  });
-});
-
-describe('closing', () => {
-  // CT-040~1
-  test('finishes single answers, ends streams without a word, takes nothing new, and removes the socket', async () => {
-    const { path, owner, server } = await serve();
-    const peer = new RawPeer(path);
-    peer.say(1, HELLO);
-    peer.say(2, STATUS);
-    await until(() => owner.asked.length === 1);
-    const client = await attached(path);
-    const reading = (async () => {
-      for await (const body of client.stream(listenFrom(0))) if (cursorOf(body) === 1) await client.closed;
-      return undefined;
-    })().catch(error => error);
-    await until(() => owner.asked.length === 2);
-    const closed = server.close();
-    peer.say(3, PING);
-    await until(() => owner.aborted === 1);
-    owner.release();
-    await closed;
-    await peer.closed;
-    expect(peer.responses.map(response => response.requestId)).toEqual([1, 2]);
-    expect(await reading).toMatchObject({ code: ErrorCode.OWNER_LOST });
-    expect(() => statSync(path)).toThrow('ENOENT');
-  });
-
-  // CT-040~1
-  test('lets an attacher read its answer that goes on asking before it has read it', async () => {
-    const { path, owner, server } = await serve();
-    const peer = new RawPeer(path);
-    peer.say(1, HELLO);
-    await until(() => peer.responses.length === 1);
-    peer.socket.pause();
-    peer.say(2, STATUS);
-    await until(() => owner.asked.length === 1);
-    const closed = server.close();
-    owner.release();
-    // Long enough for the answer and the end of the connection to be sent.
-    for (let turn = 0; turn < 20; turn += 1) await new Promise(resolve => setImmediate(resolve));
-    peer.say(3, PING);
-    for (let turn = 0; turn < 20; turn += 1) await new Promise(resolve => setImmediate(resolve));
-    peer.socket.resume();
-    await peer.closed;
-    await closed;
-    expect(peer.responses.map(response => response.requestId)).toEqual([1, 2]);
   });
 });

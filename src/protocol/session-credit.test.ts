@@ -1,3 +1,4 @@
+/** The credit of a session's streams. */
 import { describe, expect, it } from 'vitest';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import {

@@ -1,3 +1,4 @@
+/** Streams of a session, and what a caller may not do with them. */
 import { describe, expect, it } from 'vitest';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { ACK_DELAY_MS_MAX, STREAMS_MAX } from '../gen/constants.ts';

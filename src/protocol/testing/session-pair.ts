@@ -1,3 +1,4 @@
+/** Two sessions and what goes between them, without paths. */
 import { expect } from 'vitest';
 import type { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { DataFrame, Frame } from '../../wire/frame.ts';
