@@ -56,6 +56,8 @@ export class HostOwner implements Owner {
     switch (request.case) {
       case 'status':
         return this.#status();
+      case 'settings':
+        return this.#settings();
       case 'devices':
         return this.#devices();
       case 'invite':
@@ -99,6 +101,13 @@ export class HostOwner implements Owner {
   #onNetwork(): Moving {
     if (this.#serving !== undefined) return this.#serving;
     throw failure(ErrorCode.USAGE, 'no host runs on this data directory, so nothing can move');
+  }
+
+  /** @impl CT-052~1 */
+  #settings(): ResponseInit {
+    const { file = '', settings = [] } = this.core.options.startedWith ?? {};
+    const all = settings.map(({ values, ...setting }) => ({ ...setting, values: [...values] }));
+    return { case: 'settings', value: { file, settings: all } };
   }
 
   #rotating(): ResponseInit {

@@ -153,6 +153,7 @@ const REPEATABLE: Readonly<Record<RequestInit['case'], boolean>> = {
   hello: false,
   cancel: false,
   status: true,
+  settings: true,
   devices: true,
   // The invite that nobody got to see is a secret that nobody has; it expires.
   invite: true,

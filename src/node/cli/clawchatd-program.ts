@@ -35,6 +35,7 @@ import { commandLog } from './program-log.ts';
 import { reachExistingHost, reachHost } from './reach-host.ts';
 import { recover, succeed } from './recover.ts';
 import { repairCommand } from './repair.ts';
+import { runningHost } from './running-host.ts';
 import { hostConfigured, optionsOf, sharedOptions } from './settings.ts';
 import { typedCommand, withCommands } from './typed-command.ts';
 
@@ -226,13 +227,12 @@ async function config(call: Call): Promise<number> {
   const own = storeConfigPath(directory);
   const listing = stores === undefined ? existsSync(own) && own : file?.path;
   const lists = listing ? [[STORES_KEY, listed.length, listing] as const] : [];
-  return showConfig(call, {
-    settings,
-    all: Object.values(HOST_SETTINGS),
-    directory,
-    path: file?.path,
-    lists,
-  });
+  const all = Object.values(HOST_SETTINGS);
+  return showConfig(
+    call,
+    { settings, all, directory, path: file?.path, lists },
+    await runningHost(directory),
+  );
 }
 
 const COMMANDS: readonly Command[] = [

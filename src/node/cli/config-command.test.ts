@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { serve } from '../api/serve.ts';
 import { CLAWCHAT } from './clawchat-program.ts';
 import { CLAWCHATD } from './clawchatd-program.ts';
 import { type Program, runProgram } from './command-line.ts';
@@ -155,3 +156,76 @@ test.each(['status', 'history', 'devices', 'revoke'])(
     expect(existsSync(nowhere)).toBe(false);
   },
 );
+
+// CT-052~1
+test('of a host that runs is what it was started with, whatever this command was given', async () => {
+  const data = join(directory, 'home');
+  const file = join(directory, 'other.yaml');
+  writeFileSync(file, 'interval: 6h\nproxy: http://ann:secret@127.0.0.1:9\n', { mode: 0o600 });
+  const ask = async (...args: readonly string[]): Promise<string> => {
+    printed = '';
+    expect(await runProgram(CLAWCHATD, [...args, '--data', data]), printed).toBe(0);
+    return printed;
+  };
+  expect(await ask('config', 'show')).not.toContain('running host');
+  printed = '';
+  const start = ['--data', data, '--config', file, '--listen', '127.0.0.1', '--log-level', 'error'];
+  const running = runProgram(CLAWCHATD, start);
+  await vi.waitFor(() => expect(printed).toContain('is ready'), { timeout: 60_000, interval: 20 });
+  try {
+    const text = await ask('config', 'show');
+    expect(text).toContain(`running host    process ${process.pid}, started with ${file}\n`);
+    expect(text).not.toMatch(/^file /m);
+    expect(text).toMatch(/^interval +6h +.*other\.yaml line 1$/m);
+    expect(text).toMatch(/^listen +127\.0\.0\.1 +--listen$/m);
+    expect(text).not.toContain('secret');
+    const [, then = ''] = text.split('One that is started as this command was (no file) would have:\n');
+    expect(then.replaceAll(/ {2,}/g, ' ')).toBe(
+      'listen all default\ninterval auto default\nproxy environment default\nlog.level info default\n',
+    );
+    expect(await ask('config', 'check')).toContain(
+      `The host that runs here (process ${process.pid}) was started with ${file}; to check that: clawchatd config check --data ${data} --config ${file}\n`,
+    );
+    expect(await ask('config', 'check', '--config', file)).toBe(`${file} is right.\n`);
+    const same = await ask(
+      'config',
+      'show',
+      '--config',
+      file,
+      '--listen',
+      '127.0.0.1',
+      '--log-level',
+      'error',
+    );
+    expect(same).not.toContain('would have');
+    const [head, ...rows] = (await ask('config', 'show', '--json'))
+      .trim()
+      .split('\n')
+      .map(one => JSON.parse(one));
+    expect(head).toEqual({ data, file: null, running: { pid: process.pid, file, tells: true } });
+    expect(rows.find(({ key }) => key === 'interval')).toEqual({
+      key: 'interval',
+      value: '6h',
+      origin: 'file',
+      where: `${file} line 1`,
+      next: { value: 'auto', origin: 'default', where: '' },
+    });
+    expect(rows.find(({ key }) => key === 'drain')).not.toHaveProperty('next');
+  } finally {
+    await ask('stop');
+    expect(await running).toBe(0);
+  }
+});
+
+test('of a host within a program is not told, and said not to be', async () => {
+  const data = join(directory, 'home');
+  const host = await serve({ directory: data, listen: '127.0.0.1' });
+  try {
+    expect(await runProgram(CLAWCHATD, ['config', '--data', data])).toBe(0);
+    expect(printed).toMatch(
+      /^file +none\nrunning host +process \d+, whose program gave it its settings; what/m,
+    );
+  } finally {
+    await host.close();
+  }
+});

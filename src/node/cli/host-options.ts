@@ -1,5 +1,6 @@
 /** From settings to what a host is started with, and the rules between settings. docs/configuration.md. */
 import { parseInterval } from '../../protocol/rotation-interval.ts';
+import { HOST_SETTINGS } from '../config/host-settings.ts';
 import type { HostOptions } from '../host/options.ts';
 import type { TlsFiles } from '../host/tls-identity.ts';
 import { type Log, openingLog } from '../log.ts';
@@ -20,15 +21,16 @@ export async function servingOptions(
   call: Call,
 ): Promise<{ readonly options: HostOptions; readonly beginLog: () => void }> {
   const configured = await hostConfigured(call);
-  const { settings, known } = configured;
-  const trustDatabase = call.on('trust-database');
+  const { settings, known, file: read } = configured;
+  const startedWith = { file: read?.path, settings: settings.shown(Object.values(HOST_SETTINGS)) };
+  const more = { trustDatabase: call.on('trust-database'), startedWith };
   const file = fileLog(configured);
   if (file !== undefined) {
-    const options = { ...hostOptionsOf(configured, file.log), trustDatabase, reopenLog: file.reopen };
+    const options = { ...hostOptionsOf(configured, file.log), ...more, reopenLog: file.reopen };
     return { options, beginLog: () => {} };
   }
   const { log, begin } = openingLog(settings.get(known.logLevel), styleOf(configured));
-  return { options: { ...hostOptionsOf(configured, log), trustDatabase }, beginLog: begin };
+  return { options: { ...hostOptionsOf(configured, log), ...more }, beginLog: begin };
 }
 
 /** Make a host's options of settings that were read. @throws ClawChatError `USAGE` where two do not go together. */

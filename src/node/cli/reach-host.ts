@@ -7,6 +7,9 @@ import { type Call, usage } from './command-line.ts';
 import { directoryOptions, withOwner } from './directory.ts';
 import { hostOptions } from './host-options.ts';
 
+/** How long a command that needs a host that runs looks for it: one that is only just starting may be there soon. */
+const ATTACH_MS = 1500;
+
 /** Work with the owner of the call's directory; `timeoutMs` is how long one that is there may take to answer. */
 export async function reachHost<T>(
   call: Call,
@@ -17,7 +20,8 @@ export async function reachHost<T>(
   const options = await hostOptions(call);
   const open = (): ReturnType<typeof openHostOwner> => openHostOwner(options);
   const about = directoryOptions(ControlProgram.HOST, options.directory, options.log, open);
-  return withOwner(timeoutMs === undefined ? about : { ...about, timeoutMs }, work, wish);
+  const ms = timeoutMs ?? (wish === 'attach' ? ATTACH_MS : undefined);
+  return withOwner(ms === undefined ? about : { ...about, timeoutMs: ms }, work, wish);
 }
 
 /**

@@ -93,6 +93,15 @@ export interface Origin {
   readonly where: string;
 }
 
+/** One setting as people see it: without secrets. */
+export interface ShownSetting {
+  readonly key: string;
+  /** One text, or those of a list. */
+  readonly values: readonly string[];
+  readonly origin: string;
+  readonly where: string;
+}
+
 /** Every setting of a program, decided. */
 export class Settings {
   readonly #origins: ReadonlyMap<string, Origin>;
@@ -117,6 +126,15 @@ export class Settings {
     const origin = this.#origins.get(setting.key);
     if (origin === undefined) throw new Error(`${setting.key} is no setting of this program`);
     return origin;
+  }
+
+  /** Show settings, each with where it comes from. */
+  shown(all: readonly Setting<unknown>[]): readonly ShownSetting[] {
+    return all.map(setting => {
+      const { texts, kind: origin, where } = this.origin(setting);
+      const values = texts.map(text => setting.kind.show?.(text) ?? text);
+      return { key: setting.key, values, origin, where };
+    });
   }
 
   /** An error about a value, which names where it comes from. */

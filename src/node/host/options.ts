@@ -1,6 +1,7 @@
 /** What a host is started with. Page: docs/configuration.md. */
 import type { Constants } from '../../gen/constants.ts';
 import type { ServiceStream, StreamHandler } from '../../services/ports.ts';
+import type { ShownSetting } from '../config/setting.ts';
 import type { PassphraseSource } from '../data-key.ts';
 import type { Log } from '../log.ts';
 import type { MetricsAddress } from '../metrics-server.ts';
@@ -49,8 +50,17 @@ export interface HostOptions {
   readonly hops?: readonly string[];
   /** How long a host that is told to stop may take for what is under way; nothing when undefined. */
   readonly drainMs?: number;
+  /** Where all of this comes from, for whoever asks; undefined when a program set it. */
+  readonly startedWith?: StartedWith;
   /** Called at SIGHUP. */
   readonly reopenLog?: () => void;
+}
+
+/** Settings and where they come from, without secrets. */
+export interface StartedWith {
+  /** The configuration file; undefined for none. */
+  readonly file: string | undefined;
+  readonly settings: readonly ShownSetting[];
 }
 
 /** Serves one stream that a device opened. */
