@@ -161,6 +161,37 @@ describe('people', () => {
     ]);
   });
 
+  // CH-026~1, CH-020~1
+  test('say something once, whatever they repeat, and with a time that they wait', async () => {
+    const [ann = ''] = await people('Ann');
+    const [first, second] = ['5f'.repeat(16), '6f'.repeat(16)];
+    const [one] = await json(ann, 'send', 'paid', '--id', first);
+    expect(await json(ann, 'send', 'paid', '--id', first)).toEqual([one]);
+    expect(await refused(ann, 'send', 'paid twice', '--id', first)).toBe('USAGE');
+    const lines = [
+      { text: 'two\nlines', id: second },
+      { text: 'two\nlines', id: second },
+      { text: 'better', edits: one?.['cursor'] },
+    ];
+    const input = lines.map(line => JSON.stringify(line)).join('\n');
+    const sent = await place.ok('clawchat', ['send', '-', '--json', '--data', ann], input);
+    expect(new Set(sent.trim().split('\n')).size).toBe(2);
+    await host.stop();
+    const third = '7f'.repeat(16);
+    const late = ['send', '-', '--multiline', '--id', third, '--data', ann];
+    const ended = await place.run('clawchat', [...late, '--timeout', '1s', '--json'], 'kept\nfor later\n');
+    expect([ended.code, ended.stderr]).toEqual([124, expect.stringMatching(/"TIMEOUT"/)]);
+    host = await place.host(hostData, hostArgs);
+    await place.ok('clawchat', late, 'kept\nfor later\n');
+    const shown = (await json(ann, 'history')).map(({ text, edited = false }) => [text, edited]);
+    expect(shown).toEqual([
+      ['better', true],
+      ['two\nlines', false],
+      ['better', false],
+      ['kept\nfor later', false],
+    ]);
+  });
+
   // CH-049~1
   test('invite no devices where the operator wants that', async () => {
     hostArgs = ['--no-device-invites'];

@@ -224,6 +224,26 @@ test('join, chat, lose the network, come back, scroll, search, rename, leave', a
 
   ann.resize(40, 14);
   expect(await ann.see(/Bob left den[\s\S]*den \| 1 here -{20,24}\n/)).toMatchSnapshot('made narrow');
+  ann.type('/join lobby');
+  await ann.see(/lobby \| 2 here/);
+  for (const what of ['receipts', 'typing']) {
+    bob.type(`/${what} off`);
+    await bob.see(new RegExp(`${what} off`));
+  }
+  bob.keys('unheard');
+  await bob.see(/> unheard/, undefined, 0);
+  ann.type('do you read me?');
+  await bob.see(/do you read me\?/);
+  // So long that others would have been told.
+  await sleep(1_000);
+  expect(await ann.see(/do you read me\? \[sent\]/)).not.toContain('is writing');
+  bob.press('C-u');
+  bob.type('/receipts on');
+  await bob.see(/receipts on/);
+  ann.type('and now?');
+  await ann.see(/and now\? \[read\]/);
+  ann.type('/join den');
+  await ann.see(/den \| 1 here/);
   ann.type('/invite-device phone');
   await ann.see(/a terminal of \d+ columns and \d+ rows\s+shows it as a QR\s+code/);
   ann.resize(120, 60);

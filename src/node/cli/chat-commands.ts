@@ -78,7 +78,7 @@ async function rooms(chat: Chat): Promise<void> {
   for (const { name, topic, role, unread } of chat.model.rooms.values()) {
     const part = roleName(role);
     const tail = `${part === '' ? '' : ` (${part})`}${unread && name !== chat.room ? ' - new' : ''}`;
-    chat.note(`${name}${topic === '' ? '' : `: ${topic}`}${tail}`);
+    chat.note(`${chat.model.roomName(name)}${topic === '' ? '' : `: ${topic}`}${tail}`);
   }
 }
 

@@ -4,6 +4,7 @@ import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
 import { TYPING_MS } from '../../gen/constants.ts';
 import { actText, isOperators } from './acts.ts';
 import { hex } from './output.ts';
+import { shownRoom } from './room-words.ts';
 import { confusable } from './terminal-text.ts';
 
 /** A message on the screen: one that the host has, or one that is on its way there. */
@@ -121,6 +122,11 @@ export class ChatModel {
   /** The name as it is shown: with a part of the id when it can be taken for somebody else's. */
   nameOf(person: string, name: string = this.#names.get(person) ?? person.slice(0, 8)): string {
     return this.#alike.has(person) ? `${name} (${person.slice(0, 4)})` : name;
+  }
+
+  /** The name of a room as it is shown: told apart from those that look like it. */
+  roomName(name: string): string {
+    return shownRoom(name, this.rooms.keys());
   }
 
   /** Begin to show a room. Own messages that are on their way to it are there at once. */
@@ -269,7 +275,7 @@ export class ChatModel {
     const role = this.rooms.get(item.room)?.role ?? Role.UNSPECIFIED;
     if (to !== this.me || role !== Role.UNSPECIFIED || (by === to && !isOperators(item))) return undefined;
     const who = isOperators(item) ? 'the operator' : this.nameOf(by, item.name);
-    return `${who} let you into ${item.room}; to go there: /join ${item.room}`;
+    return `${who} let you into ${this.roomName(item.room)}; to go there: /join ${item.room}`;
   }
 
   #known(item: ControlItem): Entry | undefined {

@@ -15,9 +15,9 @@ export function statusLine(
   );
   const waiting = model.pending.size === 0 ? '' : `, ${model.pending.size} waiting`;
   const parts = [
-    shown,
+    model.roomName(shown),
     link === 'online' ? `${here} here` : `${link} ...${waiting}`,
-    others.length === 0 ? '' : `new in ${others.map(({ name }) => name).join(', ')}`,
+    others.length === 0 ? '' : `new in ${others.map(({ name }) => model.roomName(name)).join(', ')}`,
     link === 'online' ? writing(model.typing(shown, now)) : '',
   ];
   return parts.filter(part => part !== '').join(' | ');

@@ -71,7 +71,8 @@ export class ChatView {
     this.#screen.clear();
     const heading = (): string => {
       const topic = this.#model.rooms.get(name)?.topic ?? '';
-      return topic === '' ? name : `${name}: ${topic}`;
+      const shown = this.#model.roomName(name);
+      return topic === '' ? shown : `${shown}: ${topic}`;
     };
     this.#screen.print(look => [rule(heading(), look)]);
     this.#setTop(page.more, page.from);

@@ -19,7 +19,7 @@ import { EXIT_OK } from './exit-code.ts';
 import { hex, jsonLine, line, takesColour, timeText } from './output.ts';
 import { drawQr } from './qr.ts';
 import { reachClient, TIMEOUT } from './reach-client.ts';
-import { roomName, roomOption } from './room-words.ts';
+import { roomName, roomOption, shownRoom } from './room-words.ts';
 import { harmlessLine } from './terminal-text.ts';
 import { typedElsewhere } from './typed-command.ts';
 
@@ -36,7 +36,11 @@ async function rooms(call: Call, link: OwnerLink, signal: AbortSignal): Promise<
       text => text !== '',
     );
     const tail = about.length === 0 ? '' : ` (${about.join(', ')})`;
-    line(harmlessLine(`${name}${topic === '' ? '' : `: ${topic}`}${tail}`));
+    const shown = shownRoom(
+      name,
+      found.map(room => room.name),
+    );
+    line(harmlessLine(`${shown}${topic === '' ? '' : `: ${topic}`}${tail}`));
   }
 }
 

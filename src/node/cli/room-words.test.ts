@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { likeText } from './acts.ts';
-import { meantRoom } from './room-words.ts';
+import { meantRoom, shownRoom } from './room-words.ts';
 
 // CH-061~1
 test('a room is meant by its name, and by what reads the same, unless there are two', () => {
@@ -24,4 +24,15 @@ test('a refusal names the room that is there', () => {
   expect(likeText(ErrorCode.ROOM_EXISTS, 'Den', 'den')).toBe(
     "'Den' would be taken for 'den', which is there",
   );
+});
+
+test('a room that can be taken for another one is told apart', () => {
+  const names = ['den', 'd\u0435n', 'caf\u00e9', 'lobby', 'l\u043ebby'];
+  expect(names.map(name => shownRoom(name, names))).toEqual([
+    'den',
+    'd<435>n',
+    'caf\u00e9',
+    'lobby',
+    'l<43e>bby',
+  ]);
 });

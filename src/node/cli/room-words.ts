@@ -1,10 +1,18 @@
 /** Which room is meant by what somebody typed. Chapter: spec/11-chat.md, 11.3. */
 import { foldRoomName } from '../../services/chat/room-names.ts';
 import type { Call } from './command-line.ts';
+import { named, skeleton } from './terminal-text.ts';
 
 /** A name as rooms have them, in whatever form it was typed or pasted. */
 export function roomName(typed: string): string {
   return typed.normalize('NFC');
+}
+
+/** A name as it is shown among others: one that can be taken for another room's has what is not plain ASCII as numbers. */
+export function shownRoom(name: string, names: Iterable<string>): string {
+  const looks = skeleton(name);
+  const isAlone = [...names].every(other => other === name || skeleton(other) !== looks);
+  return isAlone ? name : name.replace(/[^ -~]/gu, named);
 }
 
 /** The name that `--room` gives, or another one. */

@@ -15,7 +15,8 @@ export function harmless(text: string): string {
     .replace(HEAPED, (_all, kept: string, heap: string) => kept + named(heap));
 }
 
-function named(found: string): string {
+/** A character as its number, such as `<1b>`. */
+export function named(found: string): string {
   return `<${(found.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}>`;
 }
 
