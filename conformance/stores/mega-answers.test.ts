@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { judge } from '../../src/discovery/verdict.ts';
-import { FILE_BYTES_MAX } from '../../src/gen/constants.ts';
+import { FILE_BYTES_MAX, STORE_CANDIDATES_MAX } from '../../src/gen/constants.ts';
 import { MegaReader, MegaWriter, parseFolderLink } from '../../src/node/stores/mega.ts';
 import { live, MegaHouse, plant, reachTo } from './mega-house.ts';
 import { noise, open, sealed } from './sealed.ts';
@@ -37,6 +37,21 @@ describe('Mega', () => {
     const answer = await mega.reader().read(live);
     expect(answer.kind === 'file' && answer.others).toHaveLength(3);
     expect(judge(answer, open)).toMatchObject({ kind: 'record', record: { sequence: 7 } });
+  });
+
+  test('the last uploaded come first, and no more than can be judged, whatever they are called (DI-051~1)', async () => {
+    const sequences = Array.from({ length: STORE_CANDIDATES_MAX + 1 }, (_, i) => 20 - i);
+    for (const sequence of sequences)
+      await plant(mega.emulator, mega.home, sealed(sequence), `file ${sequence}`);
+    const answer = await mega.reader().read(live);
+    if (answer.kind !== 'file') throw new Error(answer.kind);
+    const found = [answer.bytes, ...answer.others].map(bytes => open(bytes));
+    expect(found).toMatchObject(
+      sequences
+        .slice(1)
+        .toReversed()
+        .map(sequence => ({ sequence })),
+    );
   });
 
   test('a large file and a foreign one are not downloaded (DI-002~1)', async () => {

@@ -42,6 +42,7 @@ export async function plant(
   emulator: MegaEmulator,
   { link, session }: Home,
   bytes: Uint8Array,
+  name = 'host.claw',
 ): Promise<void> {
   const mega = await loadMegajs();
   const { key, sid, user } = JSON.parse(Buffer.from(session).toString()) as {
@@ -84,7 +85,7 @@ export async function plant(
   if (folder === undefined) throw new Error('no folder');
   const going = folder.upload(
     {
-      name: 'host.claw',
+      name,
       size: bytes.length,
       forceHttps: true,
       maxConnections: 1,
