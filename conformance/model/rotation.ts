@@ -85,6 +85,8 @@ export class RotatingHost {
   #flightEnds = 0;
   #published: Plan | undefined;
   #notices: JsonObject[] = [];
+  /** Made in this step, and nobody was told. */
+  #isUntold = false;
   #asks = false;
   #warns: string | undefined;
 
@@ -165,10 +167,10 @@ export class RotatingHost {
   }
 
   #finish(): JsonObject {
+    this.#tellRecord();
     this.#jump();
-    while (this.#row()) {
-      // Until nothing is due.
-    }
+    do this.#tellRecord();
+    while (this.#row());
     return {
       listens: [...new Set(this.#places.map(({ port }) => port))].sort((a, b) => a - b),
       accepts: this.#places.map(({ epoch }) => epoch).sort((a, b) => a - b),
@@ -504,6 +506,7 @@ export class RotatingHost {
       epochs: [head.epoch, ...known.map(({ epoch }) => epoch)],
     };
     this.#published = this.#record;
+    this.#isUntold = true;
     this.#base = wall - mono;
     for (const [place, until] of listed) this.#promise(place, until - wall);
   }
@@ -527,6 +530,14 @@ export class RotatingHost {
     if (place.until === undefined) return mono;
     if (place.epoch < (this.#flight?.epoch ?? 0)) return Number.POSITIVE_INFINITY;
     return mono + this.#listedMs(place.until) + this.#c.RETIRE_MS - this.#c.GRACE_MS;
+  }
+
+  /** Whoever is inside hears of a record that was made, behind what there is to say of a move. */
+  #tellRecord(): void {
+    if (!this.#isUntold) return;
+    this.#isUntold = false;
+    const sequence = { sequence: this.#record?.sequence };
+    this.#notices.push({ kind: 'record', rotates_in_ms: 0, old_ends_in_ms: 0, ...sequence });
   }
 
   #tell(kind: 'move' | 'hold' | 'emergency'): void {

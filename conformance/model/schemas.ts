@@ -425,11 +425,9 @@ const plan = object({
   ports: list(object({ port: number, not_before_ms: number, not_after_ms: number })),
   epochs: list(number),
 });
-const notice = {
-  kind: choice('move', 'hold', 'emergency'),
-  rotates_in_ms: number,
-  old_ends_in_ms: number,
-};
+const times = { rotates_in_ms: number, old_ends_in_ms: number };
+const notice = { kind: choice('move', 'hold', 'emergency'), ...times };
+const told = { kind: choice('move', 'hold', 'emergency', 'record'), ...times, 'sequence?': number };
 
 const rotation = familySchema('rotation', {
   input: either(
@@ -461,7 +459,7 @@ const rotation = familySchema('rotation', {
           accepts: list(number),
           rotates_at_ms: number,
           'record?': plan,
-          'notices?': list(object({ ...notice, 'sequence?': number })),
+          'notices?': list(object(told)),
           'asks_for_the_time?': YES,
           'clock?': choice('warns', 'holds'),
         }),

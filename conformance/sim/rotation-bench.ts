@@ -23,7 +23,7 @@ export interface Weather {
 /** One thing that happened; `at` is true time since the bench began. */
 export type Happening =
   | { readonly at: number; readonly kind: 'publish'; readonly record: RecordPlan }
-  | { readonly at: number; readonly kind: 'notify'; readonly notice: Notice }
+  | { readonly at: number; readonly kind: 'notify' | 'hand over'; readonly notice: Notice }
   | { readonly at: number; readonly kind: 'closed'; readonly port: number }
   | { readonly at: number; readonly kind: 'note'; readonly note: Note }
   | { readonly at: number; readonly kind: 'crashed' };
@@ -69,7 +69,8 @@ export class Bench {
           log.push({ at: world.now, kind: 'publish', record });
           this.#verify(record.sequence);
         },
-        notify: notice => void log.push({ at: world.now, kind: 'notify', notice }),
+        notify: notice =>
+          void log.push({ at: world.now, kind: notice.kind === 'record' ? 'hand over' : 'notify', notice }),
         closed: port => void log.push({ at: world.now, kind: 'closed', port }),
         note: note => void log.push({ at: world.now, kind: 'note', note }),
         crashed: () => void log.push({ at: world.now, kind: 'crashed' }),
@@ -97,10 +98,8 @@ export class Bench {
   }
 
   /** Everything of one kind since `from`. */
-  seen<Kind extends Happening['kind']>(kind: Kind, from = 0): Extract<Happening, { kind: Kind }>[] {
-    return this.log.filter(
-      (one): one is Extract<Happening, { kind: Kind }> => one.kind === kind && one.at >= from,
-    );
+  seen<Kind extends Happening['kind']>(kind: Kind, from = 0): (Happening & { kind: Kind })[] {
+    return this.log.filter((one): one is Happening & { kind: Kind } => one.kind === kind && one.at >= from);
   }
 
   notes(from = 0): string[] {

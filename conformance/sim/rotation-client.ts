@@ -164,10 +164,8 @@ export class Client {
     const { path } = this;
     const { record } = this.host.durable ?? {};
     if (path === undefined || record === undefined) return;
-    const latencyMs = this.world.between(5, 200);
     const entropy = this.world.random();
-    this.world.after(latencyMs, () => {
-      if (path.isOver || !this.canReach) return;
+    this.#send(path, 'down', () => {
       if (notice.sequence !== undefined && record.sequence >= (this.held?.sequence ?? 0)) {
         this.held = shown(record);
         this.#read({ kind: 'learned', record: this.held });
@@ -356,7 +354,7 @@ export class Client {
       for (let number = stored + 1; number <= this.posted; number++) this.#sendPost(number);
       for (let number = through + 1; number <= this.pushed; number++) this.#sendPush(number);
       if (told !== undefined) {
-        this.around.sometimes('a notice for whoever attaches late');
+        if (told.kind !== 'record') this.around.sometimes('a notice for whoever attaches late');
         this.told(told);
       }
     });

@@ -229,7 +229,7 @@ describe.each<[string, Constants]>([
     });
   });
 
-  test('RT-126~1: whoever attaches elsewhere is told what goes on, and nobody else is', () => {
+  test('RT-126~1, RT-156~1: whoever attaches is told the record, and elsewhere what goes on', () => {
     const told = (ms: number, of: 'first' | 'last', emergency = false): unknown => {
       const b = bench(ms);
       if (emergency) {
@@ -240,9 +240,10 @@ describe.each<[string, Constants]>([
       const place = of === 'first' ? b.state.places[0] : b.state.places.at(-1);
       return place && noticeFor(b.state, place, b.host.now);
     };
-    expect(told(R / 2, 'first')).toBeUndefined();
-    expect(told(R - c.MAPPING_LEAD_MS, 'first')).toBeUndefined();
-    expect(told(R - c.MAPPING_LEAD_MS, 'last')).toBeUndefined();
+    const record = (sequence: number) => ({ kind: 'record', rotatesInMs: 0, oldEndsInMs: 0, sequence });
+    expect(told(R / 2, 'first')).toEqual(record(1));
+    expect(told(R - c.MAPPING_LEAD_MS, 'first')).toEqual(record(1));
+    expect(told(R - c.MAPPING_LEAD_MS, 'last')).toEqual(record(1));
     const lead = c.MIGRATE_LEAD_MS;
     expect(told(R - lead, 'first')).toEqual({
       kind: 'move',
@@ -250,7 +251,7 @@ describe.each<[string, Constants]>([
       oldEndsInMs: lead + c.GRACE_MS,
       sequence: 2,
     });
-    expect(told(R - lead, 'last')).toBeUndefined();
+    expect(told(R - lead, 'last')).toEqual(record(2));
     expect(told(R + c.MIGRATE_LAG_MS, 'first')).toEqual({
       kind: 'move',
       rotatesInMs: 0,
@@ -263,7 +264,7 @@ describe.each<[string, Constants]>([
       oldEndsInMs: c.EMERGENCY_MS - 1,
       sequence: 2,
     });
-    expect(told(R / 2, 'last', true)).toBeUndefined();
+    expect(told(R / 2, 'last', true)).toEqual(record(2));
   });
 
   test('RT-101~1, RT-126~1: nobody is told of what is not durable yet', () => {
@@ -272,12 +273,26 @@ describe.each<[string, Constants]>([
     b.run(R - c.PUBLISH_LEAD_MS + 1);
     expect(b.state).toMatchObject({ phase: 'publishing', record: { sequence: 2 } });
     const [old] = b.state.places;
-    expect(old && noticeFor(b.state, old, b.host.now)).toBeUndefined();
+    expect(old && noticeFor(b.state, old, b.host.now)).toMatchObject({ kind: 'record', sequence: 1 });
     expect(b.seen('notify')).toEqual([]);
     b.weather.canCommit = true;
     b.run(R - c.PUBLISH_LEAD_MS + 1 + c.RETRY_MS);
     expect(old && noticeFor(b.state, old, b.host.now)).toMatchObject({ kind: 'move', sequence: 2 });
     expect(b.seen('notify')).toHaveLength(1);
+  });
+
+  test('RT-156~1: a record that comes without a move goes to whoever is inside, once it is durable', () => {
+    const b = bench(R / 2);
+    expect(b.seen('hand over').map(({ notice }) => notice.sequence)).toEqual([1]);
+    b.weather.canCommit = false;
+    b.host.input({ kind: 'changed' });
+    b.run(R / 2 + 1);
+    expect(b.seen('hand over')).toHaveLength(1);
+    b.weather.canCommit = true;
+    b.run(R / 2 + 1 + c.RETRY_MS);
+    expect(b.seen('publish').map(({ record }) => record.sequence)).toEqual([1, 2]);
+    expect(b.seen('hand over').map(({ notice }) => notice.sequence)).toEqual([1, 2]);
+    expect(b.seen('notify')).toEqual([]);
   });
 
   test('a mapping that is retried comes RETRY_MS later', () => {

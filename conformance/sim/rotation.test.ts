@@ -8,7 +8,7 @@ import { Bench } from './rotation-bench.ts';
 import { campaign, foundScenarios, report } from './rotation-campaign.ts';
 import { Host } from './rotation-host.ts';
 
-test('RT-100~1, RT-121~1, RT-141~1, RT-155~1: 10,000 rotations keep every promise', () => {
+test('RT-100~1, RT-121~1, RT-141~1, RT-155~1, RT-156~1: 10,000 rotations keep every promise', () => {
   const result = campaign(10_000, 1, 20, console.log);
   console.log(report(result));
   expect(result.failures).toEqual([]);
@@ -72,7 +72,12 @@ const DEFECTS: readonly (readonly [string, NonNullable<typeof Host.defect>, RegE
     'nobody is told of a move, and files are not written',
     (outputs, { record }) =>
       outputs.filter(({ kind }) => (kind !== 'publish' && kind !== 'notify') || (record?.sequence ?? 0) < 3),
-    /no working store|stranded|outside/,
+    /no working store|stranded|outside|lacks sequence/,
+  ],
+  [
+    'nobody inside hears of a record that comes without a move',
+    outputs => outputs.filter(output => output.kind !== 'notify' || output.notice.kind !== 'record'),
+    /RT-156~1: a client inside lacks sequence/,
   ],
 ];
 

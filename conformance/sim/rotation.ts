@@ -26,6 +26,7 @@ export const FAULTS = [
   'commit',
   'emergency',
   'rotate now',
+  'change',
 ] as const;
 export type FaultKind = (typeof FAULTS)[number];
 
@@ -64,7 +65,11 @@ export const SOMETIMES = [
   'a notice for whoever attaches late',
   'a move fails and is tried again',
   'a listener ends during a handshake',
+  'another record without a move',
 ] as const;
+
+/** What may be on its way when a run ends: a message or two, and three that a device sends as it moves. */
+const IN_FLIGHT_MAX = 5;
 
 /** One run, as a line on the command line says it. */
 export interface Scenario {
@@ -88,6 +93,8 @@ export interface Outcome {
 
 /** Longer than this nobody may be cut off who is awake, has a network, and for whom one store holds the newest record. */
 const STRANDED_MS_MAX = 10 * MINUTE;
+/** Longer than this nobody inside may lack the newest record. */
+const BEHIND_MS_MAX = 2 * MINUTE;
 /** Longer than this a working store may not lack the newest record. */
 const UNPUBLISHED_MS_MAX = 5 * MINUTE;
 
@@ -153,6 +160,7 @@ interface House {
   readonly rarely: { bind: boolean; map: boolean; commit: boolean };
   clockOffsetMs: number;
   goodSince: number[];
+  currentSince: number[];
   publishedSince: number;
   isMigrating: boolean;
 }
@@ -246,7 +254,7 @@ class Run {
         publish: record => publisher.publish(record),
         notify: notice => {
           if (notice.kind === 'hold' && house.isMigrating) this.#sometimes('a hold during migration');
-          house.isMigrating = notice.kind === 'move';
+          if (notice.kind !== 'record') house.isMigrating = notice.kind === 'move';
           if (this.#has('crash') && !this.#calm && world.chance(0.1))
             world.after(world.between(0, 700), () => this.#crash(house, false));
           for (const client of clients) client.told(notice);
@@ -288,6 +296,7 @@ class Run {
       rarely,
       clockOffsetMs: isIn1970 ? -1_790_000_000_000 : 0,
       goodSince: clients.map(() => 0),
+      currentSince: clients.map(() => 0),
       publishedSince: 0,
       isMigrating: false,
     };
@@ -428,6 +437,11 @@ class Run {
       case 'rotate now':
         this.#sometimes('a rotation on demand');
         host.input({ kind: 'rotateNow' });
+        return;
+      case 'change':
+        if (!host.isUp || host.state?.phase !== 'resting') return;
+        this.#sometimes('another record without a move');
+        host.input({ kind: 'changed' });
     }
   }
 
@@ -500,7 +514,7 @@ class Run {
     });
   }
 
-  /** Look every half minute whether somebody is cut off who need not be. */
+  /** Look every half minute whether somebody is cut off, or behind, who need not be. */
   #watch(house: House): void {
     const { world } = this;
     world.after(MINUTE / 2, () => {
@@ -525,6 +539,11 @@ class Run {
       const since = Math.max(house.goodSince[i] ?? 0, client.disconnectedAt);
       const strandedMs = client.isConnected ? 0 : world.now - since;
       this.#worstStrandedMs = Math.max(this.#worstStrandedMs, strandedMs);
+      const isBehind = isPublic && client.canReach && client.isConnected && client.held?.sequence !== newest;
+      if (!isBehind) house.currentSince[i] = world.now;
+      const behindMs = world.now - (house.currentSince[i] ?? 0);
+      if (behindMs > BEHIND_MS_MAX)
+        throw new Violation(`RT-156~1: a client inside lacks sequence ${newest} for ${behindMs} ms`);
       if (strandedMs > STRANDED_MS_MAX) throw new Violation(`a client is stranded for ${strandedMs} ms`);
     });
   }
@@ -550,9 +569,9 @@ class Run {
   #judge(house: House): void {
     house.clients.forEach((client, i) => {
       if (!client.isConnected) throw new Violation(`client ${i} is outside at the end`);
-      if (client.stored > client.posted || client.stored < client.posted - 2)
+      if (client.stored > client.posted || client.stored < client.posted - IN_FLIGHT_MAX)
         throw new Violation(`client ${i}: ${client.posted} posted, ${client.stored} stored`);
-      if (client.through > client.pushed || client.through < client.pushed - 2)
+      if (client.through > client.pushed || client.through < client.pushed - IN_FLIGHT_MAX)
         throw new Violation(`client ${i}: ${client.pushed} pushed, ${client.through} received`);
       if (this.#scenario.faults.length === 0 && client.failedDials > 0)
         throw new Violation(

@@ -6,11 +6,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { MINIMAL } from '../../src/gen/constants.ts';
 import { ok, program, type Seat, twoMachines } from './flows.ts';
 import { Network } from './network.ts';
 import { PATIENCE_MS, Place, type Running } from './programs.ts';
 import { AUTHORIZATION, serverRoot } from './stores/server.ts';
 import { nginxFiles } from './stores/web.ts';
+import { until } from './until.ts';
 
 const place = new Place();
 const network = new Network();
@@ -60,15 +62,7 @@ it('an invite as text says where it looks, and that a file would help, when its 
 it('with a store that both reach, somebody who was away through a move comes back by herself, and nothing is lost', async () => {
   const [A, ann] = [place.path('home', 'moving'), place.path('moving')];
   mkdirSync(A, { mode: 0o700 });
-  const address = `https://${storeAddress}/host.claw`;
-  const store = {
-    kind: 'https',
-    read: address,
-    write: address,
-    pin: Buffer.from(root.pin).toString('hex'),
-    headers: { authorization: AUTHORIZATION },
-  };
-  writeFileSync(join(A, 'stores.json'), JSON.stringify([store]), { mode: 0o600 });
+  useStore(A);
   const host = await start(A, MOVING);
   const invite = await ok(place, HOME, 'clawchatd', ['invite', '--data', A, '--name', 'Ann']);
   const there = { ...AWAY, env: MOVING };
@@ -100,8 +94,59 @@ it('with a store that both reach, somebody who was away through a move comes bac
   expect((await host.stop()).code).toBe(0);
 });
 
-async function start(data: string, env: Readonly<Record<string, string>> = {}): Promise<Running> {
-  const host = place.start(program('clawchatd', { ...HOME, env }), ['--data', data]);
+it('the first store of a host reaches whoever is inside or comes for a moment, who then come back after an emergency (RT-156)', async () => {
+  const A = place.path('home', 'first-store');
+  const [ann, bob] = [place.path('first-ann'), place.path('first-bob')];
+  // No move on schedule brings a record meanwhile.
+  const calm = ['--interval', `${MINIMAL.ROTATION_INTERVAL_MS_MAX}ms`];
+  const there = { ...AWAY, env: MOVING };
+  const before = await start(A, MOVING, calm);
+  for (const [name, data] of Object.entries({ Ann: ann, Bob: bob })) {
+    const file = place.path(`${name}.invite`);
+    await ok(place, HOME, 'clawchatd', ['invite', '--data', A, '--name', name, '--file', file]);
+    await ok(place, there, 'clawchat', ['join', file, '--data', data]);
+  }
+  const listening = place.start(program('clawchat', there), ['listen', '--data', ann, '--from', '0']);
+  await ok(place, there, 'clawchat', ['send', 'from Bob', '--data', bob]);
+  await listening.line(line => line.endsWith('from Bob'));
+
+  const address = useStore(A);
+  expect((await before.stop()).code).toBe(0);
+  const host = await start(A, MOVING, calm);
+  const knows = async (data: string): Promise<boolean> => {
+    const status = await ok(place, there, 'clawchat', ['status', '--data', data, '--json']);
+    return (JSON.parse(status) as { stores: { name: string }[] }).stores.some(({ name }) => name === address);
+  };
+  await until('Ann, who is inside, knows the store', () => knows(ann));
+  await listening.stop('SIGINT');
+  await ok(place, there, 'clawchat', ['send', 'for a moment', '--data', bob]);
+  expect(await knows(bob)).toBe(true);
+
+  await move(A, ['emergency']);
+  for (const data of [ann, bob]) await ok(place, there, 'clawchat', ['send', 'found again', '--data', data]);
+  expect((await host.stop()).code).toBe(0);
+});
+
+/** Give a host the store on the third machine; gives its address. */
+function useStore(data: string): string {
+  const address = `https://${storeAddress}/host.claw`;
+  const store = {
+    kind: 'https',
+    read: address,
+    write: address,
+    pin: Buffer.from(root.pin).toString('hex'),
+    headers: { authorization: AUTHORIZATION },
+  };
+  writeFileSync(join(data, 'stores.json'), JSON.stringify([store]), { mode: 0o600 });
+  return address;
+}
+
+async function start(
+  data: string,
+  env: Readonly<Record<string, string>> = {},
+  args: readonly string[] = [],
+): Promise<Running> {
+  const host = place.start(program('clawchatd', { ...HOME, env }), ['--data', data, ...args]);
   await host.line(line => line.includes(' is ready'));
   return host;
 }
@@ -113,9 +158,9 @@ async function places(data: string): Promise<readonly number[]> {
 }
 
 /** Move the host, and wait until what it promised of the earlier port is over. */
-async function move(data: string): Promise<void> {
+async function move(data: string, command: readonly string[] = ['rotate']): Promise<void> {
   const before = await places(data);
-  await ok(place, HOME, 'clawchatd', ['rotate', '--data', data]);
+  await ok(place, HOME, 'clawchatd', [...command, '--data', data]);
   for (const deadline = Date.now() + PATIENCE_MS; ; ) {
     const now = await places(data);
     if (now.every(port => !before.includes(port))) return;

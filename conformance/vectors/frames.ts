@@ -8,7 +8,7 @@ import { paddedBytes } from '../../src/wire/row.ts';
 import { varintBytes, writeVarint } from '../../src/wire/varint.ts';
 import { type Fields, hex } from './load.ts';
 
-const KINDS = ['', 'PLANNED', 'HOLD', 'EMERGENCY'] as const;
+const KINDS = ['', 'MOVE', 'HOLD', 'EMERGENCY', 'RECORD'] as const;
 /** The longest payload that a vector shows whole. */
 const SHOWN_BYTES_MAX = 64;
 

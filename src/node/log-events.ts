@@ -51,7 +51,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   refused:
     'somebody was turned away before they had proved who they are; at most one line a minute for each `reason`',
   'rotation-not-stored': 'the disk did not take a step of a move',
-  'rotation-notice': 'on a device: the host said that it moves',
+  'rotation-notice': 'on a device: the host said that it moves, or handed over its newest record',
   'service-failed': 'a fault of a service, whose stream was ended: report it',
   'session-lost': 'on a device: a session is over, and another one begins',
   stopped: 'the host has ended',

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { CipherState } from '../crypto/cipher-state.ts';
 import { Records } from '../crypto/record.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
-import { RotationNoticeSchema } from '../gen/clawchat/v1/rotation_pb.ts';
+import { RotationKind, RotationNoticeSchema } from '../gen/clawchat/v1/rotation_pb.ts';
 import {
   DIAL_BACKOFF_MS_MIN,
   PATH_DEAD_MS,
@@ -249,27 +249,30 @@ describe('the life of a path', () => {
     expect(bench.flush()).toEqual([]);
   });
 
-  it('stores the record of a notice, and passes the notice on', () => {
-    const one = bench.connect();
-    one.attached();
-    const notice = create(RotationNoticeSchema, {
-      kind: 1,
-      rotatesInMs: 5,
-      envelope: envelopeOf({ sequence: 20 }),
-    });
-    const outputs = one.say({ kind: 'rotationNotice', notice });
-    expect(kinds(outputs)).toEqual(['persist', 'notice']);
-    expect(bench.client.member?.held.newest?.sequence).toBe(20);
-    // RT-154~1: an older record, or none that can be read, plans nothing; the same one again is no reason to refuse.
-    for (const [envelope, heard] of [
-      [envelopeOf({ sequence: 19 }), ['declined']],
-      [Uint8Array.of(1, 2, 3), ['declined']],
-      [envelopeOf({ sequence: 20 }), ['notice']],
-    ] as const) {
-      const again = create(RotationNoticeSchema, { kind: 1, rotatesInMs: 5, envelope });
-      expect(kinds(one.say({ kind: 'rotationNotice', notice: again }))).toEqual(heard);
-    }
-    const unknown = create(RotationNoticeSchema, { kind: 9 as never });
-    expect(kinds(one.say({ kind: 'rotationNotice', notice: unknown }))).toEqual([]);
-  });
+  it.each([RotationKind.MOVE, RotationKind.RECORD])(
+    'stores the record of a notice of kind %i, and passes the notice on',
+    kind => {
+      const one = bench.connect();
+      one.attached();
+      const notice = create(RotationNoticeSchema, {
+        kind,
+        rotatesInMs: 5,
+        envelope: envelopeOf({ sequence: 20 }),
+      });
+      const outputs = one.say({ kind: 'rotationNotice', notice });
+      expect(kinds(outputs)).toEqual(['persist', 'notice']);
+      expect(bench.client.member?.held.newest?.sequence).toBe(20);
+      // RT-154~1: an older record, or none that can be read, plans nothing; the same one again is no reason to refuse.
+      for (const [envelope, heard] of [
+        [envelopeOf({ sequence: 19 }), ['declined']],
+        [Uint8Array.of(1, 2, 3), ['declined']],
+        [envelopeOf({ sequence: 20 }), ['notice']],
+      ] as const) {
+        const again = create(RotationNoticeSchema, { kind, rotatesInMs: 5, envelope });
+        expect(kinds(one.say({ kind: 'rotationNotice', notice: again }))).toEqual(heard);
+      }
+      const unknown = create(RotationNoticeSchema, { kind: 9 as never });
+      expect(kinds(one.say({ kind: 'rotationNotice', notice: unknown }))).toEqual([]);
+    },
+  );
 });

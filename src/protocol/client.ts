@@ -7,7 +7,7 @@ import { create } from '@bufbuild/protobuf';
 import type { Suite } from '../crypto/suite.ts';
 import { EnrolSchema } from '../gen/clawchat/v1/enrolment_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
-import type { RotationNotice } from '../gen/clawchat/v1/rotation_pb.ts';
+import { RotationKind, type RotationNotice } from '../gen/clawchat/v1/rotation_pb.ts';
 import { AUTH_MS_MAX } from '../gen/constants.ts';
 import { type Fault, fault, isFault } from '../wire/fault.ts';
 import type { Frame } from '../wire/frame.ts';
@@ -267,7 +267,7 @@ export class Client {
 
   /** Take the record first; a notice whose record is refused says nothing. @impl RT-154~1 */
   private noticed(notice: RotationNotice, now: Now): void {
-    if (notice.kind < 1 || notice.kind > 3) return;
+    if (notice.kind < RotationKind.MOVE || notice.kind > RotationKind.RECORD) return;
     const envelope = notice.envelope.length === 0 ? undefined : parseEnvelope(notice.envelope.slice());
     if (envelope !== undefined && isFault(envelope)) {
       this.outputs.push({ kind: 'declined', fault: envelope });

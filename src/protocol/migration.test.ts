@@ -130,3 +130,18 @@ describe('a plan', () => {
     expect(stepMigration(undefined, { kind: 'moving' }, 7, STANDARD)).toBeUndefined();
   });
 });
+
+test('RT-157~1: a notice of a record leaves every plan as it is, and makes none', () => {
+  const plans: readonly (Migration | undefined)[] = [
+    undefined,
+    { at: 60_000, failures: 2 },
+    { at: Number.POSITIVE_INFINITY, failures: 0 },
+  ];
+  for (const plan of plans) {
+    for (const isElsewhere of [false, true]) {
+      const notice: MoveNotice = { kind: 'record', rotatesInMs: 0, oldEndsInMs: 0 };
+      const input = { kind: 'notice', notice, isElsewhere, entropy: 0.5 } as const;
+      expect(stepMigration(plan, input, 1000, STANDARD)).toBe(plan);
+    }
+  }
+});

@@ -3,7 +3,7 @@ import { type Constants, DIAL_BACKOFF_MS_MAX, DIAL_BACKOFF_MS_MIN } from '../gen
 
 /** What a notice says of times, relative to its arrival. */
 export interface MoveNotice {
-  readonly kind: 'move' | 'hold' | 'emergency';
+  readonly kind: 'move' | 'hold' | 'emergency' | 'record';
   readonly rotatesInMs: number;
   readonly oldEndsInMs: number;
 }
@@ -35,7 +35,7 @@ export type MigrationInput =
   | { readonly kind: 'moving' }
   | { readonly kind: 'ended' };
 
-/** Say what is planned after this input; undefined for nothing. `now` is monotonic. @impl RT-150~1, RT-152~1 */
+/** Say what is planned after this input; undefined for nothing. `now` is monotonic. @impl RT-150~1, RT-152~1, RT-157~1 */
 export function stepMigration(
   plan: Migration | undefined,
   input: MigrationInput,
@@ -44,6 +44,7 @@ export function stepMigration(
 ): Migration | undefined {
   switch (input.kind) {
     case 'notice':
+      if (input.notice.kind === 'record') return plan;
       if (input.notice.kind === 'hold' || !input.isElsewhere) return undefined;
       return { at: now + moveInMs(input.notice, input.entropy, constants), failures: 0 };
     case 'failed':

@@ -1,4 +1,4 @@
-/** What sessions are told of a move, in times relative to the telling (spec/06-rotation.md, 6.9). */
+/** What sessions are told of a move and of the record, in times relative to the telling (spec/06-rotation.md, 6.9). */
 import type { Now } from './now.ts';
 import { headOf, listedMs, placeOf } from './rotation-record.ts';
 import type { Notice, Rotation } from './rotation-state.ts';
@@ -8,9 +8,9 @@ const NOTICE_ROTATES_MS_MAX = 86_400_000;
 const NOTICE_ENDS_MS_MAX = 90_000_000;
 
 /**
- * Say what a session is to be told that is attached on a path of this port and epoch; undefined for nothing.
+ * Say what a session is to be told that is attached on a path of this port and epoch; undefined while there is no record.
  *
- * For whoever comes while a move is under way: nobody who attaches late is left behind. @impl RT-126~1
+ * Nobody who attaches late is left behind by a move, nor with an old record. @impl RT-126~1, RT-156~1
  */
 export function noticeFor(
   state: Rotation,
@@ -20,7 +20,9 @@ export function noticeFor(
   // What is on its way to the disk is nobody's business yet.
   const d = { ...state, ...state.standing, clock: now };
   const head = headOf(d);
-  if (head === undefined || (head.port === path.port && head.epoch === path.epoch)) return undefined;
+  if (d.record === undefined) return undefined;
+  if (head === undefined || (head.port === path.port && head.epoch === path.epoch))
+    return noticeNow(d, 'record');
   switch (d.phase) {
     case 'publishing':
     case 'verified':
@@ -31,7 +33,7 @@ export function noticeFor(
     case 'starting':
     case 'resting':
     case 'preparing':
-      return undefined;
+      return noticeNow(d, 'record');
   }
 }
 
@@ -42,6 +44,7 @@ export function noticeNow(d: Rotation, kind: Notice['kind']): Notice {
   // A hold is always about an R that lies ahead.
   const isOver = kind === 'move' && (d.phase === 'grace' || d.phase === 'resting');
   const sequence = kind === 'hold' ? undefined : d.record?.sequence;
+  if (kind === 'record') return { kind, rotatesInMs: 0, oldEndsInMs: 0, sequence };
   if (kind === 'emergency') {
     const endsInMs = (d.emergency?.atMs ?? wall) + EMERGENCY_MS - wall;
     return { kind, rotatesInMs: 0, oldEndsInMs: clamp(endsInMs, NOTICE_ENDS_MS_MAX), sequence };

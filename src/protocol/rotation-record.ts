@@ -125,8 +125,10 @@ export function issue(d: Draft): readonly Effect[] {
   return [{ kind: 'publish', record }];
 }
 
-/** Commit everything durable; `then` leaves when it is. @impl RT-101~1 */
-export function commit(d: Draft, then: readonly Effect[]): void {
+/** Commit everything durable; `effects` leave when it is, and a record goes to whoever is inside. @impl RT-101~1, RT-156~1 */
+export function commit(d: Draft, effects: readonly Effect[]): void {
+  const isPublished = effects.some(({ kind }) => kind === 'publish');
+  const then: readonly Effect[] = isPublished ? [...effects, { kind: 'notify', notice: 'record' }] : effects;
   d.commits += 1;
   d.commit = { id: d.commits, then, standing: standingOf(d), retryAt: undefined };
   d.outputs.push({ kind: 'commit', id: d.commits, journal: journalOf(d) });

@@ -125,7 +125,7 @@ export type RotationInput =
 
 /** What sessions are told; times are relative to sending. */
 export interface Notice {
-  readonly kind: 'move' | 'hold' | 'emergency';
+  readonly kind: 'move' | 'hold' | 'emergency' | 'record';
   readonly rotatesInMs: number;
   readonly oldEndsInMs: number;
   /** The record that goes with it; undefined for a hold. */
@@ -161,7 +161,7 @@ export type Note =
  * - `swapTls` present another TLS key to new connections
  * - `map` ask the router, and say `mapped` or `mapFailed`; `unmap` end the mapping and say `unmapped`
  * - `publish` seal this record and write it to all stores, read it back, say `verified`
- * - `notify` tell sessions whose path is not on the newest place
+ * - `notify` tell sessions whose path is not on the newest place; of a record, those that were not sent it on their path
  * - `setPrimary` this is the place that `status` names
  * - `retire` refuse this epoch from now on, and erase its access key and TLS key
  * - `checkClock` ask a time server, and say `clockChecked`

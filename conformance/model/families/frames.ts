@@ -172,7 +172,7 @@ function others(): Vector[] {
     id: string,
     note: string,
     flags: readonly Flag[],
-    of: { readonly kind?: RotationKind; readonly rotatesInMs?: number; readonly oldEndsInMs?: number },
+    of: Partial<Fields<'rotationNotice'>>,
   ): Vector =>
     frame(`notice/${id}`, note, flags, {
       case: 'rotationNotice',
@@ -187,6 +187,10 @@ function others(): Vector[] {
   ): Vector => frame(`close/${id}`, note, flags, { case: 'close', value: { code: later(code), resumable } });
   return [
     notice('hold', 'A hold.', ['known-answer'], { rotatesInMs: 300_000 }),
+    notice('record', 'A record, and no move.', ['known-answer'], {
+      kind: RotationKind.RECORD,
+      envelope: Uint8Array.of(10, 1, 1, 18, 1, 2),
+    }),
     notice('longest', 'The longest times.', ['boundary'], {
       rotatesInMs: 86_400_000,
       oldEndsInMs: 90_000_000,
@@ -194,7 +198,7 @@ function others(): Vector[] {
     notice('rotates-too-late', 'A millisecond more.', ['boundary', 'range'], { rotatesInMs: 86_400_001 }),
     notice('ends-too-late', 'The same of the end.', ['boundary', 'range'], { oldEndsInMs: 90_000_001 }),
     notice('unknown-kind', 'A kind of a later version: the notice is ignored.', ['unknown-field'], {
-      kind: later(9),
+      kind: later(9) as RotationKind,
     }),
     notice('no-kind', 'No kind: ignored as well.', ['unknown-field'], { kind: RotationKind.UNSPECIFIED }),
     close('plain', 'A plain end.', ['known-answer'], 0, false),

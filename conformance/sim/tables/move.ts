@@ -28,6 +28,7 @@ const MOVE_INPUTS: readonly (readonly [string, MigrationInput])[] = [
     notice({ kind: 'emergency', rotatesInMs: 0, oldEndsInMs: STANDARD.EMERGENCY_MS }),
   ],
   ['notice of a hold', notice({ kind: 'hold' })],
+  ['notice of a record', notice({ kind: 'record', rotatesInMs: 0, oldEndsInMs: 0 })],
   ['its instant has come: the dial goes out', { kind: 'moving' }],
   ['the dial failed', { kind: 'failed', entropy: 0.5 }],
   ['on a new path, or on none', { kind: 'ended' }],
@@ -41,6 +42,7 @@ const PLANS: readonly (readonly [string, Migration | undefined])[] = [
 
 function moveCell(plan: Migration | undefined, input: MigrationInput): string {
   const next = stepMigration(plan, input, 0, STANDARD);
+  if (next === plan) return '·';
   if (next === undefined) return plan === undefined ? '·' : '**no plan**';
   if (next.at === Number.POSITIVE_INFINITY) return plan?.at === next.at ? '·' : '**dialling**';
   return input.kind === 'failed'

@@ -9,7 +9,12 @@ import type { ClientInput, ClientOutput } from '../../protocol/client-io.ts';
 import type { Envelope } from '../../protocol/envelope.ts';
 import { codeName, type Fault, fault } from '../../protocol/fault.ts';
 import type { Member } from '../../protocol/join.ts';
-import { type Migration, type MigrationInput, stepMigration } from '../../protocol/migration.ts';
+import {
+  type Migration,
+  type MigrationInput,
+  type MoveNotice,
+  stepMigration,
+} from '../../protocol/migration.ts';
 import type { ServiceStream, StreamHandler } from '../../services/ports.ts';
 import type { Log } from '../log.ts';
 import { native } from '../native.ts';
@@ -21,10 +26,11 @@ import { Connections } from './connections.ts';
 import { Finder } from './finder.ts';
 import { SessionStreams } from './session-streams.ts';
 
-const NOTICES: ReadonlyMap<RotationKind, 'move' | 'hold' | 'emergency'> = new Map([
+const NOTICES: ReadonlyMap<RotationKind, MoveNotice['kind']> = new Map([
   [RotationKind.MOVE, 'move'],
   [RotationKind.HOLD, 'hold'],
   [RotationKind.EMERGENCY, 'emergency'],
+  [RotationKind.RECORD, 'record'],
 ]);
 const DIAL_ENTROPY_BYTES = 64;
 

@@ -1,7 +1,6 @@
 /** Everything that a host is, with or without a network: database, members, chat, publishing. Chapter: spec/01-architecture.md. */
 import { judge } from '../../discovery/verdict.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import type { RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
 import { STORE_ATTEMPT_MS_MAX } from '../../gen/constants.ts';
 import type { Store as StorePlace } from '../../protocol/connection-record.ts';
 import { ClawChatError, codeName, type Fault, fault, isFault } from '../../protocol/fault.ts';
@@ -29,7 +28,7 @@ import { native } from '../native.ts';
 import { openStore, type Store } from '../store.ts';
 import type { HostStore } from '../stores/open.ts';
 import { chatChange } from './chat-changes.ts';
-import { HostDriver } from './driver.ts';
+import { HostDriver, type ToldNotice } from './driver.ts';
 import type { History } from './history.ts';
 import { type Loaded, load } from './load.ts';
 import type { HostOptions } from './options.ts';
@@ -87,8 +86,8 @@ export class HostCore {
   #publishedSequence = 0;
   /** Called when the record was read back from a store. */
   onVerified: (record: RecordName) => void = () => {};
-  /** What somebody who attaches has to hear of a move. */
-  noticeFor: (port: number, epoch: number) => RotationNotice | undefined = () => undefined;
+  /** What somebody who attaches has to hear of a move and of the record. */
+  noticeFor: (port: number, epoch: number) => ToldNotice | undefined = () => undefined;
 
   private constructor(options: HostOptions, loaded: Loaded) {
     const { database, identity, rotation, record, server, chat } = loaded;

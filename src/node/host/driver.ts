@@ -35,6 +35,12 @@ const TOLD_BYTES = 65_536;
 /** From this length on a message's buffer is worth giving back. */
 const LARGE_BYTES = 4096;
 
+/** A notice as it is sent, with the sequence of the record in it; 0 for none. */
+export interface ToldNotice {
+  readonly notice: RotationNotice;
+  readonly sequence: number;
+}
+
 /** What the driver asks of the host around it. */
 export interface DriverPort {
   /** Make the changes durable, together; calls become durable in their order. */
@@ -45,8 +51,8 @@ export interface DriverPort {
   failed(reason: unknown): void;
   /** Serve a stream that a device opened. */
   accept(device: string): StreamAcceptor;
-  /** What somebody who attaches here and now has to hear of a move; undefined for nothing. */
-  noticeFor(port: number, epoch: number): RotationNotice | undefined;
+  /** What somebody who attaches here and now has to hear of a move and of the record; undefined for nothing. */
+  noticeFor(port: number, epoch: number): ToldNotice | undefined;
   /** Something that an operator waits for, or should hear of. */
   report(output: ServerOutput & { kind: 'made' | 'done' | 'declined' | 'enrolled' | 'alarm' }): void;
 }
@@ -57,6 +63,8 @@ interface Connection {
   readonly port: number;
   /** Of the token; 0 until it is admitted. */
   epoch: number;
+  /** The highest record that was sent on this path; undefined until its session is attached. */
+  toldSequence: number | undefined;
   readonly isUpgrade: boolean;
   socket: WebSocket | undefined;
   /** What `socket` is on. */
@@ -150,9 +158,28 @@ export class HostDriver implements Doorkeeper {
   }
 
   /** Tell everybody whose path is not the newest place; `isElsewhere` judges by listener and token. */
-  notify(notice: RotationNotice, isElsewhere: (port: number, epoch: number) => boolean): void {
-    const paths = [...this.#connections].filter(([, { port, epoch }]) => isElsewhere(port, epoch));
-    this.step({ kind: 'notify', notice, paths: paths.map(([path]) => path) });
+  notify(told: ToldNotice, isElsewhere: (port: number, epoch: number) => boolean): void {
+    this.#tell(
+      told,
+      [...this.#connections].filter(([, { port, epoch }]) => isElsewhere(port, epoch)),
+    );
+  }
+
+  /** Tell every session of a record that its path was not sent. @impl RT-156~1 */
+  notifyRecord(told: ToldNotice): void {
+    const isBehind = ({ toldSequence = told.sequence }: Connection): boolean => toldSequence < told.sequence;
+    this.#tell(
+      told,
+      [...this.#connections].filter(([, connection]) => isBehind(connection)),
+    );
+  }
+
+  #tell({ notice, sequence }: ToldNotice, concerned: readonly (readonly [number, Connection])[]): void {
+    for (const [, connection] of concerned) {
+      if (connection.toldSequence !== undefined)
+        connection.toldSequence = Math.max(connection.toldSequence, sequence);
+    }
+    this.step({ kind: 'notify', notice, paths: concerned.map(([path]) => path) });
   }
 
   /** End every path of a listener that ends; their sessions can be resumed elsewhere. @impl RT-118~1 */
@@ -185,6 +212,7 @@ export class HostDriver implements Doorkeeper {
       address,
       port,
       epoch: 0,
+      toldSequence: undefined,
       isUpgrade: token !== undefined,
       socket: undefined,
       stream: undefined,
@@ -297,8 +325,10 @@ export class HostDriver implements Doorkeeper {
         this.#sessions.attached(output.session);
         const { path } = output;
         const connection = this.#connections.get(path);
-        const notice = connection && this.#port.noticeFor(connection.port, connection.epoch);
-        if (notice !== undefined) this.step({ kind: 'notify', notice, paths: [path] });
+        if (connection === undefined) break;
+        connection.toldSequence = 0;
+        const told = this.#port.noticeFor(connection.port, connection.epoch);
+        if (told !== undefined) this.#tell(told, [[path, connection]]);
         break;
       }
       case 'detached':

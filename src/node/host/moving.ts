@@ -1,11 +1,7 @@
 /** A host on the network: performs what the rotation machine decides. Chapter: spec/06-rotation.md. */
 import { create } from '@bufbuild/protobuf';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import {
-  RotationKind,
-  type RotationNotice,
-  RotationNoticeSchema,
-} from '../../gen/clawchat/v1/rotation_pb.ts';
+import { RotationKind, RotationNoticeSchema } from '../../gen/clawchat/v1/rotation_pb.ts';
 import { rollChannelKeys } from '../../protocol/channel-keys.ts';
 import {
   type EpochKeys,
@@ -35,6 +31,7 @@ import { Listener, type TlsIdentity } from '../listen.ts';
 import { native } from '../native.ts';
 import { Alarm, readNow } from '../now.ts';
 import type { HostCore } from './core.ts';
+import type { ToldNotice } from './driver.ts';
 import { freshEpochKeys, readTlsFiles, tlsIdentity } from './tls-identity.ts';
 
 const ADDRESSES_MAX = 8;
@@ -53,6 +50,7 @@ const KINDS: Readonly<Record<Notice['kind'], RotationKind>> = {
   move: RotationKind.MOVE,
   hold: RotationKind.HOLD,
   emergency: RotationKind.EMERGENCY,
+  record: RotationKind.RECORD,
 };
 
 /** Runs the network side of a host until it is closed. */
@@ -356,25 +354,28 @@ export class Moving {
   }
 
   #notify(notice: Notice): void {
+    const { driver } = this.#core;
     const head = headOf(this.#state);
     if (head === undefined) return;
-    const isElsewhere = (port: number, epoch: number): boolean => port !== head.port || epoch !== head.epoch;
-    this.#core.driver.notify(this.#noticeMessage(notice), isElsewhere);
+    const told = this.#told(notice);
+    if (notice.kind === 'record') driver.notifyRecord(told);
+    else driver.notify(told, (port, epoch) => port !== head.port || epoch !== head.epoch);
   }
 
-  #noticeFor(port: number, epoch: number): RotationNotice | undefined {
+  #noticeFor(port: number, epoch: number): ToldNotice | undefined {
     const notice = noticeFor(this.#state, { port, epoch }, readNow());
-    return notice === undefined ? undefined : this.#noticeMessage(notice);
+    return notice === undefined ? undefined : this.#told(notice);
   }
 
-  #noticeMessage({ kind, rotatesInMs, oldEndsInMs, sequence }: Notice): RotationNotice {
-    const envelope = sequence === undefined ? undefined : this.#core.record?.envelope;
-    return create(RotationNoticeSchema, {
+  #told({ kind, rotatesInMs, oldEndsInMs, sequence }: Notice): ToldNotice {
+    const record = sequence === undefined ? undefined : this.#core.record;
+    const notice = create(RotationNoticeSchema, {
       kind: KINDS[kind],
       rotatesInMs,
       oldEndsInMs,
-      ...(envelope === undefined ? {} : { envelope }),
+      ...(record === undefined ? {} : { envelope: record.envelope }),
     });
+    return { notice, sequence: record?.record.sequence ?? 0 };
   }
 
   #note(note: Note): void {

@@ -12,10 +12,10 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file clawchat/v1/rotation.proto.
  */
 export const file_clawchat_v1_rotation: GenFile = /*@__PURE__*/
-  fileDesc("ChpjbGF3Y2hhdC92MS9yb3RhdGlvbi5wcm90bxILY2xhd2NoYXQudjEiegoOUm90YXRpb25Ob3RpY2USJwoEa2luZBgBIAEoDjIZLmNsYXdjaGF0LnYxLlJvdGF0aW9uS2luZBIVCg1yb3RhdGVzX2luX21zGAIgASgNEhYKDm9sZF9lbmRzX2luX21zGAMgASgNEhAKCGVudmVsb3BlGAQgASgMKnoKDFJvdGF0aW9uS2luZBIdChlST1RBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASFgoSUk9UQVRJT05fS0lORF9NT1ZFEAESFgoSUk9UQVRJT05fS0lORF9IT0xEEAISGwoXUk9UQVRJT05fS0lORF9FTUVSR0VOQ1kQA2IGcHJvdG8z");
+  fileDesc("ChpjbGF3Y2hhdC92MS9yb3RhdGlvbi5wcm90bxILY2xhd2NoYXQudjEiegoOUm90YXRpb25Ob3RpY2USJwoEa2luZBgBIAEoDjIZLmNsYXdjaGF0LnYxLlJvdGF0aW9uS2luZBIVCg1yb3RhdGVzX2luX21zGAIgASgNEhYKDm9sZF9lbmRzX2luX21zGAMgASgNEhAKCGVudmVsb3BlGAQgASgMKpQBCgxSb3RhdGlvbktpbmQSHQoZUk9UQVRJT05fS0lORF9VTlNQRUNJRklFRBAAEhYKElJPVEFUSU9OX0tJTkRfTU9WRRABEhYKElJPVEFUSU9OX0tJTkRfSE9MRBACEhsKF1JPVEFUSU9OX0tJTkRfRU1FUkdFTkNZEAMSGAoUUk9UQVRJT05fS0lORF9SRUNPUkQQBGIGcHJvdG8z");
 
 /**
- * Tells sessions of a move. Its times are relative, because clocks differ.
+ * Tells sessions of a move or of a new record. Its times are relative, because clocks differ.
  *
  * @generated from message clawchat.v1.RotationNotice
  */
@@ -28,7 +28,8 @@ export type RotationNotice = Message<"clawchat.v1.RotationNotice"> & {
   kind: RotationKind;
 
   /**
-   * Milliseconds from sending until the move; 0 when it was already, and in an emergency.
+   * Milliseconds from sending until the move; 0 when it was already, in an emergency and
+   * in a notice of a record.
    * At most 86,400,000.
    *
    * @generated from field: uint32 rotates_in_ms = 2;
@@ -36,7 +37,8 @@ export type RotationNotice = Message<"clawchat.v1.RotationNotice"> & {
   rotatesInMs: number;
 
   /**
-   * Milliseconds from sending until the old address is no longer promised. At most 90,000,000.
+   * Milliseconds from sending until the old address is no longer promised; 0 in a notice of a
+   * record. At most 90,000,000.
    *
    * @generated from field: uint32 old_ends_in_ms = 3;
    */
@@ -90,6 +92,13 @@ export const RotationKind = {
    * @generated from enum value: ROTATION_KIND_EMERGENCY = 3;
    */
   EMERGENCY: 3,
+
+  /**
+   * The host has a newer record, and nobody has to move because of this notice.
+   *
+   * @generated from enum value: ROTATION_KIND_RECORD = 4;
+   */
+  RECORD: 4,
 } as const;
 
 /**

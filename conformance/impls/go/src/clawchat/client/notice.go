@@ -22,8 +22,8 @@ func (c *Client) Notice(n msg.RotationNotice, port uint32, epoch uint64) session
 	if err == nil {
 		err = c.accept(a)
 	}
-	c.note("notice of a move", err)
-	if err != nil { // RT-154
+	c.note("notice of a record", err)
+	if err != nil || n.Kind == msg.RotationRecord { // RT-154, RT-157
 		return session.Plan{}
 	}
 	if a.Record.Endpoints[0].Port == port && a.Record.AccessKeys[0].Epoch == epoch {

@@ -77,9 +77,10 @@ const (
 	RotationMove = 1 + iota
 	RotationHold
 	RotationEmergency
+	RotationRecord
 )
 
-// RotationNotice announces a move of the host.
+// RotationNotice announces a move of the host, or hands over its newest record.
 type RotationNotice struct {
 	Kind        uint32
 	RotatesInMs uint32

@@ -85,7 +85,7 @@ func Judge(b []byte) (msg.Frame, error) {
 	if err != nil || len(b) > FrameBytesMax || !fieldsValid(&f) {
 		return msg.Frame{}, code.New(code.FrameMalformed, "a frame breaks a rule")
 	}
-	if f.Body == msg.BodyRotationNotice && (f.Notice.Kind < 1 || f.Notice.Kind > 3) {
+	if f.Body == msg.BodyRotationNotice && (f.Notice.Kind < msg.RotationMove || f.Notice.Kind > msg.RotationRecord) {
 		return msg.Frame{}, nil
 	}
 	return f, nil

@@ -73,7 +73,7 @@ func (h *handled) answer(err error) answer {
 	return answer{output: object{"frames": h.frames}, released: h.released, err: err}
 }
 
-var kinds = []string{"UNSPECIFIED", "MOVE", "HOLD", "EMERGENCY"}
+var kinds = []string{"UNSPECIFIED", "MOVE", "HOLD", "EMERGENCY", "RECORD"}
 
 func frameFields(f msg.Frame) object {
 	switch f.Body {
