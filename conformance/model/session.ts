@@ -263,7 +263,7 @@ export class Side {
       codeName(code),
     );
     this.#end(path, nowMs);
-    if ((mine && !resumable && !elsewhere) || lost) this.#session = undefined;
+    if (!resumable && ((mine && !elsewhere) || lost)) this.#session = undefined;
   }
 
   /** SE-012~1 to SE-015~1, SE-020~1. */

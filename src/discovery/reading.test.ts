@@ -280,6 +280,26 @@ test('after a dial without a read the stores are read once connected, and twice 
   expect(bench.answer('b', gives(4))).toEqual(['stale b']);
 });
 
+test('a witness with the sequence that is held and another hash is the second of two records (CF-033~2)', () => {
+  const bench = new Bench('a');
+  bench.start();
+  bench.answer('a', gives(5));
+  expect(say(bench.step({ kind: 'connected', witness: name(5) }))).toEqual([]);
+  expect(bench.step({ kind: 'connected', witness: name(5, 6) })).toEqual([
+    { kind: 'equivocation', key: undefined, kept: name(5), other: name(5, 6) },
+  ]);
+});
+
+test('a store that lacks what the host has verified is read again, also by a client that has a newer record (DI-036~1)', () => {
+  const bench = new Bench('a', 'b');
+  bench.start();
+  bench.answer('a', gives(7));
+  bench.answer('b', gives(4));
+  bench.step({ kind: 'connected', witness: name(5) });
+  expect(bench.wakeAtDeadline()).toEqual(['read b whole']);
+  expect(bench.answer('b', gives(4))).toEqual(['stale b']);
+});
+
 test('a store that fails is not stale, and without a witness nothing is', () => {
   const bench = new Bench('a');
   bench.start(name(5), LATER);

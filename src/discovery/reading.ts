@@ -85,7 +85,7 @@ export type ReadInput<T extends Opened> =
  * - `cancel` stop that read; what it still answers is ignored
  * - `accept` store this record durably before the next output, and use the stores it names
  * - `dial` dial this record, which is the highest accepted; a dial that is still going on is superseded
- * - `equivocation` two payloads with one sequence: `kept` stays, warn the person
+ * - `equivocation` two payloads with one sequence: `kept` stays, warn the person. Without `key` the host named the other
  * - `stale` two reads of the store lacked what the host has verified
  * - `exhausted` a round ended and no store gave a record as new as the held one; `dials` says whether the held one
  *   is dialled nevertheless. `reports` is for the person
@@ -97,7 +97,7 @@ export type ReadOutput<T extends Opened> =
   | { readonly kind: 'dial'; readonly record: RecordName }
   | {
       readonly kind: 'equivocation';
-      readonly key: string;
+      readonly key: string | undefined;
       readonly kept: RecordName;
       readonly other: RecordName;
     }
@@ -222,11 +222,14 @@ class Draft<T extends Opened> {
     this.state = { ...this.state, failures, phase: { kind: 'waiting', at: this.#now.mono + waitMs } };
   }
 
-  /** Compare what the stores have with what the host has verified. @impl DI-036~1 */
+  /** Compare what is held, and what the stores have, with what the host has verified. @impl CF-033~2, DI-036~1 */
   connected(witness: RecordName | undefined): void {
     if (this.state.phase.kind === 'idle') return;
     this.state = { ...this.state, phase: { kind: 'connected' }, failures: 0, witness };
     if (witness === undefined) return;
+    const { held } = this.state;
+    if (held?.sequence === witness.sequence && !sameBytes(held.hash, witness.hash))
+      this.outputs.push({ kind: 'equivocation', key: undefined, kept: held, other: witness });
     for (const { key, found, answeredAt, standing } of this.state.stores) {
       const isBehind = found === undefined ? standing === 'unknown' : found.sequence < witness.sequence;
       if (!isBehind) continue;

@@ -171,7 +171,7 @@ export class ClientLink {
     this.end(path, endFor(why), why, now);
   }
 
-  /** End a path from this side, or after the other side's Close. @impl SE-081~1 */
+  /** End a path from this side, or after the other side's Close. @impl SE-081~2 */
   end(path: ClientPath, end: PathEnd, why: Fault, now: number): void {
     if (path.path !== undefined) path.path.close(this.writer, end, this.out);
     else {

@@ -78,7 +78,7 @@ export class PathNeed {
     return isDue ? this.at : Number.POSITIVE_INFINITY;
   }
 
-  /** A path has ended on which the host had proven itself. @impl SE-082~3 */
+  /** A path has ended on which the host had proven itself. @impl SE-082~4 */
   ended(path: ClientPath, code: ErrorCode, now: number): void {
     this.at = now + this.waitMs(path, code, now);
   }

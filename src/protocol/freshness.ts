@@ -87,7 +87,7 @@ export function acceptEnvelopeBytes(suite: Suite, held: Held, bytes: Uint8Array,
   return isFault(envelope) ? { ...envelope, own: undefined } : acceptEnvelope(suite, held, envelope, wallMs);
 }
 
-/** Step 8. @impl CF-013~1, CF-032~1, CF-033~1 */
+/** Step 8. @impl CF-013~1, CF-032~1, CF-033~2 */
 function staleness(
   verified: VerifiedRecord,
   newest: HeldRecord | undefined,

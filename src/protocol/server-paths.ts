@@ -89,7 +89,7 @@ export class ServerPaths implements SessionsPort {
 
   // ---- ends ----
 
-  /** A path is at fault. @impl SE-081~1 */
+  /** A path is at fault. @impl SE-081~2 */
   fail(path: ServerPath, why: Fault, now: number): void {
     this.stop(path, endFor(why), now);
   }

@@ -192,14 +192,14 @@ function states(): Vector[] {
       'CF-032~1',
     ),
     of('first', 'The very first sequence.', ['rollback'], { sequence: 1n }, highest, 'CF-032~1'),
-    of('equivocation', 'Another record of the same sequence.', ['equivocation'], {}, other, 'CF-033~1'),
+    of('equivocation', 'Another record of the same sequence.', ['equivocation'], {}, other, 'CF-033~2'),
     of(
       'after-equivocation',
       'The next sequence, whatever the one before was.',
       ['equivocation'],
       { sequence: BigInt(SEQUENCE + 1) },
       other,
-      'CF-033~1',
+      'CF-033~2',
     ),
     of(
       'clock-put-back',

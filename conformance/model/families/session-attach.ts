@@ -253,6 +253,34 @@ function clientAttaches(): Vector[] {
         hears('A', closeBody('PATH_SUPERSEDED', true)),
       ],
     ),
+    client(
+      'move-closed-first',
+      head(
+        'The ordinary order of a move: the Close of the older path comes before Attached, and nothing is lost.',
+        'SE-015~1',
+        'fence',
+      ),
+      [
+        ...attachedClient,
+        opens('B'),
+        attaches('B'),
+        hears('A', closeBody('PATH_SUPERSEDED', true)),
+        writes(1, 'two'),
+        hears('B', attached(2, 1)),
+        hears('B', data(1, 'ONE')),
+      ],
+    ),
+    client(
+      'move-closed-while-dialling',
+      head('The older path is closed before the new one has said Attach.', 'SE-081~2', 'fence'),
+      [
+        ...attachedClient,
+        opens('B'),
+        hears('A', closeBody('PATH_SUPERSEDED', true)),
+        attaches('B'),
+        hears('B', attached(2, 0)),
+      ],
+    ),
     client('attached-through-too-high', head('The host says that it took what was never sent.', 'SE-014~3'), [
       ...attachedClient,
       loses('A'),
@@ -269,7 +297,7 @@ function clientAttaches(): Vector[] {
       'through-refused',
       head(
         'The host says that the client took what was never sent: there is no session any more.',
-        'SE-081~1',
+        'SE-081~2',
       ),
       [
         ...attachedClient,
@@ -292,7 +320,7 @@ function clientAttaches(): Vector[] {
     ),
     client(
       'lost',
-      head('The host does not know the session any more: the next Attach opens another one.', 'SE-081~1'),
+      head('The host does not know the session any more: the next Attach opens another one.', 'SE-081~2'),
       [
         ...attachedClient,
         loses('A'),
@@ -303,13 +331,13 @@ function clientAttaches(): Vector[] {
         attaches('C'),
       ],
     ),
-    client('replaced', head('Another process of the device has taken over.', 'SE-081~1'), [
+    client('replaced', head('Another process of the device has taken over.', 'SE-081~2'), [
       ...attachedClient,
       hears('A', closeBody('SESSION_REPLACED')),
     ]),
     client(
       'stale',
-      head('A newer path exists: this one is dropped, the session goes on.', 'SE-081~1', 'fence'),
+      head('A newer path exists: this one is dropped, the session goes on.', 'SE-081~2', 'fence'),
       [
         ...attachedClient,
         opens('B'),
@@ -318,22 +346,55 @@ function clientAttaches(): Vector[] {
         hears('A', data(1, 'ONE')),
       ],
     ),
-    client('shutdown', head('The host restarts: the session may be resumed.', 'SE-081~1'), [
+    client('shutdown', head('The host restarts: the session may be resumed.', 'SE-081~2'), [
       ...attachedClient,
       hears('A', closeBody('SHUTDOWN', true)),
       opens('B'),
       attaches('B'),
       hears('B', attached(2, 0)),
     ]),
-    client('fatal-close', head('A Close that cannot be resumed from: the session is over.', 'SE-081~1'), [
+    client('fatal-close', head('A Close that cannot be resumed from: the session is over.', 'SE-081~2'), [
       ...attachedClient,
       hears('A', closeBody('SEQUENCE_GAP')),
       opens('B'),
       attaches('B'),
     ]),
     client(
+      'resumable-revoked',
+      head('The flag decides, and not the code: the session is kept.', 'SE-081~2', 'state-machine'),
+      [
+        ...attachedClient,
+        hears('A', closeBody('DEVICE_REVOKED', true)),
+        opens('B'),
+        attaches('B'),
+        hears('B', attached(2, 0)),
+      ],
+    ),
+    client(
+      'resumable-lost',
+      head('The same of a path that is not attached: the session stays where it is.', 'SE-081~2'),
+      [
+        ...attachedClient,
+        opens('B'),
+        attaches('B'),
+        hears('B', closeBody('SESSION_LOST', true)),
+        hears('A', data(1, 'ONE')),
+      ],
+    ),
+    client(
+      'resumable-invalid',
+      head('The same of an answer to an Attach that says what was never sent.', 'SE-081~2'),
+      [
+        ...attachedClient,
+        opens('B'),
+        attaches('B'),
+        hears('B', closeBody('ACK_INVALID', true)),
+        hears('A', data(1, 'ONE')),
+      ],
+    ),
+    client(
       'unknown-close',
-      head('A code of a later version that is not resumable.', 'SE-081~1', 'unknown-code'),
+      head('A code of a later version that is not resumable.', 'SE-081~2', 'unknown-code'),
       [...attachedClient, raw('A', unhex('5203088f4e')), opens('B'), attaches('B')],
     ),
     client(

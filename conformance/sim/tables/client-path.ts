@@ -77,8 +77,9 @@ const INPUTS: readonly (readonly [string, ...Input[]])[] = [
   ['a malformed frame', says(MALFORMED)],
   ['a record that does not open', ({ path }) => path.give(new Uint8Array(128))],
   [
-    'Close, resumable',
+    'Close, resumable, whatever its code',
     ...closes(true, ErrorCode.SHUTDOWN, ErrorCode.HOST_BUSY, ErrorCode.TIMEOUT, ErrorCode.PATH_SUPERSEDED),
+    ...closes(true, ErrorCode.SESSION_LOST, ErrorCode.DEVICE_REVOKED, ErrorCode.VERSION_UNSUPPORTED),
   ],
   ['Close{`GENERATION_STALE`}', ...closes(false, ErrorCode.GENERATION_STALE)],
   [
@@ -111,7 +112,7 @@ const INPUTS: readonly (readonly [string, ...Input[]])[] = [
       world.wait(0, path);
     },
   ],
-  ['15 s since message 3', silence(15_000)],
+  ['15 s since message 3 of the path that awaits its answer', ({ world }) => world.pass(15_000)],
   ['silence for `PING_IDLE_MS`', silence(PING_IDLE_MS)],
   ['silence for `PATH_DEAD_MS`', silence(PATH_DEAD_MS)],
   [

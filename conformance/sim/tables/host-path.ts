@@ -92,7 +92,12 @@ const INPUTS: readonly (readonly [string, ...Input[]])[] = [
   ],
   ['a malformed frame', says(MALFORMED)],
   ['a record that does not open', ({ path }) => path.give(new Uint8Array(128))],
-  ['Close, resumable', says(close(ErrorCode.UNSPECIFIED, true))],
+  [
+    'Close, resumable, whatever its code',
+    says(close(ErrorCode.UNSPECIFIED, true)),
+    says(close(ErrorCode.SEQUENCE_GAP, true)),
+    says(close(ErrorCode.SESSION_LOST, true)),
+  ],
   ['Close, not resumable', says(close(ErrorCode.UNSPECIFIED, false))],
   ['the connection ends', steps(({ id }) => ({ kind: 'closed', path: id }))],
   [

@@ -156,7 +156,7 @@ export class Finder {
         break;
       case 'equivocation':
         this.#port.warn(
-          `two different records have number ${output.kept.sequence}: the first is kept (${this.name(output.key)})`,
+          `two different records have number ${output.kept.sequence}: the first is kept (${output.key === undefined ? 'the host names the other' : this.name(output.key)})`,
         );
         break;
       case 'stale':

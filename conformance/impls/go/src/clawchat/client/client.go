@@ -3,12 +3,14 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"time"
 
 	"clawchat/code"
 	"clawchat/connfile"
+	"clawchat/handshake"
 	"clawchat/invite"
 	"clawchat/kdf"
 	"clawchat/msg"
@@ -99,10 +101,24 @@ func (c *Client) Dial(ctx context.Context, after int) (*path.Path, error) {
 		return nil, err
 	}
 	p, err := path.Dial(ctx, r, who, now())
-	if err == nil && p.Witness.Sequence > r.Sequence {
+	if err != nil {
+		return p, err
+	}
+	if p.Witness.Sequence > r.Sequence {
 		c.behind(p.Witness.Sequence)
+	} else if c.contradicts(p.Witness) {
+		c.note("two records have one number", code.New(code.RecordEquivocation, "the host names another record %d", p.Witness.Sequence))
 	}
 	return p, err
+}
+
+// contradicts says whether the host names another record with the number of the one that
+// is held (CF-033).
+func (c *Client) contradicts(w handshake.Reply) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, ok := c.record()
+	return ok && w.Sequence == r.Sequence && !bytes.Equal(w.Hash, kdf.RecordHash(c.file.Record))
 }
 
 // prepare finds the record to dial with, and what the device is.

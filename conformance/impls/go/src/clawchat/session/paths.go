@@ -226,31 +226,35 @@ func (s *Session) closed(l *link, c msg.Close) {
 	s.config.Note("path ended", err)
 	blamed, lost := true, s.dialer.lost
 	s.dialer.lost = reason == code.SessionLost
+	if !c.Resumable { // otherwise the session is kept whatever the code (SE-081)
+		s.closedFor(reason, err, was)
+	}
 	switch reason {
-	case code.SessionReplaced, code.DeviceRevoked, code.VersionUnsupported:
-		s.giveUp(err, true)
-	case code.NotPermitted:
-		if was {
-			s.giveUp(err, true)
-		}
 	case code.SessionLost:
-		s.giveUp(err, false)
 		if !lost { // the first in a row
 			s.dialer.next = atOnce
 			s.dialMore()
 			return
 		}
-	case code.AckInvalid: // also when it answers an Attach
-		s.giveUp(err, false)
-	case code.GenerationStale:
 	case code.PathSuperseded, code.TransportExhausted:
 		blamed = false
-	default:
-		if !c.Resumable && was { // a path that was not attached ends alone
-			s.giveUp(err, false)
-		}
 	}
 	s.again(l, blamed)
+}
+
+// closedFor gives the session up where a Close that is not resumable says so.
+func (s *Session) closedFor(reason code.Code, err error, was bool) {
+	switch reason {
+	case code.SessionReplaced, code.DeviceRevoked, code.VersionUnsupported:
+		s.giveUp(err, true)
+	case code.SessionLost, code.AckInvalid: // also when they answer an Attach
+		s.giveUp(err, false)
+	case code.GenerationStale:
+	default:
+		if was { // a path that was not attached ends alone
+			s.giveUp(err, reason == code.NotPermitted)
+		}
+	}
 }
 
 // fault is a fault of the host that this side found: it ends the path, and with it the
