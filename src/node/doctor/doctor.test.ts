@@ -171,6 +171,9 @@ describe('the host', () => {
 
   it('has stores that hold the current file, an older one, or fail', async () => {
     expect(of(await examine({ stores: [{ ...store, verifiedSequence: 6n }] }), 'store')).toBe('warn');
+    // One that has only just started is still publishing.
+    const fresh = { startedAtMs: BigInt(Date.now()), stores: [{ ...store, verifiedSequence: 6n }] };
+    expect(of(await examine(fresh), 'store')).toBe('note');
     expect(of(await examine({ code: ErrorCode.STORE_UNAVAILABLE }), 'store')).toBe('fail');
   });
 

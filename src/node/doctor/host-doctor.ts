@@ -60,6 +60,8 @@ export async function examineHost(options: HostDoctorOptions): Promise<readonly 
   ];
 }
 
+const FRESH_MS = 60_000;
+
 function judge(status: ControlHostStatus): readonly Finding[] {
   const now = Date.now();
   const found = [
@@ -77,6 +79,8 @@ function judge(status: ControlHostStatus): readonly Finding[] {
         : finding('record', 'ok', text),
     );
   }
+  // A host that has only just started is still publishing.
+  const isFresh = now - Number(status.startedAtMs) < FRESH_MS;
   for (const store of status.stores) {
     const what = `store ${store.name}`;
     const isCurrent = store.verifiedSequence === status.sequence && status.sequence > 0n;
@@ -91,7 +95,7 @@ function judge(status: ControlHostStatus): readonly Finding[] {
         ),
       );
     else if (status.serving)
-      found.push(finding(what, 'warn', 'was not read back yet', 'look again in a minute'));
+      found.push(finding(what, isFresh ? 'note' : 'warn', 'was not read back yet', 'look again in a minute'));
     else found.push(finding(what, 'ok', 'is looked at while the host runs'));
   }
   found.push(
