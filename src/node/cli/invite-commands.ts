@@ -20,11 +20,14 @@ import { shellWord, typedCommand, typedElsewhere, withCommands } from './typed-c
 
 /** Fewest digits of an id that are shown. */
 const ID_SHOWN_MIN = 8;
+/** An invite ends at a whole second. */
+const LIFE_MS_MIN = 1000;
 
 async function invite(call: Call): Promise<number> {
   const expires = call.text('expires');
   const lifeMs = expires === undefined ? INVITE_LIFE_MS : duration(expires, '--expires');
-  if (lifeMs <= 0 || lifeMs > INVITE_LIFE_MS_MAX) throw usage('--expires takes up to 7d');
+  if (lifeMs < LIFE_MS_MIN || lifeMs > INVITE_LIFE_MS_MAX)
+    throw usage(`--expires takes 1s to 7d, not '${expires}'`);
   const named = call.text('file');
   const file = named === undefined ? undefined : resolve(named);
   if (file !== undefined && (call.on('qr') || call.on('qr-light')))
