@@ -1,10 +1,11 @@
 /** Stores and invites that several families use. */
 import { create, toBinary } from '@bufbuild/protobuf';
 import { type Store, StoreSchema } from '../../src/gen/clawchat/v1/connection_file_pb.ts';
-import { InviteSchema } from '../../src/gen/clawchat/v1/invite_pb.ts';
+import { type Invite, InviteSchema } from '../../src/gen/clawchat/v1/invite_pb.ts';
 import { EMPTY, hex, stream } from './bytes.ts';
 import * as cast from './cast.ts';
-import type { Json } from './vector.ts';
+import { serverIdOf } from './invite.ts';
+import type { Json, JsonObject } from './vector.ts';
 
 export const https = (readUrl: string, spkiPin: Uint8Array = EMPTY): Store =>
   create(StoreSchema, { kind: { case: 'https', value: { readUrl, spkiPin } } });
@@ -39,6 +40,17 @@ export function shownStore({ kind }: Store): Json {
     return { https: { read_url: kind.value.readUrl, spki_pin: hex(kind.value.spkiPin) } };
   if (kind.case === 'mega') return { mega: { folder_link: kind.value.folderLink } };
   return {};
+}
+
+/** An invite as a vector shows it. */
+export function shownInvite(invite: Invite): JsonObject {
+  return {
+    secret: hex(invite.secret),
+    identity: hex(invite.identity),
+    server_id: hex(serverIdOf(invite)),
+    expires_at_s: invite.expiresAtS,
+    stores: invite.stores.map(shownStore),
+  };
 }
 
 export interface InviteFields {

@@ -1,5 +1,5 @@
 /** A host in surroundings that a test sets by hand, with everything it did and when. */
-import { type Constants, STANDARD } from '../../src/gen/constants.ts';
+import { type Constants, MINIMAL, STANDARD } from '../../src/gen/constants.ts';
 import type { Now } from '../../src/protocol/now.ts';
 import { step } from '../../src/protocol/rotation.ts';
 import type { Note, Notice, RecordPlan, Rotation, RotationInput } from '../../src/protocol/rotation-state.ts';
@@ -127,4 +127,27 @@ export class Bench {
       if (this.host.life === life) this.host.input({ kind: 'verified', sequence });
     });
   }
+}
+
+/** The presets under which a row is tested. */
+export const PRESETS: readonly (readonly [string, Constants])[] = [
+  ['standard', STANDARD],
+  ['minimal', MINIMAL],
+];
+
+export const TICK = { kind: 'tick' } as const;
+
+/** What `Bench.edge` gives where something happens at its instant, and a millisecond before does not. */
+export const AT: readonly boolean[] = [false, true, true];
+
+export const includes =
+  (what: string) =>
+  (kinds: readonly string[]): boolean =>
+    kinds.includes(what);
+
+/** Run a bench whose stores answer well before they have to. */
+export function runRows(constants: Constants, until: number, isMapped = true): Bench {
+  const made = new Bench({ constants, isMapped });
+  made.weather.storeMs = constants.VERIFY_LEAD_MS / 5;
+  return made.run(until);
 }

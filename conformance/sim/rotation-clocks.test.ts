@@ -1,27 +1,13 @@
 /** What the table of chapter 6 does when clocks step, are wrong, or stood still. */
 import { describe, expect, test } from 'vitest';
-import { CLOCK_LOOK_MS, CLOCK_STEP_MS, type Constants, MINIMAL, STANDARD } from '../../src/gen/constants.ts';
+import { CLOCK_LOOK_MS, CLOCK_STEP_MS } from '../../src/gen/constants.ts';
 import { deadline, step } from '../../src/protocol/rotation.ts';
-import { Bench } from './rotation-bench.ts';
+import { AT, Bench, includes, PRESETS, runRows, TICK } from './rotation-bench.ts';
 
-const TICK = { kind: 'tick' } as const;
-const includes =
-  (what: string) =>
-  (kinds: readonly string[]): boolean =>
-    kinds.includes(what);
-const AT = [false, true, true];
-
-describe.each<[string, Constants]>([
-  ['standard', STANDARD],
-  ['minimal', MINIMAL],
-])('the rows, preset %s', (_, constants) => {
+describe.each(PRESETS)('the rows, preset %s', (_, constants) => {
   const c = constants;
   const R = c.ROTATION_INTERVAL_MS;
-  const bench = (until: number, isMapped = true): Bench => {
-    const made = new Bench({ constants, isMapped });
-    made.weather.storeMs = c.VERIFY_LEAD_MS / 5;
-    return made.run(until);
-  };
+  const bench = (until: number, isMapped = true): Bench => runRows(constants, until, isMapped);
 
   test('RT-130~1: a change of the clocks by more than CLOCK_STEP_MS makes fresh times, either way', () => {
     const b = bench(R / 2);

@@ -2,14 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { BIND_ATTEMPTS_MAX, PORT_MIN, STANDARD } from '../../src/gen/constants.ts';
 import { step } from '../../src/protocol/rotation.ts';
-import { Bench } from './rotation-bench.ts';
-
-const TICK = { kind: 'tick' } as const;
-const _includes =
-  (what: string) =>
-  (kinds: readonly string[]): boolean =>
-    kinds.includes(what);
-const _AT = [false, true, true];
+import { Bench, TICK } from './rotation-bench.ts';
 
 describe('ports', () => {
   const R = STANDARD.ROTATION_INTERVAL_MS;

@@ -1,28 +1,14 @@
 /** Every row of the table of chapter 6, at its instant and a millisecond to either side. */
 import { describe, expect, test } from 'vitest';
-import { type Constants, MINIMAL, STANDARD, STORE_ATTEMPT_MS_MAX } from '../../src/gen/constants.ts';
+import { STORE_ATTEMPT_MS_MAX } from '../../src/gen/constants.ts';
 import { step } from '../../src/protocol/rotation.ts';
 import { noticeFor } from '../../src/protocol/rotation-notice.ts';
-import { Bench, WALL_AT } from './rotation-bench.ts';
+import { AT, type Bench, includes, PRESETS, runRows, TICK, WALL_AT } from './rotation-bench.ts';
 
-const TICK = { kind: 'tick' } as const;
-const includes =
-  (what: string) =>
-  (kinds: readonly string[]): boolean =>
-    kinds.includes(what);
-const AT = [false, true, true];
-
-describe.each<[string, Constants]>([
-  ['standard', STANDARD],
-  ['minimal', MINIMAL],
-])('the rows, preset %s', (_, constants) => {
+describe.each(PRESETS)('the rows, preset %s', (_, constants) => {
   const c = constants;
   const R = c.ROTATION_INTERVAL_MS;
-  const bench = (until: number, isMapped = true): Bench => {
-    const made = new Bench({ constants, isMapped });
-    made.weather.storeMs = c.VERIFY_LEAD_MS / 5;
-    return made.run(until);
-  };
+  const bench = (until: number, isMapped = true): Bench => runRows(constants, until, isMapped);
 
   test('RT-100~1, RT-102~1: R - PREPARE_LEAD_MS draws a port, commits it, listens and maps', () => {
     const at = R - c.PREPARE_LEAD_MS;

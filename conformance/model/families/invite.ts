@@ -1,5 +1,3 @@
-/** Vectors: invites as text and in bundles (spec/08-devices.md, 8.1). */
-import type { Invite } from '../../../src/gen/clawchat/v1/invite_pb.ts';
 import { ascii, concat, EMPTY, hex, stream, unhex, utf8, zeros } from '../bytes.ts';
 import * as cast from '../cast.ts';
 import type { Flag } from '../flags.ts';
@@ -16,7 +14,6 @@ import {
   judgeInvite,
   PREFIX,
   readInvite,
-  serverIdOf,
 } from '../invite.ts';
 import { inviteChecksum, inviteKeys } from '../labels.ts';
 import { lengthField, varintField } from '../protobuf.ts';
@@ -31,19 +28,9 @@ import {
   LOCAL,
   MEGA,
   STORE_BOUNDS,
-  shownStore,
+  shownInvite,
 } from '../samples.ts';
-import { type Family, family, type JsonObject, type Vector } from '../vector.ts';
-
-function shownInvite(invite: Invite): JsonObject {
-  return {
-    secret: hex(invite.secret),
-    identity: hex(invite.identity),
-    server_id: hex(serverIdOf(invite)),
-    expires_at_s: invite.expiresAtS,
-    stores: invite.stores.map(shownStore),
-  };
-}
+import { type Family, family, type Vector } from '../vector.ts';
 
 function written(id: string, note: string, bytes: Uint8Array, flags: readonly Flag[]): Vector {
   const invite = judgeInvite(bytes);

@@ -1,10 +1,10 @@
 /** Judges vectors of `invite`. */
 import { hex, utf8 } from '../bytes.ts';
-import { bundle, decodeText, expired, inviteText, judgeInvite, readInvite, serverIdOf } from '../invite.ts';
+import { bundle, decodeText, expired, inviteText, judgeInvite, readInvite } from '../invite.ts';
 import { bytes, has, number, text } from '../json.ts';
 import { inviteKeys } from '../labels.ts';
 import { attempt, demand } from '../refusal.ts';
-import { shownStore } from '../samples.ts';
+import { shownInvite } from '../samples.ts';
 import type { JsonObject } from '../vector.ts';
 import type { Judge } from './judge.ts';
 
@@ -38,14 +38,7 @@ function run(input: JsonObject): JsonObject {
 }
 
 function fields(given: Uint8Array): JsonObject {
-  const { invite } = readInvite(given);
-  return {
-    secret: hex(invite.secret),
-    identity: hex(invite.identity),
-    server_id: hex(serverIdOf(invite)),
-    expires_at_s: invite.expiresAtS,
-    stores: invite.stores.map(shownStore),
-  };
+  return shownInvite(readInvite(given).invite);
 }
 
 function write(invite: Uint8Array): JsonObject {

@@ -206,7 +206,7 @@ const WHO_MAY: Readonly<Partial<Record<NonNullable<ActInit['case']>, string>>> =
 };
 
 /** Say why an act was refused: what one is in the room, and who may do it. */
-export function forbiddenText(act: ActInit, room: string, role: Role): string {
+function forbiddenText(act: ActInit, room: string, role: Role): string {
   const isWhat = role === Role.UNSPECIFIED ? 'you have no role' : `you are ${withArticle(roleName(role))}`;
   const who =
     room === LOBBY

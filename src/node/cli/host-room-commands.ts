@@ -49,7 +49,7 @@ function about(room: ControlHostRoom): string {
 }
 
 /** Lay rooms out as lines, one for each. */
-export function roomLines(rooms: readonly ControlHostRoom[], now: number): readonly string[] {
+function roomLines(rooms: readonly ControlHostRoom[], now: number): readonly string[] {
   const cells = rooms.map(room => {
     const last = room.lastMessageAtMs === 0n ? '' : `last ${fromNow(room.lastMessageAtMs, now)}`;
     return [harmlessLine(room.name), amount(room), last];

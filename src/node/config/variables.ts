@@ -13,7 +13,7 @@ export const PASSPHRASE_VARIABLE = 'CLAWCHAT_PASSPHRASE_FILE';
 const PREFIXES: readonly string[] = ['CLAWCHAT_', 'CLAWCHATD_'];
 
 /** Every variable of either program: a shell may have those of both. */
-export const VARIABLES: readonly string[] = [
+const VARIABLES: readonly string[] = [
   ...new Set([
     ...[HOST_PLACE, HOST_SETTINGS, CLIENT_PLACE, CLIENT_SETTINGS].flatMap(settings =>
       Object.values(settings).map(({ variable }: { readonly variable: string }) => variable),

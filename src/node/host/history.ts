@@ -31,7 +31,7 @@ const MOVES: ReadonlySet<string> = new Set([
 ]);
 
 /** Add a note; one that repeats another since the last move counts there. @impl RT-127~2 */
-export function withNote(notes: readonly HistoryNote[], note: HistoryNote): readonly HistoryNote[] {
+function withNote(notes: readonly HistoryNote[], note: HistoryNote): readonly HistoryNote[] {
   const since = notes.findLastIndex(({ what }) => MOVES.has(what)) + 1;
   const at = MOVES.has(note.what)
     ? -1

@@ -19,7 +19,7 @@ import type { Invite } from '../invite.ts';
 import { type DialKeys, dialKeys, type Member } from '../join.ts';
 
 export const suite: Suite = noble;
-export const host: TestHost = testHost(suite, 'client');
+const host: TestHost = testHost(suite, 'client');
 const channelKey = named(suite, 'channel private');
 export const expiry: number = testRecord(suite, host).channelKeys[0]?.notAfterMs ?? 0;
 export const recordOf = (over: Partial<ConnectionRecord> = {}): ConnectionRecord =>
@@ -45,7 +45,7 @@ export const device = (): Member => ({
   name: 'ann',
   held: held(),
 });
-export const invite: Invite = {
+const invite: Invite = {
   bytes: Uint8Array.of(1, 2, 3),
   secret: named(suite, 'invite secret'),
   trust: host.trust(0, false),
