@@ -55,7 +55,7 @@ it('an invite as text says where it looks, and that a file would help, when its 
   const { code, stderr } = await place.run(program('clawchat', AWAY), args, invite);
   expect(code).toBe(4);
   expect(stderr).toContain(join(A, 'connection.clawchat'));
-  expect(stderr).toContain('--file');
+  expect(stderr).toContain('clawchat invite-device --file');
   expect((await host.stop()).code).toBe(0);
 });
 
@@ -91,6 +91,25 @@ it('with a store that both reach, somebody who was away through a move comes bac
   const { code, stdout } = await listening.ended;
   expect(code).toBe(0);
   expect(stdout.replace(/^\d\d:\d\d /gm, '')).toBe('Ann: before\nAnn: after a move\nAnn: without a cable\n');
+  expect((await host.stop()).code).toBe(0);
+});
+
+it('a further device of hers joins on a machine without the files of any other, by a file that her first one made (IN-010)', async () => {
+  const [A, ann, phone] = [place.path('home', 'devices'), place.path('first'), place.path('phone')];
+  const host = await start(A);
+  const file = place.path('first.invite');
+  await ok(place, HOME, 'clawchatd', ['invite', '--data', A, '--name', 'Ann', '--file', file]);
+  await ok(place, AWAY, 'clawchat', ['join', file, '--data', ann]);
+
+  const alone = await place.run(program('clawchat', AWAY), ['invite-device', '--data', ann]);
+  expect({ ...alone, stdout: '' }).toMatchObject({ code: 0, stderr: expect.stringContaining('add --file') });
+  const taken = ['invite-device', '--data', ann, '--file', file];
+  expect((await place.run(program('clawchat', AWAY), taken)).code).toBe(2);
+  const other = place.path('phone.invite');
+  await ok(place, AWAY, 'clawchat', ['invite-device', '--data', ann, '--name', 'phone', '--file', other]);
+  expect(await ok(place, AWAY, 'clawchat', ['join', other, '--data', phone])).toContain('Joined as phone.');
+  const people = await ok(place, AWAY, 'clawchat', ['people', '--data', phone, '--json']);
+  expect(people.trim().split('\n')).toHaveLength(1);
   expect((await host.stop()).code).toBe(0);
 });
 

@@ -13,6 +13,7 @@ import { ChatClient } from '../services/chat/client.ts';
 import { contentExtra } from '../services/chat/content.ts';
 import { CHAT_SERVICE } from '../services/chat/host.ts';
 import { runBench } from './client/bench-run.ts';
+import { deviceBundle } from './client/bundle.ts';
 import { ChatRequests } from './client/chat-requests.ts';
 import { ClientDriver, type LinkState } from './client/driver.ts';
 import { controlItem, fitting, ListenQueue } from './client/listen-queue.ts';
@@ -142,6 +143,8 @@ export class ClientOwner implements Owner {
         return this.#bench(request.value, signal);
       case 'inspect':
         return this.#inspect(request.value.connectionFile);
+      case 'bundle':
+        return this.#bundle(request.value.invite);
       default:
         return Promise.reject(failure(ErrorCode.USAGE, `a client does not answer "${request.case}"`));
     }
@@ -291,6 +294,10 @@ export class ClientOwner implements Owner {
     const verified = verifyEnvelope(native, member.held.trust, envelope);
     if (isFault(verified)) throw new ClawChatError(verified);
     return { case: 'inspected', value: { envelope: envelope.bytes } };
+  }
+
+  async #bundle(invite: string): Promise<ResponseInit> {
+    return { case: 'bundled', value: { bundle: deviceBundle(this.driver.client.member, invite) } };
   }
 
   #warn(text: string): void {

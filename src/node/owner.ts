@@ -173,6 +173,7 @@ const REPEATABLE: Readonly<Record<RequestInit['case'], boolean>> = {
   events: true,
   // The invite that nobody got to see expires.
   deviceInvite: true,
+  bundle: true,
   // It begins again.
   bench: true,
   // One that was lost may have begun; asking again begins another.

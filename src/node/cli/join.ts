@@ -42,7 +42,7 @@ const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
   [ErrorCode.ALREADY_JOINED, 'join into another directory: --data DIR'],
 ]);
 const LOCAL_ADVICE =
-  'the invite names only files on a machine: on another one, ask for an invite with its file (clawchatd invite --file), or for a store on the web';
+  'the invite names only files on a machine: on another one, ask for an invite with its file (clawchatd invite --file; for another device of yours: clawchat invite-device --file), or for a store on the web';
 
 /** Join. */
 export async function join(call: Call): Promise<number> {

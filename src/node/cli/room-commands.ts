@@ -1,5 +1,10 @@
 /** The commands of `clawchat` about rooms, people and further devices, for scripts. Chapter: spec/11-chat.md, 11.3. */
+import { basename, resolve } from 'node:path';
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
+import { isFault } from '../../protocol/fault.ts';
+import { parseInviteInput } from '../../protocol/invite.ts';
+import { refuseUnwritable, writeFileAtomic } from '../files.ts';
+import { native } from '../native.ts';
 import type { OwnerLink } from '../owner.ts';
 import {
   type ActInit,
@@ -21,7 +26,7 @@ import { drawQr } from './qr.ts';
 import { reachClient, TIMEOUT } from './reach-client.ts';
 import { roomName, roomOption, shownRoom } from './room-words.ts';
 import { harmlessLine } from './terminal-text.ts';
-import { typedElsewhere } from './typed-command.ts';
+import { shellWord, typedElsewhere } from './typed-command.ts';
 
 async function rooms(call: Call, link: OwnerLink, signal: AbortSignal): Promise<void> {
   const found = expectAnswer(await link.call({ case: 'rooms', value: {} }, signal), 'rooms').rooms;
@@ -140,18 +145,48 @@ function what(act: ActInit): Readonly<Record<string, unknown>> {
 }
 
 async function inviteDevice(call: Call, link: OwnerLink, signal: AbortSignal): Promise<void> {
+  const named = call.text('file');
+  const file = named === undefined ? undefined : resolve(named);
+  if (file !== undefined && call.on('qr')) throw usage('--qr draws the invite alone: leave --file out');
+  // Before the invite is made: one that cannot be handed over is open for nothing.
+  if (file !== undefined) await refuseUnwritable(file);
   const value = { name: call.text('name') ?? '' };
   const made = expectAnswer(await link.call({ case: 'deviceInvite', value }, signal), 'deviceInvite');
+  const invite = harmlessLine(made.invite);
+  const isLocal = namesFilesOnly(made.invite);
+  if (file !== undefined) await writeBundle(link, file, made.invite);
   if (call.on('json')) {
-    jsonLine({ invite: made.invite, expires_at_ms: made.expiresAtMs });
+    const form = file === undefined ? { invite, local_stores_only: isLocal } : { file };
+    jsonLine({ ...form, expires_at_ms: made.expiresAtMs });
     return;
   }
-  if (call.on('qr'))
-    for (const row of drawQr(harmlessLine(made.invite), { colour: takesColour(), isLight: false })) line(row);
-  line(harmlessLine(made.invite));
-  process.stderr.write(
-    `works once, until ${timeText(made.expiresAtMs)}; on the other device: ${typedElsewhere('clawchat join')}\n`,
-  );
+  if (call.on('qr')) for (const row of drawQr(invite, { colour: takesColour(), isLight: false })) line(row);
+  if (file === undefined) line(invite);
+  else process.stderr.write(`wrote ${file}: it is a secret until it is used\n`);
+  const join = `clawchat join${file === undefined ? '' : ` ${shellWord(basename(file))}`}`;
+  const said = [
+    `works once, until ${timeText(made.expiresAtMs)}; on the other device: ${typedElsewhere(join)}`,
+  ];
+  if (file === undefined && isLocal)
+    said.push('For a device on another machine add --file: the host has no store that both reach.');
+  process.stderr.write(`${said.join('\n')}\n`);
+}
+
+/** Whether whoever holds this invite finds the host on one machine only. */
+function namesFilesOnly(text: string): boolean {
+  const parsed = parseInviteInput(native, new TextEncoder().encode(text));
+  return !isFault(parsed) && parsed.invite.stores.every(({ kind }) => kind === 'local');
+}
+
+/** The invite is handed over in any case: as text when the file cannot be written after all. */
+async function writeBundle(link: OwnerLink, file: string, invite: string): Promise<void> {
+  try {
+    const { bundle } = expectAnswer(await link.call({ case: 'bundle', value: { invite } }), 'bundled');
+    await writeFileAtomic(file, bundle);
+  } catch (error) {
+    line(harmlessLine(invite));
+    throw error;
+  }
 }
 
 type Work = (call: Call, link: OwnerLink, signal: AbortSignal) => Promise<void>;
@@ -233,6 +268,10 @@ export const ROOM_COMMANDS: readonly Command[] = [
     options: {
       name: { value: 'NAME', help: 'name of the device' },
       qr: { help: 'draw it as a QR code too, for the camera of the other device' },
+      file: {
+        value: 'OUT',
+        help: 'write a file with the invite and the host\u2019s address instead, for joining without a store',
+      },
       timeout: TIMEOUT,
     },
     run: run(inviteDevice),
