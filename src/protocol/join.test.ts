@@ -374,6 +374,15 @@ device | heard |  | device
     expect(line(client.take(reply()))).toBe('commit granted, show, endPath, dial as device');
   });
 
+  it('shows words of the identity that signed the record of the reply (EN-040~1)', () => {
+    const client = keyed();
+    const later = testRecord(native, host, { nextIdentityHash: host.nextHash(1) });
+    const outputs = client.take(reply({ envelope: testEnvelope(native, host, later, 1) }));
+    const { devicePrivateKey = new Uint8Array(32) } = client.member ?? {};
+    const text = words(native, host.identity(1), native.x25519Public(devicePrivateKey));
+    expect(outputs).toContainEqual({ kind: 'show', words: text });
+  });
+
   it('warns of a clock that says that every key is over, and stores the record', () => {
     const far = NOW_MS + 10 * 365 * 86_400_000;
     const client = keyed();
