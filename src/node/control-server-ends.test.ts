@@ -1,6 +1,6 @@
 /** What the control server does to those who break its rules, and when it closes. */
 import { statSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import {
   attached,
@@ -11,6 +11,7 @@ import {
   RawPeer,
   STATUS,
   serve,
+  turns,
   until,
 } from './testing/control-bench.ts';
 
@@ -89,6 +90,40 @@ describe('who breaks the rules', () => {
     await until(() => owner.aborted === 1);
     expect(performance.now() - began).toBeGreaterThan(90);
     expect(owner.produced).toBeLessThan(200);
+  });
+
+  // CT-031~1
+  test('reads slowly stays, and is cut off once it reads nothing', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const stallMs = 1000;
+      const { path, owner } = await serve({ stallMs });
+      owner.itemBytes = 10_000;
+      const peer = new RawPeer(path);
+      peer.say(1, HELLO);
+      await until(() => peer.responses.length === 1);
+      const pass = async (): Promise<number> => {
+        await until(() => vi.getTimerCount() > 0);
+        vi.advanceTimersByTime(stallMs);
+        await turns(5);
+        return owner.aborted;
+      };
+      peer.socket.pause();
+      peer.say(2, listenFrom(0));
+      await until(() => vi.getTimerCount() > 0);
+      for (let round = 0; round < 3; round += 1) {
+        const read = peer.responses.length;
+        peer.socket.resume();
+        await until(() => peer.responses.length > read + 50);
+        peer.socket.pause();
+        expect(await pass()).toBe(0);
+      }
+      // What the system still takes into its buffers counts as read.
+      while ((await pass()) === 0);
+      expect(owner.aborted).toBe(1);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   // CT-031~1

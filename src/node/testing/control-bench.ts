@@ -136,5 +136,9 @@ export class RawPeer {
 export const until = async (condition: () => boolean): Promise<void> => {
   while (!condition()) await new Promise(resolve => setImmediate(resolve));
 };
+/** Let so many turns of the event loop pass. */
+export const turns = async (count: number): Promise<void> => {
+  for (let turn = 0; turn < count; turn += 1) await new Promise(resolve => setImmediate(resolve));
+};
 export const cursorOf = (body: ResponseBody): number =>
   body.case === 'items' ? Number(body.value.items[0]?.cursor) : -1;
