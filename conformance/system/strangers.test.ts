@@ -183,7 +183,7 @@ describe('a stranger', () => {
     expect(frames).toEqual([]);
   });
 
-  it('is told why when it is one no more: a Close frame, and always the same close code (ER-004~1, SE-080)', async () => {
+  it('is told why when it is one no more: a Close frame, and always the same close code (ER-004~2, SE-080)', async () => {
     const { socket, end } = await enter(await memberOf(place.path('B')));
     const frames: unknown[] = [];
     socket.on('message', (record: Buffer) => frames.push(...end.open(record)));

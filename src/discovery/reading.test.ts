@@ -200,7 +200,7 @@ test('a succession is newer whatever its sequence is', () => {
   expect(bench.answer('b', gives(8))).toEqual(['accept 8 of b', 'dial 8']);
 });
 
-test('another payload under a known sequence is named, and the first kept (DI-035~1)', () => {
+test('another payload under a known sequence is named, and the first kept (DI-035~2)', () => {
   const bench = new Bench('a');
   bench.start(name(4));
   expect(bench.answer('a', gives(4, { hash: new Uint8Array(32) }))).toEqual([
@@ -212,16 +212,20 @@ test('another payload under a known sequence is named, and the first kept (DI-03
   expect(bench.standing('a')).toBe('lying');
 });
 
-test('remembers who lied, lagged, failed, and how often (DI-035~1, DI-038~1)', () => {
+test('remembers who lied, lagged, failed, and how often (DI-035~2, DI-038~1)', () => {
   const cases: readonly (readonly [Verdict<Opened>, string, string])[] = [
     [invalid(ErrorCode.FILE_MALFORMED), 'lying', 'not the host'],
     [invalid(ErrorCode.FILE_ALTERED), 'lying', 'not the host'],
     [invalid(ErrorCode.SIGNATURE_INVALID), 'lying', 'not the host'],
     [invalid(ErrorCode.SERVER_MISMATCH), 'lying', 'not the host'],
+    [invalid(ErrorCode.RECORD_INVALID), 'lying', 'not the host'],
+    [invalid(ErrorCode.SUCCESSION_INVALID), 'lying', 'not the host'],
+    [invalid(ErrorCode.FILE_TOO_LARGE), 'lying', 'not the host'],
     [storeFailed('oversized', 'x'), 'lying', 'not the host'],
     [invalid(ErrorCode.RECORD_ROLLBACK), 'behind', 'behind'],
     [gives(1), 'behind', 'behind'],
     [invalid(ErrorCode.NOT_A_RECIPIENT), 'foreign', 'not for this device'],
+    [invalid(ErrorCode.VERSION_UNSUPPORTED), 'unusable', 'newer version'],
     [invalid(ErrorCode.VERSION_UNSUPPORTED), 'unusable', 'newer version'],
     [{ kind: 'absent' }, 'absent', 'nothing lies there'],
     [DOWN, 'failing', 'no use now'],
@@ -239,7 +243,7 @@ test('remembers who lied, lagged, failed, and how often (DI-035~1, DI-038~1)', (
     const view = report && { ...report, sequence: report.sequence ?? 0, detail };
     expect(view && describeStanding('STORE', view)).toMatch(new RegExp(`^STORE: .*${words}`));
   }
-  expect(standings(bench.state)[0]).toMatchObject({ timesLying: 5, timesBehind: 2, timesFailed: 2 });
+  expect(standings(bench.state)[0]).toMatchObject({ timesLying: 8, timesBehind: 2, timesFailed: 3 });
 });
 
 test('a store that asks for patience is left alone for a while, within reason', () => {

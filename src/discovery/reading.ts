@@ -312,7 +312,7 @@ class Draft<T extends Opened> {
       case 'failed': {
         const patienceMs = Math.min(verdict.retryAfterMs ?? 0, STORE_PATIENCE_MS);
         this.#set(key, { notBefore: this.#now.mono + patienceMs });
-        // @impl DI-035~1
+        // @impl DI-035~2
         this.#stand(key, verdict.trouble === 'oversized' ? 'lying' : 'failing', verdict);
         break;
       }
@@ -388,7 +388,7 @@ class Draft<T extends Opened> {
       fault: reason,
       timesBehind: store.timesBehind + (standing === 'behind' ? 1 : 0),
       timesLying: store.timesLying + (standing === 'lying' ? 1 : 0),
-      timesFailed: store.timesFailed + (standing === 'failing' || standing === 'absent' ? 1 : 0),
+      timesFailed: store.timesFailed + (standing === 'failing' || standing === 'unusable' ? 1 : 0),
     });
   }
 

@@ -93,7 +93,7 @@ export function reportOf(store: ReadStore): StandingReport {
   };
 }
 
-/** Name what an invalid file says of the store that gave it. @impl DI-035~1 */
+/** Name what an invalid file says of the store that gave it. @impl DI-035~2 */
 export function standingOf(code: ErrorCode): 'behind' | 'lying' | 'foreign' | 'unusable' {
   switch (code) {
     case ErrorCode.RECORD_ROLLBACK:

@@ -41,7 +41,7 @@ function following(held: Held, ...envelopes: readonly Uint8Array[]): Held {
 const invited = trusting(host.trust(0, false));
 const at12 = following(invited, make(12));
 
-describe('which record is accepted (CF-030~1, CF-032~1, CF-033~2)', () => {
+describe('which record is accepted (CF-030~1, CF-032~2, CF-033~2)', () => {
   it.each<[string, Uint8Array, string]>([
     ['a first record', make(1), 'RECORD_ROLLBACK'],
     ['the one before', make(11), 'RECORD_ROLLBACK'],

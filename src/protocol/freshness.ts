@@ -43,7 +43,7 @@ export interface Unchanged {
   readonly clock: Fault | undefined;
 }
 
-/** A refused record, with the client's own {sequence, hash} where they differ. @impl CF-032~1 */
+/** A refused record, with the client's own {sequence, hash} where they differ. @impl CF-032~2 */
 export interface Refusal extends Fault {
   readonly own: RecordName | undefined;
 }
@@ -87,7 +87,7 @@ export function acceptEnvelopeBytes(suite: Suite, held: Held, bytes: Uint8Array,
   return isFault(envelope) ? { ...envelope, own: undefined } : acceptEnvelope(suite, held, envelope, wallMs);
 }
 
-/** Step 8. @impl CF-013~1, CF-032~1, CF-033~2 */
+/** Step 8. @impl CF-013~1, CF-032~2, CF-033~2 */
 function staleness(
   verified: VerifiedRecord,
   newest: HeldRecord | undefined,

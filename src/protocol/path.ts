@@ -156,7 +156,7 @@ export class Path {
     return before && !this.blocked;
   }
 
-  /** End the path with a Close frame, or without a word. @impl SE-080~1, ER-004~1 */
+  /** End the path with a Close frame, or without a word. @impl SE-080~1, ER-004~2 */
   close(writer: RowWriter, end: PathEnd, out: { push(output: PathOutput): unknown }): void {
     if (this.closed) return;
     const { code, resumable, cut = false, quiet = false, detail = '' } = end;

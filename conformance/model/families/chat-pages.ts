@@ -37,7 +37,7 @@ function pages(): readonly Vector[] {
   };
   const FORWARDS = ['CH-035~1'];
   const BACKWARDS = ['CH-043~3'];
-  const GAP = ['CH-033~2'];
+  const GAP = ['CH-033~3'];
   const ROOM_GAP = ['CH-047~3'];
   const LOST = ['CH-060~1'];
   return [

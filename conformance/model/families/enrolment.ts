@@ -369,6 +369,15 @@ function clients(): Vector[] {
       [hears(granted()), hears(hello, 'device'), hears(hello, 'device')],
     ),
     client(
+      'unknown-frame',
+      {
+        note: 'The first frame on a path of the device is one that the client does not know: the host has let it in.',
+        flags: ['unknown-field'],
+        req: ['EN-010~2', 'SE-001~1'],
+      },
+      [hears(granted()), hears(lengthField(99, new Uint8Array(3)), 'device'), hears(hello, 'device')],
+    ),
+    client(
       'crashes',
       { note: 'A crash in every state: it dials as what it is.', flags, req: ['EN-001~1', 'EN-008~1'] },
       [crash, hears(granted()), crash, hears(hello, 'device'), crash],
@@ -426,7 +435,7 @@ function clients(): Vector[] {
     client(
       'clock',
       {
-        note: 'By the clock of the client every channel key is over: the reply is stored all the same.',
+        note: 'By the clock of the client every channel key is over: the reply is stored all the same, and dialled by once the person accepts.',
         flags: ['clock'],
         req: ['EN-013~2', 'CF-041~1'],
       },

@@ -182,16 +182,16 @@ function states(): Vector[] {
       highest,
       'CF-030~1',
     ),
-    of('next', 'The next sequence.', ['boundary'], { sequence: BigInt(SEQUENCE + 1) }, highest, 'CF-032~1'),
+    of('next', 'The next sequence.', ['boundary'], { sequence: BigInt(SEQUENCE + 1) }, highest, 'CF-032~2'),
     of(
       'before',
       'The sequence before.',
       ['rollback', 'boundary'],
       { sequence: BigInt(SEQUENCE - 1) },
       highest,
-      'CF-032~1',
+      'CF-032~2',
     ),
-    of('first', 'The very first sequence.', ['rollback'], { sequence: 1n }, highest, 'CF-032~1'),
+    of('first', 'The very first sequence.', ['rollback'], { sequence: 1n }, highest, 'CF-032~2'),
     of('equivocation', 'Another record of the same sequence.', ['equivocation'], {}, other, 'CF-033~2'),
     of(
       'after-equivocation',
@@ -215,7 +215,7 @@ function states(): Vector[] {
       ['big-number', 'rollback'],
       { sequence: 2n ** 32n + 1n },
       highest,
-      'CF-032~1',
+      'CF-032~2',
     ),
   ];
 }

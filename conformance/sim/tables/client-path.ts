@@ -68,7 +68,7 @@ const INPUTS: readonly (readonly [string, ...Input[]])[] = [
   ['Ack that fits', says({ kind: 'ack', receivedThrough: 0 })],
   ['Data with a gap', says(data(7, 2))],
   ['Enrolled', says(enrolled(ENVELOPE))],
-  ['Enrolled, broken', says(enrolled(new Uint8Array(3)))],
+  ['Enrolled with a broken envelope', says(enrolled(new Uint8Array(3)))],
   ['RotationNotice', says(NOTICE)],
   ['Ping', says({ kind: 'ping', id: 1 })],
   ['Pong', says({ kind: 'pong', id: 1 })],

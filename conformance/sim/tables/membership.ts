@@ -61,7 +61,7 @@ const JOIN_INPUTS: readonly (readonly [string, JoinInput])[] = [
   ['the same record', record(5)],
   ['an older record', record(4)],
   ['Enrolled', reply],
-  ['Enrolled, broken', { ...reply, deviceSecret: new Uint8Array(3) }],
+  ['Enrolled with a device secret of 3 bytes', { ...reply, deviceSecret: new Uint8Array(3) }],
   ['the first frame on a path of the device', { kind: 'heard' }],
 ];
 

@@ -145,7 +145,7 @@ const INPUTS: readonly (readonly [string, Move])[] = [
   ['Data', world => world.data()],
   ['Data without payload', world => world.data({ payload: EMPTY })],
   ['StreamEnd', isEnded],
-  ['StreamEnd with a code', world => world.data({ payload: EMPTY, end: ErrorCode.INTERNAL })],
+  ['StreamEnd{`INTERNAL`}', world => world.data({ payload: EMPTY, end: ErrorCode.INTERNAL })],
   ['Data beyond the credit', world => world.data({ payload: new Uint8Array(STREAM_CREDIT_BYTES) })],
   ['Data with a number taken before', world => world.data({ sequence: world.session.receivedThrough })],
   ['Data with a gap before it', world => world.data({ sequence: world.session.receivedThrough + 2 })],

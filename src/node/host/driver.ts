@@ -375,7 +375,7 @@ export class HostDriver implements Doorkeeper {
     });
   }
 
-  /** @impl ER-004~1 */
+  /** @impl ER-004~2 */
   #close({ path, code, cut, detail }: ServerOutput & { kind: 'close' }): void {
     const connection = this.#connections.get(path);
     if (connection === undefined) return;

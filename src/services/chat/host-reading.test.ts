@@ -212,7 +212,7 @@ describe('reading', () => {
     expect(brief(await alice.answers())).toEqual(['page  through 2023 true']);
   });
 
-  // CH-033~2
+  // CH-033~3
   test('pruned history is a gap for whoever lacks it, and for nobody else', async () => {
     await filled(10);
     for (let cursor = 1000; cursor <= 1004; cursor += 1) {

@@ -183,7 +183,7 @@ export class MessageLog {
     }
   }
 
-  /** Say what is missing for a reader that has everything up to `afterCursor`. @impl CH-033~2 */
+  /** Say what is missing for a reader that has everything up to `afterCursor`. @impl CH-033~3 */
   gapBehind(afterCursor: number): Gap | undefined {
     return afterCursor < this.#pruned ? { afterCursor, firstCursor: this.#pruned + 1 } : undefined;
   }

@@ -93,7 +93,7 @@ export class Telling {
     return people.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)).slice(0, ROOM_PEOPLE_MAX);
   }
 
-  /** Say what is missing behind a cursor, of a room that one sees or of all. @impl CH-033~2 @impl CH-047~3 */
+  /** Say what is missing behind a cursor, of a room that one sees or of all. @impl CH-033~3 @impl CH-047~3 */
   gapBehind(person: string, afterCursor: number, room: string): Gap | undefined {
     const all = this.#log.gapBehind(afterCursor);
     const of = this.#rooms.sees(person, room) ? this.#rooms.get(room) : undefined;

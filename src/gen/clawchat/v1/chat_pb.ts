@@ -384,7 +384,7 @@ export const OutboxCompareSchema: GenMessage<OutboxCompare> = /*@__PURE__*/
  */
 export type OutboxEntry = Message<"clawchat.v1.OutboxEntry"> & {
   /**
-   * Its number in the client's outbox; below 2^53.
+   * Its number in the client's outbox; from 1, below 2^53.
    *
    * @generated from field: uint64 number = 1;
    */
