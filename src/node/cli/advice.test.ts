@@ -49,7 +49,7 @@ test('a join that fails ends with one advice, behind the error', async () => {
   expect(await run(CLAWCHAT, 'ann', 'join', join(place, 'invite'))).toBe(4);
   expect(lines().at(-2)).toMatch(/^clawchat: \[STORE_UNAVAILABLE\] /);
   expect(lines().at(-1)).toMatch(/^What to do: .*--file/);
-  expect(err.match(/--file/g)).toHaveLength(1);
+  expect(err.match(/clawchatd invite --file/g)).toHaveLength(1);
   expect(await run(CLAWCHAT, 'ann', 'join', join(place, 'no-such-file'))).toBe(3);
   expect(lines().at(-1)).toMatch(/^What to do: .*the name of the file/);
 });
