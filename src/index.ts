@@ -15,15 +15,18 @@ export {
   connect,
   type HistoryOptions,
   type JoinedDevice,
+  type JoinOptions,
   type ListenOptions,
   type SendOptions,
 } from './node/api/connect.ts';
 export type { Message } from './node/api/message.ts';
 export type { CommonOptions } from './node/api/options.ts';
 export {
+  type CloseOptions,
   type Device,
   type Host,
   type Invitation,
+  type InviteOptions,
   type OpenInvite,
   type Peer,
   type ServeOptions,

@@ -19,7 +19,7 @@ export interface Channel extends AsyncIterable<Uint8Array> {
    * Send one message of 1 to 1,048,576 bytes, and resolve when there is room for the next: await it, and a slow reader
    * slows the writer. It says nothing about delivery; a service that has to know answers.
    *
-   * @throws ClawChatError `MESSAGE_TOO_LARGE`; the reason of the end when the channel is over.
+   * @throws ClawChatError `USAGE`; `MESSAGE_TOO_LARGE`; the reason of the end when the channel is over.
    */
   send(message: Uint8Array): Promise<void>;
   /** End it in both directions. What was sent before still arrives; what comes is not read any more. */
@@ -48,6 +48,8 @@ export class StreamChannel implements Channel, StreamHandler {
   // ---- the program's side ----
 
   async send(message: Uint8Array): Promise<void> {
+    if (!(message instanceof Uint8Array))
+      throw new ClawChatError(fault('self', ErrorCode.USAGE, 'a message is a Uint8Array'));
     if (message.length < 1 || message.length > CHAT_MESSAGE_BYTES_MAX) {
       const text = `a message has 1 to ${CHAT_MESSAGE_BYTES_MAX} bytes, not ${message.length}`;
       throw new ClawChatError(fault('self', ErrorCode.MESSAGE_TOO_LARGE, text));

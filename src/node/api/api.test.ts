@@ -1,5 +1,5 @@
 /** The public interface as a program uses it: hosts and clients of one process, over real sockets and directories. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -278,6 +278,58 @@ describe('what is refused', () => {
     const meant = /there is no option "directroy"; did you mean directory\?/;
     await expect(connect(misspelt)).rejects.toThrow(meant);
     await expect(serve(misspelt as ServeOptions)).rejects.toThrow(meant);
+  });
+
+  test('options and arguments of every call that are none, with what was meant', async () => {
+    const says = (text: RegExp): unknown =>
+      expect.objectContaining({ code: ErrorCode.USAGE, message: expect.stringMatching(text) });
+    // As from a program that no compiler has looked at.
+    const bare = <T>(given: unknown): T => given as T;
+    const home = await host();
+    const ann = await client(home, 'Ann', false);
+    const first = (options: unknown): Promise<unknown> =>
+      ann.listen(bare(options))[Symbol.asyncIterator]().next();
+    const calls: readonly (readonly [() => Promise<unknown>, RegExp])[] = [
+      [() => connect(bare(undefined)), /connect takes its options in an object/],
+      [() => connect({ invite: bare(5) }), /connect: invite is a text or a Uint8Array, not 5/],
+      [() => connect({ directory: '' }), /connect: directory is a path, not this text/],
+      [() => connect({ signal: bare({}) }), /connect: signal is an AbortSignal/],
+      [() => serve(bare(undefined)), /serve takes its options in an object/],
+      [() => serve(bare({})), /serve: directory is a path, not undefined/],
+      [() => serve({ directory: 'x', preset: bare('tiny') }), /serve: preset is "standard" or "minimal"/],
+      [() => serve({ directory: 'x', services: bare({ one: 1 }) }), /services is an object of functions/],
+      [() => ann.send(bare(5)), /send: the message is a text, not 5/],
+      [() => ann.send('x', bare({ rom: 'nope' })), /send: there is no option "rom"; did you mean room\?/],
+      [() => ann.send('x', bare(null)), /send takes its options in an object/],
+      [() => ann.send('x', { replyTo: 1.5 }), /send: replyTo is a whole number from 1, not 1.5/],
+      [() => first({ aftr: 0 }), /listen: there is no option "aftr"; did you mean after\?/],
+      [() => first({ after: 'x' }), /listen: after is a whole number from 0/],
+      [() => first({ onGap: 1 }), /listen: onGap is a function/],
+      [() => ann.history({ after: bare('x') }), /history: after is a whole number/],
+      [() => ann.history(bare({ constructor: 1 })), /history: there is no option "constructor"/],
+      [() => ann.join(bare(undefined)), /join: the invite is a text or a Uint8Array, not undefined/],
+      [() => ann.open(bare(5)), /open: the service is 1 to 32 visible ASCII characters, not 5/],
+      [() => ann.open('x', bare({ sginal: 1 })), /did you mean signal\?/],
+      [() => home.invite(bare({ nam: 'x' })), /invite: there is no option "nam"; did you mean name\?/],
+      [() => home.invite(bare({ expires: 5 })), /invite: there is no option "expires"/],
+      [() => home.invite({ lifeMs: bare('5') }), /invite: lifeMs is a whole number from 1/],
+      [() => home.withdraw(bare(5)), /withdraw: the invite is 32 hexadecimal digits, not 5/],
+      [() => home.revoke(bare(['00'.repeat(16)])), /revoke: the device is 32 hexadecimal digits/],
+      [() => home.close(bare({ nwo: true })), /close: there is no option "nwo"; did you mean now\?/],
+    ];
+    for (const [call, text] of calls) await expect(call()).rejects.toEqual(says(text));
+    // It was refused before anything was done.
+    await ann.send('still here');
+  });
+
+  test('a connect in vain leaves no directory behind', async () => {
+    const directory = join(root, 'nobody');
+    const home = await host();
+    const { text, expiresAtMs } = await home.invite({ lifeMs: 1000 });
+    while (Date.now() <= expiresAtMs) await new Promise(resolve => setTimeout(resolve, 50));
+    for (const options of [{}, { invite: 'hello' }, { invite: text }, { invite: 5 as never }])
+      await expect(connect({ directory, ...options })).rejects.toBeInstanceOf(ClawChatError);
+    expect(existsSync(directory)).toBe(false);
   });
 
   test('clients that nobody invited, and invites that are none', async () => {

@@ -1,7 +1,9 @@
 /** The client for programs. Chapters: spec/08-devices.md, spec/11-chat.md; guide: docs/embedding.md. */
+import { readdir } from 'node:fs/promises';
 import { ControlLinkState, ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { SERVICE_BYTES_MAX } from '../../gen/constants.ts';
+import { ClawChatError, isFault } from '../../protocol/fault.ts';
+import { inviteExpired, parseInviteInput } from '../../protocol/invite.ts';
 import { type Channel, StreamChannel } from '../../runtime/channel.ts';
 import { MemoryDatabase, restoreDatabase } from '../../runtime/memory-database.ts';
 import type { ServiceStream } from '../../services/ports.ts';
@@ -11,19 +13,27 @@ import { type Asking, following } from '../client/following.ts';
 import { type Joined, joinWith } from '../client/join-host.ts';
 import { type ClientOwner, openClientOn, openClientOwner, type Running } from '../client-owner.ts';
 import type { RequestInit, ResponseBody } from '../control.ts';
-import { failure } from '../failure.ts';
+import { failure, systemCode } from '../failure.ts';
 import { native } from '../native.ts';
 import { askWithin, OwnerLink } from '../owner.ts';
 import { SCHEMA_VERSION } from '../store.ts';
 import { VERSION } from '../version.ts';
-import { type Message, messageOf } from './message.ts';
 import {
-  type CommonOptions,
-  type OwnOptions,
-  presetConstants,
-  programLog,
-  refuseUnknownOptions,
-} from './options.ts';
+  BYTES,
+  checkArgument,
+  checkOptions,
+  FUNCTION,
+  ID,
+  INVITE,
+  PATH,
+  type Rules,
+  SERVICE_NAME,
+  SIGNAL,
+  TEXT,
+  whole,
+} from './check.ts';
+import { type Message, messageOf } from './message.ts';
+import { COMMON_RULES, type CommonOptions, presetConstants, programLog } from './options.ts';
 
 /** Where a client keeps what it is, and how it becomes somebody. */
 export interface ConnectOptions extends CommonOptions {
@@ -48,6 +58,12 @@ export interface ConnectOptions extends CommonOptions {
 /** Ends a call: it then fails with `CANCELLED`. */
 export interface CallOptions {
   readonly signal?: AbortSignal;
+}
+
+/** How a client joins. */
+export interface JoinOptions extends CallOptions {
+  /** The name to ask for, up to 64 bytes; the host decides. */
+  readonly name?: string;
 }
 
 /** How a message is sent. */
@@ -114,10 +130,7 @@ export interface Client {
    *   `STORE_UNAVAILABLE`, `HOST_UNREACHABLE`, `GATE_REFUSED` when no host answers; `DIRECTORY_LOCKED` while another
    *   process owns the directory; `CANCELLED`. Source: spec/08-devices.md 8.2.
    */
-  join(
-    invite: string | Uint8Array,
-    options?: CallOptions & { readonly name?: string },
-  ): Promise<JoinedDevice>;
+  join(invite: string | Uint8Array, options?: JoinOptions): Promise<JoinedDevice>;
   /**
    * Send a text of 1 to 32,768 bytes of UTF-8, and resolve when the host has stored it, with its cursor. While there is no connection it waits in
    * the outbox (in a data directory: on the disk, also past the end of the process) and goes out once, in order.
@@ -182,16 +195,20 @@ const LINKS: Readonly<Record<ControlLinkState, ClientStatus['link']>> = {
   [ControlLinkState.CONNECTED]: 'connected',
   [ControlLinkState.WAITING]: 'waiting',
 };
-const SERVICE_NAME = new RegExp(`^[\\x21-\\x7e]{1,${SERVICE_BYTES_MAX}}$`);
 const NEVER: AbortSignal = new AbortController().signal;
 
-const CONNECT_OPTIONS: OwnOptions<ConnectOptions> = {
-  directory: true,
-  identity: true,
-  invite: true,
-  name: true,
-  signal: true,
+const CALL: Rules<CallOptions> = { signal: SIGNAL };
+const JOIN: Rules<JoinOptions> = { ...CALL, name: TEXT };
+const CONNECT: Rules<ConnectOptions> = {
+  ...COMMON_RULES,
+  ...JOIN,
+  directory: PATH,
+  identity: BYTES,
+  invite: INVITE,
 };
+const SEND: Rules<SendOptions> = { ...CALL, room: TEXT, id: ID, replyTo: whole(1) };
+const LISTEN: Rules<ListenOptions> = { ...CALL, after: whole(0), room: TEXT, onGap: FUNCTION };
+const HISTORY: Rules<HistoryOptions> = { ...CALL, after: whole(0), limit: whole(1, 256), room: TEXT };
 
 /**
  * Make a client from a data directory, from an identity in memory, or from an invite.
@@ -203,22 +220,47 @@ const CONNECT_OPTIONS: OwnOptions<ConnectOptions> = {
  *   `DIRECTORY_LOCKED`, `PASSPHRASE_NEEDED`, `PASSPHRASE_WRONG`, `STORAGE_FULL` of the directory. Source: spec/08-devices.md, spec/12-control.md.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
-  refuseUnknownOptions<ConnectOptions>(options, CONNECT_OPTIONS);
-  if (options.signal?.aborted) throw failure(ErrorCode.CANCELLED, 'given up');
+  checkOptions('connect', options, CONNECT);
+  const { directory, identity, invite, name, signal } = options;
+  if (directory !== undefined && identity !== undefined)
+    throw failure(ErrorCode.USAGE, 'connect: give a directory or an identity, not both');
+  if (signal?.aborted) throw failure(ErrorCode.CANCELLED, 'given up');
+  if (await isNowhere(options)) refuseFruitless(invite);
   const running: Running = { constants: presetConstants(options.preset), log: programLog(options.log) };
   const opened = await open(options, running);
   const client = new LinkedClient(opened);
   try {
     const { joined } = await client.status();
-    if (!joined && options.invite === undefined) {
-      throw failure(ErrorCode.NOT_JOINED, 'this client has not joined a host: connect with an invite');
-    }
-    if (!joined && options.invite !== undefined) await client.join(options.invite, options);
+    const joining = { ...(name !== undefined && { name }), ...(signal !== undefined && { signal }) };
+    if (!joined) await client.join(given(invite), joining);
     return client;
   } catch (error) {
     await client.close();
     throw error;
   }
+}
+
+/** Whether there is no client yet that these options could mean. */
+async function isNowhere({ directory, identity }: ConnectOptions): Promise<boolean> {
+  if (directory === undefined) return identity === undefined;
+  const found = await readdir(directory).catch(error => (systemCode(error) === 'ENOENT' ? [] : undefined));
+  return found?.length === 0;
+}
+
+/** Nothing is made for the sake of an invite that lets nobody in. @throws ClawChatError `NOT_JOINED`; those of an invite */
+function refuseFruitless(invite: ConnectOptions['invite']): void {
+  const parsed = parseInviteInput(native, inviteBytes(given(invite)));
+  const wrong = isFault(parsed) ? parsed : inviteExpired(parsed.invite, Date.now());
+  if (wrong !== undefined) throw new ClawChatError(wrong);
+}
+
+function given(invite: ConnectOptions['invite']): string | Uint8Array {
+  if (invite !== undefined) return invite;
+  throw failure(ErrorCode.NOT_JOINED, 'this client has not joined a host: connect with an invite');
+}
+
+function inviteBytes(invite: string | Uint8Array): Uint8Array {
+  return typeof invite === 'string' ? new TextEncoder().encode(invite) : invite;
 }
 
 async function open({ directory, identity, passphrase }: ConnectOptions, running: Running): Promise<Opened> {
@@ -234,7 +276,6 @@ async function open({ directory, identity, passphrase }: ConnectOptions, running
     };
     return { link, owner: () => owner, memory };
   }
-  if (identity !== undefined) throw failure(ErrorCode.USAGE, 'give a directory or an identity, not both');
   let owned: ClientOwner | undefined;
   const link = await OwnerLink.open({
     directory,
@@ -260,12 +301,11 @@ class LinkedClient implements Client {
     this.#memory = memory;
   }
 
-  async join(
-    invite: string | Uint8Array,
-    { name = '', signal = NEVER }: CallOptions & { readonly name?: string } = {},
-  ): Promise<JoinedDevice> {
-    const bytes = typeof invite === 'string' ? new TextEncoder().encode(invite) : invite;
-    const joining = { invite: bytes, name, progress: () => {} };
+  async join(invite: string | Uint8Array, options: JoinOptions = {}): Promise<JoinedDevice> {
+    checkArgument('join: the invite', invite, INVITE);
+    checkOptions('join', options, JOIN);
+    const { name = '', signal = NEVER } = options;
+    const joining = { invite: inviteBytes(invite), name, progress: () => {} };
     const joined: Joined = await joinWith(this.#here(), joining, signal);
     return {
       server: hex(joined.serverId),
@@ -277,11 +317,11 @@ class LinkedClient implements Client {
 
   async send(
     text: string,
-    { room = '', id, replyTo, signal }: SendOptions = {},
+    options: SendOptions = {},
   ): Promise<{ readonly cursor: number; readonly id: string }> {
-    if (id !== undefined && !/^[0-9a-f]{32}$/i.test(id)) {
-      throw failure(ErrorCode.USAGE, 'an id is 32 hexadecimal digits');
-    }
+    checkArgument('send: the message', text, TEXT);
+    checkOptions('send', options, SEND);
+    const { room = '', id, replyTo, signal } = options;
     const messageId = id === undefined ? native.randomBytes(16) : new Uint8Array(Buffer.from(id, 'hex'));
     const extra = replyTo === undefined ? {} : { extra: { replyTo: BigInt(replyTo) } };
     const value = { messageId, room, text, sentAtMs: BigInt(Date.now()), ...extra };
@@ -289,19 +329,19 @@ class LinkedClient implements Client {
     return { cursor: Number(cursor), id: hex(messageId) };
   }
 
-  async *listen({ after, room = '', signal, onGap = () => {} }: ListenOptions = {}): AsyncGenerator<Message> {
+  async *listen(options: ListenOptions = {}): AsyncGenerator<Message> {
+    checkOptions('listen', options, LISTEN);
+    const { after, room = '', signal, onGap = () => {} } = options;
     for await (const item of following(this.#link, { after, room, signal, gap: onGap }))
       yield messageOf(item);
     if (signal?.aborted) throw failure(ErrorCode.CANCELLED, 'given up');
   }
 
-  async history({ after = 0, limit = 256, room = '', signal }: HistoryOptions = {}): Promise<{
-    readonly messages: readonly Message[];
-    readonly more: boolean;
-  }> {
-    if (!Number.isSafeInteger(limit) || limit < 1 || limit > 256) {
-      throw failure(ErrorCode.USAGE, `limit is 1 to 256, not ${limit}`);
-    }
+  async history(
+    options: HistoryOptions = {},
+  ): Promise<{ readonly messages: readonly Message[]; readonly more: boolean }> {
+    checkOptions('history', options, HISTORY);
+    const { after = 0, limit = 256, room = '', signal } = options;
     const value = { afterCursor: BigInt(after), limit, room };
     const page = expectAnswer(await this.#link.call({ case: 'history', value }, signal), 'history');
     return { messages: page.items.map(messageOf), more: page.more };
@@ -320,10 +360,10 @@ class LinkedClient implements Client {
     };
   }
 
-  async open(service: string, { signal }: CallOptions = {}): Promise<Channel> {
-    if (!SERVICE_NAME.test(service)) {
-      throw failure(ErrorCode.USAGE, `a service has 1 to ${SERVICE_BYTES_MAX} visible ASCII characters`);
-    }
+  async open(service: string, options: CallOptions = {}): Promise<Channel> {
+    checkArgument('open: the service', service, SERVICE_NAME);
+    checkOptions('open', options, CALL);
+    const { signal } = options;
     const { driver } = this.#here();
     let channel: StreamChannel | undefined;
     const bind = (stream: ServiceStream): StreamChannel => {

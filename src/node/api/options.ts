@@ -1,9 +1,7 @@
 /** What `connect` and `serve` have in common. */
-import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { type Constants, MINIMAL, STANDARD } from '../../gen/constants.ts';
-import { nearestOf } from '../config/nearest.ts';
-import { failure } from '../failure.ts';
 import { createLog, type Log, SILENT_LOG } from '../log.ts';
+import { FUNCTION, oneOf, type Rules, TEXT } from './check.ts';
 
 /** Options of both sides. */
 export interface CommonOptions {
@@ -15,27 +13,16 @@ export interface CommonOptions {
   readonly log?: (line: string) => void;
 }
 
-/** Every option of one side beside the common ones. */
-export type OwnOptions<O> = Readonly<Record<Exclude<keyof O, keyof CommonOptions>, true>>;
+/** What the common options have to be. @internal */
+export const COMMON_RULES: Rules<CommonOptions> = {
+  preset: oneOf('standard', 'minimal'),
+  passphrase: TEXT,
+  log: FUNCTION,
+};
 
-const COMMON: Readonly<Record<keyof CommonOptions, true>> = { preset: true, passphrase: true, log: true };
-
-/** Refuse an option that there is not: it would be as if it had not been given. @throws ClawChatError `USAGE` @internal */
-export function refuseUnknownOptions<O extends CommonOptions>(options: O, own: OwnOptions<O>): void {
-  const names = [...Object.keys(COMMON), ...Object.keys(own)];
-  for (const name of Object.keys(options)) {
-    if (names.includes(name)) continue;
-    const near = nearestOf(name, names);
-    const meant = near === undefined ? '' : `; did you mean ${near}?`;
-    throw failure(ErrorCode.USAGE, `there is no option ${JSON.stringify(name)}${meant}`);
-  }
-}
-
-/** The constants of a preset. @throws ClawChatError `USAGE` @internal */
+/** The constants of a preset. @internal */
 export function presetConstants(preset: CommonOptions['preset'] = 'standard'): Constants {
-  if (preset === 'standard') return STANDARD;
-  if (preset === 'minimal') return MINIMAL;
-  throw failure(ErrorCode.USAGE, `preset is "standard" or "minimal", not ${JSON.stringify(preset)}`);
+  return preset === 'minimal' ? MINIMAL : STANDARD;
 }
 
 /** The log that a program wants. @internal */

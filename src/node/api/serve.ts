@@ -1,7 +1,7 @@
 /** The host for programs. Chapters: spec/01-architecture.md, spec/08-devices.md; guide: docs/embedding.md. */
 import { isIP } from 'node:net';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { INVITE_LIFE_MS, SERVICE_BYTES_MAX } from '../../gen/constants.ts';
+import { INVITE_LIFE_MS } from '../../gen/constants.ts';
 import { parseInterval } from '../../protocol/rotation-interval.ts';
 import { type Channel, StreamChannel } from '../../runtime/channel.ts';
 import { BENCH_SERVICE } from '../../services/bench/answer.ts';
@@ -15,12 +15,20 @@ import type { Log } from '../log.ts';
 import { askWithin } from '../owner.ts';
 import { openServing, type Serving } from '../serve-host.ts';
 import {
-  type CommonOptions,
-  type OwnOptions,
-  presetConstants,
-  programLog,
-  refuseUnknownOptions,
-} from './options.ts';
+  checkArgument,
+  checkOptions,
+  FLAG,
+  FUNCTIONS,
+  ID,
+  PATH,
+  type Rules,
+  SERVICE_NAME,
+  SIGNAL,
+  TEXT,
+  TEXTS,
+  whole,
+} from './check.ts';
+import { COMMON_RULES, type CommonOptions, presetConstants, programLog } from './options.ts';
 
 /** Who opened a channel: a device of this host, proven by the handshake. */
 export interface Peer {
@@ -63,6 +71,20 @@ export interface ServeOptions extends CommonOptions {
   readonly services?: Readonly<Record<string, Service>>;
   /** Closes the host when it aborts, as `close` does. */
   readonly signal?: AbortSignal;
+}
+
+/** What an invite is to be. */
+export interface InviteOptions {
+  /** The name that the device gets. Default: what it asks for. */
+  readonly name?: string;
+  /** How long it works, up to 604,800,000 ms (7 days). Default: 86,400,000 (24 h). */
+  readonly lifeMs?: number;
+}
+
+/** How a host is closed. */
+export interface CloseOptions {
+  /** Wait for nothing. Default: false. */
+  readonly now?: boolean;
 }
 
 /** An invite for one device. Secrets, both forms: whoever has one first can use it, once. */
@@ -117,7 +139,7 @@ export interface Host {
    *
    * @throws ClawChatError `USAGE` for a name or a life that is none; `DEVICE_LIMIT`; `STORAGE_FULL`. Source: spec/08-devices.md 8.1.
    */
-  invite(options?: { readonly name?: string; readonly lifeMs?: number }): Promise<Invitation>;
+  invite(options?: InviteOptions): Promise<Invitation>;
   /** List the invites that are open, or claimed by a device that has not come back yet; the oldest first. */
   invites(): Promise<readonly OpenInvite[]>;
   /**
@@ -139,26 +161,28 @@ export interface Host {
    * the directory: what SIGTERM does to `clawchatd`. It waits `drainMs` at most for what is under way, and not at all
    * with `now`, which also ends the waiting of an earlier call. What was acknowledged is durable either way.
    */
-  close(options?: { readonly now?: boolean }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 const DRAIN_MS = 10_000;
 const DRAIN_MS_MAX = 300_000;
-const SERVICE_NAME = new RegExp(`^[\\x21-\\x7e]{1,${SERVICE_BYTES_MAX}}$`);
 
-const SERVE_OPTIONS: OwnOptions<ServeOptions> = {
-  directory: true,
-  listen: true,
-  port: true,
-  advertise: true,
-  store: true,
-  intervalMs: true,
-  timeServer: true,
-  drainMs: true,
-  trustDatabase: true,
-  services: true,
-  signal: true,
+const SERVE: Rules<ServeOptions> = {
+  ...COMMON_RULES,
+  directory: PATH,
+  listen: TEXT,
+  port: whole(1, 65_535),
+  advertise: TEXTS,
+  store: TEXT,
+  intervalMs: whole(0),
+  timeServer: TEXT,
+  drainMs: whole(0, DRAIN_MS_MAX),
+  trustDatabase: FLAG,
+  services: FUNCTIONS,
+  signal: SIGNAL,
 };
+const INVITE_OPTIONS: Rules<InviteOptions> = { name: TEXT, lifeMs: whole(1) };
+const CLOSE: Rules<CloseOptions> = { now: FLAG };
 
 /**
  * Run a host, with chat and with services of your own. Resolves once clients can come.
@@ -168,7 +192,8 @@ const SERVE_OPTIONS: OwnOptions<ServeOptions> = {
  *   `STORAGE_FULL` of the directory; `CANCELLED`. Source: spec/06-rotation.md, spec/12-control.md.
  */
 export async function serve(options: ServeOptions): Promise<Host> {
-  refuseUnknownOptions<ServeOptions>(options, SERVE_OPTIONS);
+  checkOptions('serve', options, SERVE);
+  checkArgument('serve: directory', options.directory, PATH);
   const { signal } = options;
   if (signal?.aborted) throw failure(ErrorCode.CANCELLED, 'given up');
   const channels = new Set<StreamChannel>();
@@ -189,15 +214,9 @@ export async function serve(options: ServeOptions): Promise<Host> {
 
 function hostOptions(options: ServeOptions, channels: Set<StreamChannel>): HostOptions {
   const constants = presetConstants(options.preset);
-  const { listen, port, drainMs = 0, services = {} } = options;
+  const { listen, port, services = {} } = options;
   if (listen !== undefined && isIP(listen) === 0) {
     throw failure(ErrorCode.USAGE, `listen takes an IP address, not ${JSON.stringify(listen)}`);
-  }
-  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
-    throw failure(ErrorCode.USAGE, `port is 1 to 65535, not ${port}`);
-  }
-  if (!(Number.isInteger(drainMs) && drainMs >= 0 && drainMs <= DRAIN_MS_MAX)) {
-    throw failure(ErrorCode.USAGE, `drainMs is 0 to ${DRAIN_MS_MAX}, not ${drainMs}`);
   }
   const intervalMs = parseInterval(options.intervalMs ?? constants.ROTATION_INTERVAL_MS, constants);
   if (typeof intervalMs !== 'number') throw failure(ErrorCode.USAGE, `intervalMs ${intervalMs.detail}`);
@@ -225,12 +244,12 @@ function hostOptions(options: ServeOptions, channels: Set<StreamChannel>): HostO
 }
 
 function idBytes(id: string, what: string): Uint8Array {
-  if (/^[0-9a-f]{32}$/i.test(id)) return Buffer.from(id, 'hex');
-  throw failure(ErrorCode.USAGE, `${what} is 32 hexadecimal digits`);
+  checkArgument(what, id, ID);
+  return Buffer.from(id, 'hex');
 }
 
 function checkName(name: string): string {
-  if (SERVICE_NAME.test(name) && name !== CHAT_SERVICE && name !== BENCH_SERVICE) return name;
+  if (SERVICE_NAME.holds(name) && name !== CHAT_SERVICE && name !== BENCH_SERVICE) return name;
   throw failure(ErrorCode.USAGE, `${JSON.stringify(name)} cannot be the name of a service`);
 }
 
@@ -303,16 +322,9 @@ class ServingHost implements Host {
     void serving.ended.then(why => this.#end(why));
   }
 
-  async invite({
-    name = '',
-    lifeMs = INVITE_LIFE_MS,
-  }: {
-    name?: string;
-    lifeMs?: number;
-  } = {}): Promise<Invitation> {
-    if (!Number.isSafeInteger(lifeMs) || lifeMs < 1) {
-      throw failure(ErrorCode.USAGE, `lifeMs is a whole number of milliseconds, not ${lifeMs}`);
-    }
+  async invite(options: InviteOptions = {}): Promise<Invitation> {
+    checkOptions('invite', options, INVITE_OPTIONS);
+    const { name = '', lifeMs = INVITE_LIFE_MS } = options;
     const value = { name, lifeMs: BigInt(lifeMs), bundle: true };
     const made = expectAnswer(await this.#call({ case: 'invite', value }), 'invite');
     const { invite: text, bundle: file, published } = made;
@@ -332,7 +344,7 @@ class ServingHost implements Host {
   }
 
   async withdraw(invite: string): Promise<boolean> {
-    const value = { inviteId: idBytes(invite, 'an invite') };
+    const value = { inviteId: idBytes(invite, 'withdraw: the invite') };
     return expectAnswer(await this.#call({ case: 'withdraw', value }), 'withdrawn').existed;
   }
 
@@ -348,12 +360,13 @@ class ServingHost implements Host {
   }
 
   async revoke(device: string): Promise<boolean> {
-    const value = { deviceId: idBytes(device, 'a device') };
+    const value = { deviceId: idBytes(device, 'revoke: the device') };
     return expectAnswer(await this.#call({ case: 'revoke', value }), 'revoked').existed;
   }
 
-  close({ now = false }: { readonly now?: boolean } = {}): Promise<void> {
-    if (now) this.#cut.abort();
+  async close(options: CloseOptions = {}): Promise<void> {
+    checkOptions('close', options, CLOSE);
+    if (options.now === true) this.#cut.abort();
     return this.#end(undefined);
   }
 
