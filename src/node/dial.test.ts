@@ -1,8 +1,9 @@
 import { type AddressInfo, connect as connectTcp, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
-import { codeName } from '../protocol/fault.ts';
+import { ClawChatError, codeName } from '../protocol/fault.ts';
 import { makeCertificate } from './certificate.ts';
+import { adviceFor } from './cli/join.ts';
 import { dial } from './dial.ts';
 import { native } from './native.ts';
 
@@ -177,7 +178,14 @@ test('a client with pins names nobody in its first message, one without names th
   expect([greeted, names]).toEqual([1, []]);
   const vouched = await dial({ ...about, environment: {}, endpoints, tlsPins: [] });
   // No authority vouches for it; that the name was sent is what counts here.
-  expect(vouched.kind === 'fault' && codeName(vouched.code)).toBe('TLS_FAILED');
+  if (vouched.kind !== 'fault') throw new Error('somebody vouched for it');
+  expect(codeName(vouched.code)).toBe('TLS_FAILED');
+  expect(vouched.detail).toContain(
+    'this machine does not trust its certificate (DEPTH_ZERO_SELF_SIGNED_CERT)',
+  );
+  expect(adviceFor(new ClawChatError(vouched), undefined)).toContain('NODE_EXTRA_CA_CERTS');
+  const foreign = { ...vouched, detail: 'localhost port 1: not the certificate of the record' };
+  expect(adviceFor(new ClawChatError(foreign), undefined)).toContain('another machine answers');
   expect(names).toEqual(['localhost']);
 });
 

@@ -11,6 +11,7 @@ import { SUBPROTOCOL } from '../protocol/gate.ts';
 import { asError, systemCode } from './failure.ts';
 import { native } from './native.ts';
 import { connectThrough, type ProxyEnvironment, ProxyError, proxyFor } from './proxy.ts';
+import { isUntrusted, UNTRUSTED_TEXT } from './untrusted.ts';
 
 /** Where to dial, and what to check and show there. */
 export interface DialOptions {
@@ -286,6 +287,7 @@ const SYSTEM_TEXTS: ReadonlyMap<string, string> = new Map([
 
 function systemText(error: Error): string {
   const code = systemCode(error);
+  if (code !== undefined && isUntrusted(code)) return `${UNTRUSTED_TEXT} (${code})`;
   const text = code === undefined ? undefined : SYSTEM_TEXTS.get(code);
   return text === undefined ? (code ?? error.message) : `${text} (${code})`;
 }

@@ -6,6 +6,7 @@ import { looksLikeInvite } from '../../protocol/invite.ts';
 import { joinHost, type Looked } from '../client/join-host.ts';
 import { failure } from '../failure.ts';
 import { readFileCapped } from '../files.ts';
+import { UNTRUSTED_TEXT } from '../untrusted.ts';
 import { clientOptions } from './client-options.ts';
 import { standingJson, standingText } from './client-status.ts';
 import { type Call, duration, report, usage } from './command-line.ts';
@@ -41,8 +42,10 @@ const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
   [ErrorCode.TLS_FAILED, 'another machine answers at the address of the host: try again in a minute'],
   [ErrorCode.ALREADY_JOINED, 'join into another directory: --data DIR'],
 ]);
+const UNTRUSTED_ADVICE =
+  'no authority that this machine trusts vouches for the certificate at the address of the host: ask its operator which one does, and name its file in NODE_EXTRA_CA_CERTS';
 const LOCAL_ADVICE =
-  'the invite names only files on a machine: on another one, ask for an invite with its file (clawchatd invite --file; for another device of yours: clawchat invite-device --file), or for a store on the web';
+  'the invite names only files on a machine: on another one, ask for an invite with its file (clawchatd invite, or for another device of yours clawchat invite-device, with --file), or for a store on the web';
 
 /** Join. */
 export async function join(call: Call): Promise<number> {
@@ -82,7 +85,7 @@ export async function join(call: Call): Promise<number> {
     return EXIT_OK;
   } catch (error) {
     if (!(error instanceof ClawChatError)) throw error;
-    const advice = adviceFor(error.code, looked);
+    const advice = adviceFor(error, looked);
     if (isJson) jsonLine({ joined: false, ...lookedJson(looked), advice });
     else if (looked !== undefined && error.code !== ErrorCode.ALREADY_JOINED)
       process.stderr.write(lookedText({ ...looked, situation: '' }));
@@ -96,9 +99,10 @@ export async function join(call: Call): Promise<number> {
 }
 
 /** What the refusal itself says comes first; then what the stores say. */
-function adviceFor(code: ErrorCode, looked: Looked | undefined): string {
+export function adviceFor({ code, message }: ClawChatError, looked: Looked | undefined): string {
   const isLocal = looked !== undefined && looked.stores.length > 0 && looked.stores.every(isAbsentFile);
   if (isLocal) return LOCAL_ADVICE;
+  if (code === ErrorCode.TLS_FAILED && message.includes(UNTRUSTED_TEXT)) return UNTRUSTED_ADVICE;
   const known = ADVICE.get(code);
   return known ?? looked?.situation ?? '';
 }

@@ -1,6 +1,7 @@
 /** One attempt at a store: bounded in time, ended by its caller, and never a rejection (spec/07-discovery.md, 7.1). */
 import { type StopSignal, type StoreFailure, type StoreTrouble, storeFailed } from '../../discovery/store.ts';
 import { systemCode } from '../failure.ts';
+import { isUntrusted } from '../untrusted.ts';
 
 /** Carries a failure out of the middle of an attempt. Only `runAttempt` catches it. */
 export class StoreError extends Error {
@@ -71,13 +72,8 @@ function failureOf(name: string, error: unknown): StoreFailure {
     return storeFailed(trouble, `${name}: ${detail}`, retryAfterMs);
   }
   const code = systemCode(error) ?? 'unknown error';
-  if (UNTRUSTED.test(code))
-    return storeFailed('untrusted', `${name}: its certificate is not trusted (${code})`);
+  if (isUntrusted(code)) return storeFailed('untrusted', `${name}: its certificate is not trusted (${code})`);
   if (code.startsWith('HPE_') || code === 'ERR_INVALID_URL')
     return storeFailed('malformed', `${name}: its answer is not HTTP (${code})`);
   return storeFailed('unreachable', `${name}: ${code}`);
 }
-
-/** The codes of OpenSSL's verification and of Node's check of names; not those of a broken connection. */
-const UNTRUSTED =
-  /^(?:CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|HOSTNAME_MISMATCH|CRL_|ERR_TLS_CERT)/;
