@@ -58,6 +58,8 @@ export class Client {
   stored = 0;
   /** Pushes: the host's history, and up to where the client has it. */
   pushed = 0;
+  /** Neither it nor the host to it says anything new. */
+  isQuiet = false;
   through = 0;
   #reading: Reading;
   #plan: Migration | undefined;
@@ -187,13 +189,13 @@ export class Client {
   }
 
   post(): void {
-    if (!this.isAwake) return;
+    if (!this.isAwake || this.isQuiet) return;
     this.posted += 1;
     this.#sendPost(this.posted);
   }
 
   push(): void {
-    if (!this.host.isUp) return;
+    if (!this.host.isUp || this.isQuiet) return;
     this.pushed += 1;
     this.#sendPush(this.pushed);
   }

@@ -385,8 +385,10 @@ export class Moving {
     this.#core.history.add(what, fields);
     if (NEWS.has(what)) log.info(what, fields);
     else log.warn(what, fields);
-    const isHopeless = what === 'held' && 'why' in note && note.why === 'no-port';
-    if (isHopeless) this.#ready?.reject(failure(ErrorCode.NO_PORT, 'no port of the range could be had'));
+    // A slow start with a port on its way, or with one that people know, goes on.
+    const isPortless = this.#state.record === undefined && placeOf(this.#state, 'next') === undefined;
+    if (note.what === 'held' && note.why === 'no-port' && isPortless)
+      this.#ready?.reject(failure(ErrorCode.NO_PORT, 'no port of the range could be had'));
   }
 }
 
