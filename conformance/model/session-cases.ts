@@ -73,7 +73,7 @@ export const credit = (at: number, limit: number): BodyInit => ({
   value: { stream: at, limit: BigInt(limit) },
 });
 
-interface DataOf {
+export interface DataOf {
   readonly on?: number;
   readonly opens?: string;
   readonly more?: boolean;

@@ -498,6 +498,28 @@ function times(): Vector[] {
         hears('B', attach(2, 0), 50_000),
       ],
     ),
+    client(
+      'time/dead',
+      head(
+        'Silence at a client: it keeps its session, and attaches it to another path.',
+        'SE-071~1',
+        'clock',
+      ),
+      [
+        ...attachedClient,
+        passes(PING_IDLE_MS - 1),
+        passes(PING_IDLE_MS + 1),
+        passes(PATH_DEAD_MS - 1),
+        passes(PATH_DEAD_MS + 1),
+        opens('B', 50_000),
+        attaches('B', 50_000),
+        hears('B', attached(2, 0), 50_000),
+      ],
+    ),
+    client('time/ping', head('A Ping is answered with its id, by a client.', 'SE-072~2'), [
+      ...attachedClient,
+      hears('A', { case: 'ping', value: { id: 2n ** 53n - 1n } }),
+    ]),
     client('time/heard', head('Whatever opens counts as heard.', 'SE-071~1', 'clock'), [
       ...attachedClient,
       passes(PING_IDLE_MS + 1),

@@ -6,11 +6,12 @@ import {
   attach,
   attached,
   attachedClient,
-  attachedHost,
   attaches,
   client,
   credit,
+  type DataOf,
   data,
+  type Head,
   head,
   hears,
   host,
@@ -21,44 +22,80 @@ import type { Vector } from '../vector.ts';
 
 const echo = { opens: 'echo.v1' };
 
+/** A side whose other side opens streams: what is written here of a host's is one higher at a client. */
+class Hearing {
+  readonly begin: readonly Step[];
+  private readonly more: number;
+
+  constructor(role: 'host' | 'client') {
+    this.begin =
+      role === 'host' ? [hears('A', attach(1, 0, true))] : [attaches('A'), hears('A', attached(1))];
+    this.more = role === 'host' ? 0 : 1;
+  }
+
+  /** A session that has taken one message. */
+  get first(): readonly Step[] {
+    return [...this.begin, this.hears(1, 'one', echo)];
+  }
+
+  hears(sequence: number, text: string | number, of: DataOf = {}): Step {
+    return hears('A', data(sequence, text, { ...of, on: (of.on ?? 1) + this.more }));
+  }
+
+  writes(at: number, ...rest: Tail<Parameters<typeof writes>>): Step {
+    return writes(at + this.more, ...rest);
+  }
+}
+
+type Tail<All extends readonly unknown[]> = All extends readonly [unknown, ...infer Rest] ? Rest : never;
+
+/** A vector for a host, and the same turned around for a client. */
+function both(
+  id: string,
+  about: Head,
+  steps: (side: Hearing) => readonly Step[],
+  options?: Parameters<typeof host>[3],
+): Vector[] {
+  const turned = { ...about, note: `${about.note} Turned around.` };
+  return [
+    host(id, about, steps(new Hearing('host')), options),
+    client(`turned/${id}`, turned, steps(new Hearing('client')), options),
+  ];
+}
+
 function numbers(): Vector[] {
   return [
-    host(
+    ...both(
       'number/repeated',
       head('A number twice: the second is dropped, whatever it holds.', 'SE-031~1', 'late-frame', 'replay'),
-      [
-        ...attachedHost,
-        hears('A', data(1, 'other')),
-        hears('A', data(2, 'two')),
-        hears('A', data(1, 'one', echo)),
-      ],
+      side => [...side.first, side.hears(1, 'other'), side.hears(2, 'two'), side.hears(1, 'one', echo)],
     ),
-    host(
+    ...both(
       'number/repeated-strange',
       head(
         'A number that was taken, for a stream that never was: dropped as well.',
         'SE-031~1',
         'late-frame',
       ),
-      [...attachedHost, hears('A', data(1, 'x', { on: 9 })), hears('A', data(2, 'two'))],
+      side => [...side.first, side.hears(1, 'x', { on: 9 }), side.hears(2, 'two')],
     ),
-    host('number/gap', head('A number is missing.', 'SE-032~1'), [
-      ...attachedHost,
-      hears('A', data(3, 'three')),
+    ...both('number/gap', head('A number is missing.', 'SE-032~1'), side => [
+      ...side.first,
+      side.hears(3, 'three'),
     ]),
-    host('number/gap-first', head('The first number is 2.', 'SE-032~1'), [
-      hears('A', attach(1, 0, true)),
-      hears('A', data(2, 'two', echo)),
+    ...both('number/gap-first', head('The first number is 2.', 'SE-032~1'), side => [
+      ...side.begin,
+      side.hears(2, 'two', echo),
     ]),
-    host(
+    ...both(
       'number/gap-strange',
       head('A gap, and a stream that never was: the gap.', 'SE-032~1', 'order-of-steps'),
-      [...attachedHost, hears('A', data(3, 'x', { on: 9 }))],
+      side => [...side.first, side.hears(3, 'x', { on: 9 })],
     ),
-    host(
+    ...both(
       'number/strange-credit',
       head('A stream that never was, and more than any credit: the stream.', 'SE-042~1', 'order-of-steps'),
-      [...attachedHost, hears('A', data(2, STREAM_CREDIT_BYTES, { on: 9 }))],
+      side => [...side.first, side.hears(2, STREAM_CREDIT_BYTES, { on: 9 })],
     ),
     client('number/gap', head('A number is missing, at the client.', 'SE-032~1'), [
       ...attachedClient,
@@ -81,8 +118,8 @@ function numbers(): Vector[] {
       hears('A', ack(1)),
       hears('A', ack(0)),
     ]),
-    host('ack/never-given', head('An Ack for what was never sent, at the host.', 'SE-035~1'), [
-      ...attachedHost,
+    ...both('ack/never-given', head('An Ack for what was never sent, at the host.', 'SE-035~1'), side => [
+      ...side.first,
       hears('A', ack(1)),
     ]),
     client(
@@ -102,94 +139,100 @@ function numbers(): Vector[] {
 }
 
 function streams(): Vector[] {
-  const many = (count: number): Step[] =>
-    Array.from({ length: count }, (_, i) => hears('A', data(i + 1, 's', { on: 2 * i + 1, ...echo })));
-  const begin = hears('A', attach(1, 0, true));
+  const many = (side: Hearing, count: number): Step[] =>
+    Array.from({ length: count }, (_, i) => side.hears(i + 1, 's', { on: 2 * i + 1, ...echo }));
   const req = 'SE-042~1';
   return [
-    host('stream/pieces', head('A message in three pieces, and one in one.', 'SE-044~1', 'known-answer'), [
-      begin,
-      hears('A', data(1, 'he', { ...echo, more: true })),
-      hears('A', data(2, 'l', { more: true })),
-      hears('A', data(3, 'lo')),
-      hears('A', data(4, 'x')),
+    ...both(
+      'stream/pieces',
+      head('A message in three pieces, and one in one.', 'SE-044~1', 'known-answer'),
+      side => [
+        ...side.begin,
+        side.hears(1, 'he', { ...echo, more: true }),
+        side.hears(2, 'l', { more: true }),
+        side.hears(3, 'lo'),
+        side.hears(4, 'x'),
+      ],
+    ),
+    ...both('stream/interleaved', head('Two streams, piece by piece.', 'SE-044~1', 'known-answer'), side => [
+      ...side.begin,
+      side.hears(1, 'a', { ...echo, more: true }),
+      side.hears(2, 'b', { on: 3, ...echo, more: true }),
+      side.hears(3, 'A'),
+      side.hears(4, 'B', { on: 3 }),
     ]),
-    host('stream/interleaved', head('Two streams, piece by piece.', 'SE-044~1', 'known-answer'), [
-      begin,
-      hears('A', data(1, 'a', { ...echo, more: true })),
-      hears('A', data(2, 'b', { on: 3, ...echo, more: true })),
-      hears('A', data(3, 'A')),
-      hears('A', data(4, 'B', { on: 3 })),
-    ]),
-    host('stream/empty-frames', head('Frames that only open and end carry no message.', 'SE-040~1'), [
-      begin,
-      hears('A', data(1, '', echo)),
-      hears('A', data(2, 'one')),
-      hears('A', data(3, '', { ends: 0 })),
-    ]),
-    host(
+    ...both(
+      'stream/empty-frames',
+      head('Frames that only open and end carry no message.', 'SE-040~1'),
+      side => [...side.begin, side.hears(1, '', echo), side.hears(2, 'one'), side.hears(3, '', { ends: 0 })],
+    ),
+    ...both(
       'stream/empty-last-piece',
       head('An empty last piece ends a message that is under way.', 'SE-044~1'),
-      [begin, hears('A', data(1, 'one', { ...echo, more: true })), hears('A', data(2, ''))],
+      side => [...side.begin, side.hears(1, 'one', { ...echo, more: true }), side.hears(2, '')],
     ),
-    host(
+    ...both(
       'stream/end-with-message',
       head('The last message and the end in one frame; then this side ends.', 'SE-044~1'),
-      [begin, hears('A', data(1, 'one', { ...echo, ends: 0 })), writes(1, 'bye', { end: true })],
+      side => [
+        ...side.begin,
+        side.hears(1, 'one', { ...echo, ends: 0 }),
+        side.writes(1, 'bye', { end: true }),
+      ],
     ),
-    host('stream/behind-end', head('A message behind the end.', req), [
-      begin,
-      hears('A', data(1, 'one', { ...echo, ends: 0 })),
-      hears('A', data(2, 'two')),
+    ...both('stream/behind-end', head('A message behind the end.', req), side => [
+      ...side.begin,
+      side.hears(1, 'one', { ...echo, ends: 0 }),
+      side.hears(2, 'two'),
     ]),
-    host('stream/ended-both', head('A stream that both have ended.', req), [
-      begin,
-      hears('A', data(1, 'one', { ...echo, ends: 0 })),
-      writes(1, 'bye', { end: true }),
-      hears('A', data(2, 'two')),
+    ...both('stream/ended-both', head('A stream that both have ended.', req), side => [
+      ...side.begin,
+      side.hears(1, 'one', { ...echo, ends: 0 }),
+      side.writes(1, 'bye', { end: true }),
+      side.hears(2, 'two'),
     ]),
-    host(
+    ...both(
       'stream/abort',
       head(
         'An abort: the piece that was under way is dropped, and this side ends its own direction.',
         'SE-043~1',
       ),
-      [
-        begin,
-        hears('A', data(1, 'one', echo)),
-        hears('A', data(2, 'half', { more: true })),
-        hears('A', data(3, '', { ends: ErrorCode.CANCELLED })),
+      side => [
+        ...side.begin,
+        side.hears(1, 'one', echo),
+        side.hears(2, 'half', { more: true }),
+        side.hears(3, '', { ends: ErrorCode.CANCELLED }),
       ],
     ),
-    host(
+    ...both(
       'stream/abort-unknown',
       {
         ...head('An abort with a code of a later version.', 'SE-043~1', 'unknown-code'),
         req: ['SE-043~1', 'ER-002~1'],
       },
-      [begin, hears('A', data(1, 'one', echo)), hears('A', data(2, '', { ends: 9999 }))],
+      side => [...side.begin, side.hears(1, 'one', echo), side.hears(2, '', { ends: 9999 })],
     ),
-    host('stream/not-opened', head('A stream that was not opened.', req), [
-      begin,
-      hears('A', data(1, 'one')),
+    ...both('stream/not-opened', head('A stream that was not opened.', req), side => [
+      ...side.begin,
+      side.hears(1, 'one'),
     ]),
-    host('stream/even', head('A client opens an even stream.', req), [
-      begin,
-      hears('A', data(1, 'one', { on: 2, ...echo })),
+    ...both('stream/even', head('The other side opens a stream with a number of this side.', req), side => [
+      ...side.begin,
+      side.hears(1, 'one', { on: 2, ...echo }),
     ]),
-    host('stream/skipped', head('Stream 3 before stream 1.', req), [
-      begin,
-      hears('A', data(1, 'one', { on: 3, ...echo })),
+    ...both('stream/skipped', head('The second stream before the first.', req), side => [
+      ...side.begin,
+      side.hears(1, 'one', { on: 3, ...echo }),
     ]),
-    host('stream/backwards', head('Stream 1 once more, after it ended.', req), [
-      begin,
-      hears('A', data(1, 'one', { ...echo, ends: 0 })),
-      writes(1, '', { end: true }),
-      hears('A', data(2, 'two', echo)),
+    ...both('stream/backwards', head('The first stream once more, after it ended.', req), side => [
+      ...side.begin,
+      side.hears(1, 'one', { ...echo, ends: 0 }),
+      side.writes(1, '', { end: true }),
+      side.hears(2, 'two', echo),
     ]),
-    host('stream/opened-twice', head('A stream that is open is opened again.', req), [
-      ...attachedHost,
-      hears('A', data(2, 'two', echo)),
+    ...both('stream/opened-twice', head('A stream that is open is opened again.', req), side => [
+      ...side.first,
+      side.hears(2, 'two', echo),
     ]),
     client('stream/of-host', head('The host opens stream 2, then 4.', 'SE-040~1', 'known-answer'), [
       ...attachedClient,
@@ -208,80 +251,84 @@ function streams(): Vector[] {
       ...attachedClient,
       hears('A', data(1, 'x', { on: 1, ...echo })),
     ]),
-    host('stream/limit', head('As many streams as may be open.', 'SE-041~1', 'count', 'boundary'), [
-      begin,
-      ...many(STREAMS_MAX),
+    ...both(
+      'stream/limit',
+      head('As many streams as may be open.', 'SE-041~1', 'count', 'boundary'),
+      side => [...side.begin, ...many(side, STREAMS_MAX)],
+    ),
+    ...both('stream/beyond-limit', head('One more.', req, 'count', 'boundary'), side => [
+      ...side.begin,
+      ...many(side, STREAMS_MAX + 1),
     ]),
-    host('stream/beyond-limit', head('One more.', req, 'count', 'boundary'), [
-      begin,
-      ...many(STREAMS_MAX + 1),
+    ...both('stream/limit-again', head('One that both have ended makes room.', 'SE-041~1', 'count'), side => [
+      ...side.begin,
+      ...many(side, STREAMS_MAX),
+      side.hears(STREAMS_MAX + 1, '', { on: 5, ends: 0 }),
+      side.writes(5, '', { end: true }),
+      side.hears(STREAMS_MAX + 2, 's', { on: 2 * STREAMS_MAX + 1, ...echo }),
     ]),
-    host('stream/limit-again', head('One that both have ended makes room.', 'SE-041~1', 'count'), [
-      begin,
-      ...many(STREAMS_MAX),
-      hears('A', data(STREAMS_MAX + 1, '', { on: 5, ends: 0 })),
-      writes(5, '', { end: true }),
-      hears('A', data(STREAMS_MAX + 2, 's', { on: 2 * STREAMS_MAX + 1, ...echo })),
-    ]),
-    host('stream/limit-half-ended', head('One that only the client has ended does not.', req, 'count'), [
-      begin,
-      ...many(STREAMS_MAX),
-      hears('A', data(STREAMS_MAX + 1, '', { on: 5, ends: 0 })),
-      hears('A', data(STREAMS_MAX + 2, 's', { on: 2 * STREAMS_MAX + 1, ...echo })),
-    ]),
+    ...both(
+      'stream/limit-half-ended',
+      head('One that only the other side has ended does not.', req, 'count'),
+      side => [
+        ...side.begin,
+        ...many(side, STREAMS_MAX),
+        side.hears(STREAMS_MAX + 1, '', { on: 5, ends: 0 }),
+        side.hears(STREAMS_MAX + 2, 's', { on: 2 * STREAMS_MAX + 1, ...echo }),
+      ],
+    ),
   ];
 }
 
 function credits(): Vector[] {
-  const begin = hears('A', attach(1, 0, true));
   const full = STREAM_CREDIT_BYTES - DATA_COST_BYTES;
   const still = { reads: false };
   const flags = ['credit', 'boundary'] as const;
   return [
-    host(
+    ...both(
       'credit/all',
       head('As much as the first credit allows.', 'SE-050~1', ...flags),
-      [begin, hears('A', data(1, full, echo))],
+      side => [...side.begin, side.hears(1, full, echo)],
       still,
     ),
-    host(
+    ...both(
       'credit/beyond',
       head('One byte more.', 'SE-052~1', ...flags),
-      [begin, hears('A', data(1, full + 1, echo))],
+      side => [...side.begin, side.hears(1, full + 1, echo)],
       still,
     ),
-    host(
+    ...both(
       'credit/empty-counts',
       head('An empty frame without an end counts 32 bytes.', 'SE-052~1', ...flags),
-      [begin, hears('A', data(1, full, echo)), hears('A', data(2, ''))],
+      side => [...side.begin, side.hears(1, full, echo), side.hears(2, '')],
       still,
     ),
-    host(
+    ...both(
       'credit/end-is-free',
       head('An empty end counts nothing.', 'SE-050~1', ...flags),
-      [begin, hears('A', data(1, full, echo)), hears('A', data(2, '', { ends: 0 }))],
+      side => [...side.begin, side.hears(1, full, echo), side.hears(2, '', { ends: 0 })],
       still,
     ),
-    host(
+    ...both(
       'credit/end-with-content',
       head('An end with content counts like any other.', 'SE-052~1', ...flags),
-      [begin, hears('A', data(1, full, echo)), hears('A', data(2, 'y', { ends: 0 }))],
+      side => [...side.begin, side.hears(1, full, echo), side.hears(2, 'y', { ends: 0 })],
       still,
     ),
-    host(
+    ...both(
       'credit/each-stream',
       head('Each stream has its own credit.', 'SE-050~1', 'credit'),
-      [begin, hears('A', data(1, full, echo)), hears('A', data(2, full, { on: 3, ...echo }))],
+      side => [...side.begin, side.hears(1, full, echo), side.hears(2, full, { on: 3, ...echo })],
       still,
     ),
-    host(
+    ...both(
       'credit/again-is-free',
       head('What is sent again counts nothing more.', 'SE-050~1', 'credit', 'late-frame'),
-      [
-        begin,
-        hears('A', data(1, full - 100, echo)),
-        hears('A', data(1, full - 100, echo)),
-        hears('A', data(2, 100 - DATA_COST_BYTES)),
+      side => [
+        ...side.begin,
+        side.hears(1, full - 100, echo),
+        side.hears(1, full - 100, echo),
+        side.hears(2, 100 - DATA_COST_BYTES),
       ],
       still,
     ),

@@ -130,6 +130,9 @@ func (s *Session) streamOf(d msg.Data) (*Stream, error) {
 	if s.open(0) >= streamsMax {
 		return nil, code.New(code.StreamLimit, "too many streams of the host")
 	}
+	if len(d.Payload)+dataCost > streamCredit { // SE-052, before anybody hears of the stream
+		return nil, code.New(code.CreditExceeded, "stream %d", d.Stream)
+	}
 	s.nextHost += 2
 	st = s.stream(d.Stream)
 	st.opened = true

@@ -297,7 +297,7 @@ func (s *Session) clocks(now time.Time) {
 			s.pathEnded(l, code.New(code.PathDead, "nothing was heard"))
 		} else if l == s.candidate && now.Sub(l.opened) >= pathDead { // SE-008
 			s.fault(l, code.New(code.Timeout, "no Attached came"))
-		} else if now.Sub(l.heard) >= pingIdle && now.Sub(l.pinged) >= pingIdle {
+		} else if now.Sub(l.heard) >= pingIdle && !l.pinged.After(l.heard) { // one for one silence
 			s.ping(l, now)
 		}
 	}

@@ -29,6 +29,8 @@ type Config struct {
 	Notice func(n msg.RotationNotice, port uint32, epoch uint64) Plan
 	// Note is told what happens, for a person.
 	Note func(event string, err error)
+	// Stalled says that the application takes nothing: no stream is granted more.
+	Stalled bool
 	// Settle is called at the end of each turn, before anything of it is sent.
 	Settle   func()
 	Software string

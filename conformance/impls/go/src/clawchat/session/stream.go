@@ -175,7 +175,7 @@ func (s *Stream) ended(c code.Code) {
 // left, and says whether a Credit is due (SE-053, SE-054).
 func (s *Stream) grant() bool {
 	window := min(streamCredit+2*int(s.got), windowMax)
-	if s.endTaken || !s.heard || int(s.granted-s.got) >= window/2 {
+	if s.session.config.Stalled || s.endTaken || !s.heard || int(s.granted-s.got) >= window/2 {
 		return false
 	}
 	s.granted = s.got + uint64(window)

@@ -1,6 +1,8 @@
 package vectors
 
 import (
+	"crypto/sha256"
+
 	"clawchat/code"
 	"clawchat/msg"
 	"clawchat/session"
@@ -36,11 +38,12 @@ func clientSteps(in object) answer {
 			ids = ids[1:]
 			return id
 		},
-		Accept: r.accept,
-		Heard:  func() error { return nil },
-		Opened: func(*session.Session) {},
-		Notice: func(msg.RotationNotice, uint32, uint64) session.Plan { return session.Plan{} },
-		Note:   func(string, error) {},
+		Accept:  r.accept,
+		Stalled: !in.yes("reads"),
+		Heard:   func() error { return nil },
+		Opened:  func(*session.Session) {},
+		Notice:  func(msg.RotationNotice, uint32, uint64) session.Plan { return session.Plan{} },
+		Note:    func(string, error) {},
 	})
 	var steps []object
 	for _, s := range in.list("steps") {
@@ -62,7 +65,12 @@ type listener struct {
 }
 
 func (l *listener) Message(b []byte) {
-	l.run.delivers = append(l.run.delivers, object{"stream": l.id, "message": hx(b)})
+	shown := object{"stream": l.id, "message": hx(b)}
+	if len(b) > 64 {
+		sum := sha256.Sum256(b)
+		shown = object{"stream": l.id, "message_bytes": len(b), "message_sha256": hx(sum[:])}
+	}
+	l.run.delivers = append(l.run.delivers, shown)
 	l.run.released = append(l.run.released, b...)
 }
 
@@ -119,8 +127,15 @@ func (r *sessionRun) outcome() object {
 	out := object{}
 	var sends []object
 	var pings []string
+	var ends []uint32
 	for _, s := range r.step.Sent {
 		switch s.Frame.Body {
+		case msg.BodyData:
+			if d := s.Frame.Data; d.End != nil && *d.End != 0 { // the other side has aborted it
+				ends = append(ends, d.Stream)
+				continue
+			}
+			sends = append(sends, object{"path": s.Path, "frame": frameFields(s.Frame)})
 		case msg.BodyAck, msg.BodyCredit, msg.BodyHello:
 		case msg.BodyPing:
 			pings = append(pings, s.Path)
@@ -137,6 +152,9 @@ func (r *sessionRun) outcome() object {
 	}
 	if sends != nil {
 		out["sends"] = sends
+	}
+	if ends != nil {
+		out["ends_streams"] = ends
 	}
 	if pings != nil {
 		out["pings"] = pings

@@ -93,6 +93,9 @@ func asBytes(v interface{}) []byte {
 	if o.has("zeros") {
 		b = append(b, make([]byte, o.number("zeros"))...)
 	}
+	if o.has("suffix") {
+		b = append(b, o.bytes("suffix")...)
+	}
 	return b
 }
 
