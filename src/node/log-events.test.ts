@@ -8,7 +8,7 @@ import { LOG_EVENTS } from './log-events.ts';
 const SOURCES = fileURLToPath(new URL('.', import.meta.url));
 /** Notes of the rotation are logged under their names; the compiler holds the table to them. */
 const NOTE = /\{ what: '([a-z-]+)'/g;
-const LOGGED = /log(?:\[level\])?\s*\.?(?:debug|info|warn|error)?\(\s*'([a-z-]+)'/g;
+const LOGGED = /log(?:Of\([^)]*\))?(?:\[level\])?\s*\??\.?(?:debug|info|warn|error)?\(\s*'([a-z-]+)'/g;
 
 test('the table of events is that of the code', () => {
   const node = readdirSync(SOURCES, { recursive: true, encoding: 'utf8' })

@@ -43,6 +43,12 @@ const OTHERS: Readonly<Record<string, string>> = {
     'no store tells whether the database is old, so nobody is served yet: `why` says what each store gave',
   outbox: 'on a device: the host knew another outbox of it, so what is unanswered is sent anew',
   'outbox-failed': 'on a device: the outbox could not be written',
+  'owner-answered': 'a command was answered by the process that has its data directory',
+  'owner-asked':
+    'a command asked that process: `what` is the request; what comes of it is in the log of that process',
+  'owner-attached':
+    'a command found another process, `pid`, that has its data directory, and works through it',
+  'owner-refused': 'that process refused, or was given up: `why`',
   'path-accepted': 'a connection passed the gate',
   'path-closed':
     'a connection ended: `code` is `DONE` where nothing was wrong, else one of [spec/09](../spec/09-errors.md)',

@@ -8,6 +8,7 @@ import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import type { RequestBody, RequestInit, ResponseInit } from './control.ts';
 import { attach } from './control-client.ts';
 import { failure } from './failure.ts';
+import { createLog } from './log.ts';
 import { native } from './native.ts';
 import { attachOrOwn, type DirectoryOptions, type Owner, OwnerLink, type Wish } from './owner.ts';
 import { openStore } from './store.ts';
@@ -98,6 +99,29 @@ describe('one directory, one owner', () => {
     expect(open).toHaveLength(1);
     await Promise.all(links.map((one, i) => one.call(send(String(i)))));
     expect([...asked].sort()).toEqual(Array.from({ length: 10 }, (_, i) => String(i)).sort());
+  });
+
+  test('whoever works through another process logs which, and what it asks; the owner itself does not', async () => {
+    const lines: string[] = [];
+    const log = createLog({ level: 'debug', style: 'json', write: line => lines.push(line), now: () => 0 });
+    const owner = await link({ log });
+    await owner.call(send('from the owner'));
+    expect(lines).toEqual([]);
+    const other = await link({ log });
+    await other.call(STATUS);
+    await other.call(send('good'));
+    await other.call(send('bad')).catch(() => undefined);
+    for await (const _ of other.stream({ case: 'listen', value: {} }, () => STATUS)) break;
+    const said = lines.map(line => JSON.parse(line) as Record<string, unknown>);
+    expect(said.map(({ event, what, pid }) => [event, what ?? pid])).toEqual([
+      ['owner-attached', process.pid],
+      ['owner-asked', 'send'],
+      ['owner-answered', 'send'],
+      ['owner-asked', 'send'],
+      ['owner-refused', 'send'],
+      ['owner-asked', 'listen'],
+    ]);
+    expect(lines.join()).not.toContain('good');
   });
 
   test('whoever asks to attach finds an owner or is told that there is none', async () => {

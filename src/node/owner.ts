@@ -18,7 +18,7 @@ import {
 import { attach, type ControlClient, isOwnerLost } from './control-client.ts';
 import { attacherSocketPath, ownerSocketPath } from './control-path.ts';
 import { type ControlIdentity, ControlServer } from './control-server.ts';
-import { failure } from './failure.ts';
+import { asError, failure } from './failure.ts';
 import type { Log } from './log.ts';
 import { wrongDirectory } from './wrong-directory.ts';
 
@@ -276,6 +276,7 @@ export class OwnerLink {
   ): AsyncGenerator<ResponseBody> {
     for (let ask = body; ; ask = resume()) {
       const target = this.#target ?? (await unlessAborted(this.#find(), signal));
+      this.#logOf(target, ask)?.debug('owner-asked', { what: ask.case });
       try {
         yield* target.stream(ask, signal);
         return;
@@ -308,12 +309,17 @@ export class OwnerLink {
   }
 
   #ask(target: Target, pending: Pending): void {
+    const log = this.#logOf(target, pending.body);
+    const what = pending.body.case;
+    log?.debug('owner-asked', { what });
     target.call(pending.body, pending.signal).then(
       response => {
+        log?.debug('owner-answered', { what });
         this.#pending.delete(pending);
         pending.resolve(response);
       },
       error => {
+        log?.debug('owner-refused', { what, why: asError(error) });
         if (isOwnerLost(error) && REPEATABLE[pending.body.case] && !this.#closed) {
           this.#lose(target);
           return;
@@ -322,6 +328,11 @@ export class OwnerLink {
         pending.reject(error);
       },
     );
+  }
+
+  /** Where it is said what another process is asked: what comes of it in there is that one's to log. `status` is asked all the time. */
+  #logOf({ attachment }: Target, { case: what }: RequestInit): Log | undefined {
+    return attachment.kind === 'attached' && what !== 'status' ? this.#options.log : undefined;
   }
 
   /** Look for the next owner, once for all who notice that this one is gone. */
@@ -344,6 +355,8 @@ export class OwnerLink {
     const target = attachment.kind === 'owned' ? ownTarget(attachment) : attachedTarget(attachment);
     if (this.#closed) return target;
     this.#target = target;
+    const pid = this.ownerPid;
+    if (pid !== undefined) this.#options.log?.debug('owner-attached', { pid });
     for (const pending of this.#pending) this.#ask(target, pending);
     return target;
   }
