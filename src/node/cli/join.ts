@@ -45,7 +45,7 @@ const ADVICE: ReadonlyMap<ErrorCode, string> = new Map([
 const UNTRUSTED_ADVICE =
   'no authority that this machine trusts vouches for the certificate at the address of the host: ask its operator which one does, and name its file in NODE_EXTRA_CA_CERTS';
 const LOCAL_ADVICE =
-  'the invite names only files on a machine: on another one, ask for an invite with its file (clawchatd invite, or for another device of yours clawchat invite-device, with --file), or for a store on the web';
+  'the invite names only files on a machine: on another one, ask for an invite with its file ("clawchatd invite --file"; for another device of yours "clawchat invite-device --file"), or for a store on the web';
 
 /** Join. */
 export async function join(call: Call): Promise<number> {
