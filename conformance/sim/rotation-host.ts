@@ -340,7 +340,9 @@ export class Host {
         return;
       }
       this.listeners.set(port, epoch);
-      const most = this.state?.phase === 'emergency' ? LISTENERS_EMERGENCY_MAX : LISTENERS_MAX;
+      // An emergency that ends has its listeners until its end is durable.
+      const isEmergency = this.state?.phase === 'emergency' || this.durable?.emergency !== undefined;
+      const most = isEmergency ? LISTENERS_EMERGENCY_MAX : LISTENERS_MAX;
       this.#mustHold(this.listeners.size <= most, `${this.listeners.size} listeners`);
       this.input({ kind: 'bound', port });
     });
