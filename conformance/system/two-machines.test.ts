@@ -55,7 +55,7 @@ it('an invite as text says where it looks, and that a file would help, when its 
   const { code, stderr } = await place.run(program('clawchat', AWAY), args, invite);
   expect(code).toBe(4);
   expect(stderr).toContain(join(A, 'connection.clawchat'));
-  expect(stderr).toContain('clawchat invite-device, with --file');
+  expect(stderr).toContain('clawchat invite-device --file');
   expect((await host.stop()).code).toBe(0);
 });
 
