@@ -391,6 +391,17 @@ const session = familySchema('session', {
       paths: { type: 'object', additionalProperties: pathKeys },
       records: list(object({ path: text, from: choice('client', 'host'), arrives: flag, record: bytes })),
     }),
+    what('redial', {
+      paths: list(
+        object({
+          attached_ms: nullable(number),
+          ends: choice('lost', 'dead', 'garbled', 'close'),
+          'code?': text,
+          'resumable?': flag,
+          'beside?': { const: true },
+        }),
+      ),
+    }),
   ),
   output: either(
     object({
@@ -410,6 +421,7 @@ const session = familySchema('session', {
       host_delivers: list(delivery),
       client_delivers: list(delivery),
     }),
+    object({ waits: list(nullable(number)) }),
   ),
 });
 

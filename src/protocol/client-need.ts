@@ -84,7 +84,7 @@ export class PathNeed {
   }
 
   private waitMs(path: ClientPath, code: ErrorCode, now: number): number {
-    const hasLasted = path.attachedAt > 0 && now - path.attachedAt >= DIAL_BACKOFF_MS_MAX;
+    const hasLasted = now - path.attachedAt >= DIAL_BACKOFF_MS_MAX;
     if (hasLasted) this.flaps = 0;
     const { wasLost } = this;
     this.wasLost = code === ErrorCode.SESSION_LOST;

@@ -120,7 +120,7 @@ export function beginPath({ id, suite, member, entropy, acceptClock, wallMs }: D
     generation: 0,
     announced: 0,
     eager: false,
-    attachedAt: 0,
+    attachedAt: Number.POSITIVE_INFINITY,
   };
   return { path, record };
 }

@@ -2,6 +2,7 @@
 import { hex } from '../bytes.ts';
 import { codeName, readFrame, readRow, shownFrame } from '../frame.ts';
 import { array, bytes, bytesOf, flag, has, number, object, objects, text } from '../json.ts';
+import { waits } from '../redial.ts';
 import type { ErrorName } from '../refusal.ts';
 import { type Effects, Side, shownDelivery } from '../session.ts';
 import { openRecord } from '../transport.ts';
@@ -9,8 +10,16 @@ import { type JsonObject, released } from '../vector.ts';
 import type { Judge, Outcome } from './judge.ts';
 
 /** Judge a vector of `session`. */
-export const judgeSession: Judge = input =>
-  text(input, 'what') === 'conversation' ? conversation(input) : play(input);
+export const judgeSession: Judge = input => {
+  switch (text(input, 'what')) {
+    case 'conversation':
+      return conversation(input);
+    case 'redial':
+      return { output: { waits: waits(objects(input, 'paths')) } };
+    default:
+      return play(input);
+  }
+};
 
 /** Closes that are no refusal. */
 const REGULAR = ['UNSPECIFIED', 'PATH_SUPERSEDED', 'SESSION_REPLACED'];

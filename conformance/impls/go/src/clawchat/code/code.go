@@ -17,6 +17,16 @@ func Known(v uint32) Code {
 	return Internal
 }
 
+// Named finds the code of a name.
+func Named(name string) (Code, bool) {
+	for c, n := range names {
+		if n == name {
+			return c, true
+		}
+	}
+	return Internal, false
+}
+
 func (c Code) String() string {
 	if n, ok := names[c]; ok {
 		return n

@@ -30,18 +30,24 @@ const (
 	atOnce
 )
 
-// pause is the wait before a dial: full jitter below a bound (DI-032, SE-082).
+// pause is the wait before a dial: full jitter below its bound (DI-032, SE-082).
 func (d *dialer) pause() time.Duration {
-	next := d.next
+	bound := d.bound()
 	d.next = backOff
-	bound := backoffMin
-	switch {
-	case next == atOnce, next == backOff && d.failures == 0:
+	if bound == 0 {
 		return 0
-	case next == backOff:
-		bound = BackOff(d.failures)
 	}
 	return time.Duration(rand.Int63n(int64(bound)))
+}
+
+func (d *dialer) bound() time.Duration {
+	switch {
+	case d.next == atOnce, d.next == backOff && d.failures == 0:
+		return 0
+	case d.next == backOff:
+		return BackOff(d.failures)
+	}
+	return backoffMin
 }
 
 // BackOff is the bound of the wait after so many failures in a row.

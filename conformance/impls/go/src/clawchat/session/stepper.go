@@ -58,6 +58,19 @@ func (t *Stepper) Lose(name string) {
 	t.Cut = nil
 }
 
+// Garble ends a path by a record that does not open.
+func (t *Stepper) Garble(name string) {
+	t.Session.record(t.links[name], nil, code.New(code.TransportFailed, "does not open"), false)
+}
+
+// Redial says below what the wait for the next dial is drawn; false when none is called for.
+func (t *Stepper) Redial() (time.Duration, bool) {
+	s := t.Session
+	bound := s.dialer.bound()
+	s.dialer.next = backOff
+	return bound, s.current == nil && s.candidate == nil
+}
+
 // Clocks does what is due at the time that the clock shows.
 func (t *Stepper) Clocks() { t.Session.clocks(t.now) }
 

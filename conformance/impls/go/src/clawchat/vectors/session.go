@@ -14,6 +14,8 @@ func sessionFamily(v vector) answer {
 		return clientSteps(v.Input)
 	case "conversation":
 		return conversation(v.Input)
+	case "redial":
+		return redial(v.Input)
 	}
 	return answer{err: errSkipped}
 }
