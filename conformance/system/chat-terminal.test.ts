@@ -1,10 +1,8 @@
 /** A chat on terminals that can less, and with a host that knows less (docs/chat.md; spec/11-chat.md, 11.8). */
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildProgram, type Edit } from './mutant.ts';
-import { NODE, PATIENCE_MS, Place } from './programs.ts';
+import { Place } from './programs.ts';
+import { ScriptTerminal } from './script-terminal.ts';
 
 let place: Place;
 let hostData: string;
@@ -18,30 +16,16 @@ afterEach(() => place.clean());
 
 /** Everything that a chat writes on a terminal, in which "hello" is typed and then "/quit". */
 async function onTerminal(environment: Readonly<Record<string, string>>): Promise<string> {
-  const env = { ...process.env, ...environment };
-  if (environment['NO_COLOR'] === undefined) delete env['NO_COLOR'];
-  const command = `${NODE} ${join(process.cwd(), 'dist', 'clawchat.js')} chat --data ${ann}`;
-  const terminal = spawn('script', ['-qfec', command, '/dev/null'], { env });
-  let written = '';
-  terminal.stdout.setEncoding('utf8').on('data', piece => {
-    written += piece;
-  });
-  const ended = new Promise<number | null>(resolve => terminal.once('close', resolve));
-  const see = async (wanted: RegExp): Promise<void> => {
-    for (const until = Date.now() + PATIENCE_MS; !wanted.test(written); await sleep(50)) {
-      if (Date.now() > until || terminal.exitCode !== null) throw new Error(`no ${wanted} here:\n${written}`);
-    }
-  };
+  const terminal = new ScriptTerminal(['chat', '--data', ann], environment);
   try {
-    await see(/where lobby begins/);
-    // Enter, on a keyboard.
-    terminal.stdin.write('hello\r');
-    await see(/Ann:.*hello .*\[sent\]/);
-    terminal.stdin.write('/quit\r');
-    expect(await ended).toBe(0);
-    return written;
+    await terminal.see(/where lobby begins/);
+    terminal.type('hello');
+    await terminal.see(/Ann:.*hello .*\[sent\]/);
+    terminal.type('/quit');
+    expect(await terminal.ended).toBe(0);
+    return terminal.written;
   } finally {
-    terminal.kill('SIGKILL');
+    terminal.kill();
   }
 }
 

@@ -1,13 +1,17 @@
 /** What can be typed behind a slash in `clawchat chat`. Chapter: spec/11-chat.md. */
 import { Role } from '../../gen/clawchat/v1/chat_pb.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { ClawChatError, fault } from '../../protocol/fault.ts';
 import { LOBBY } from '../../services/chat/rooms.ts';
-import { createAct, findPerson, keepMs, renameAct, roleName, roleNames, roleOf } from './acts.ts';
+import { failure } from '../failure.ts';
+import { createAct, findPerson, keepMs, likeText, renameAct, roleName, roleNames, roleOf } from './acts.ts';
 import type { Chat } from './chat.ts';
 import { noteLines } from './chat-lines.ts';
+import { usage } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
 import { timeText } from './output.ts';
 import { drawQr } from './qr.ts';
-import { meantRoom, roomName } from './room-words.ts';
+import { meantRoom, nameAndWords, quotedName, wholeName } from './room-words.ts';
 import { harmlessLine } from './terminal-text.ts';
 import { typedElsewhere } from './typed-command.ts';
 
@@ -36,7 +40,8 @@ function toggle(chat: Chat, what: 'receipts' | 'typing' | 'numbers', rest: strin
     typing: chat.typing,
     numbers: chat.view.numbers,
   };
-  if (rest === 'on' || rest === 'off') {
+  if (rest !== '' && rest !== 'on' && rest !== 'off') throw usage(`use: /${what} on|off`);
+  if (rest !== '') {
     known[what] = rest === 'on';
     Object.assign(target, { [what]: known[what] });
   }
@@ -55,13 +60,94 @@ async function about(chat: Chat, rest: string, act: 'edit' | 'delete' | 'reply')
   // Whoever is no person at a keyboard cannot see when it is sent.
   if (act !== 'reply' && !chat.screen.isTerminal) await chat.allSent();
   const entry = chat.model.find(act === 'reply' ? 'other' : 'own', number);
-  if (entry === undefined) chat.note(`there is no message to ${act}`);
-  else if (entry.cursor === 0) chat.note(`your last message is still on its way: ${act} it once it is sent`);
-  else if (act === 'delete') {
+  if (entry === undefined) throw failure(ErrorCode.MESSAGE_UNKNOWN, `there is no message to ${act}`);
+  if (entry.cursor === 0) throw usage(`your last message is still on its way: ${act} it once it is sent`);
+  chat.view.present();
+  if (act === 'delete') {
     await chat.act({ case: 'delete', value: { cursor: BigInt(entry.cursor) } }, entry.room);
-  } else if (text === '') chat.note(`use: /${act} [#NUMBER] TEXT`);
+  } else if (text === '') throw usage(`use: /${act} [#NUMBER] TEXT`);
   else if (act === 'edit') chat.edit(entry, text);
   else chat.send(text, { replyTo: BigInt(entry.cursor) });
+}
+
+/** Say of what could not be done where one is still. */
+function stillHere(chat: Chat, error: unknown, hint = ''): unknown {
+  if (!(error instanceof ClawChatError)) return error;
+  const text = `${error.message.replace(/^\[\w+\] /, '')}${hint}; ${chat.view.where}`;
+  return new ClawChatError(fault(error.by, error.code, text), { cause: error });
+}
+
+/** Go to a room, as one of its people. @throws ClawChatError; then one is where one was */
+async function join(chat: Chat, rest: string): Promise<void> {
+  const typed = wholeName(rest || LOBBY);
+  try {
+    await chat.view.refresh();
+    const name = meantRoom(typed, chat.model.listed);
+    if (chat.model.isListed(name) && chat.model.room(name).role === Role.UNSPECIFIED) {
+      await chat.act({ case: 'join', value: {} }, name);
+    }
+    await chat.view.enter(name);
+  } catch (error) {
+    const isUnknown = error instanceof ClawChatError && error.code === ErrorCode.ROOM_UNKNOWN;
+    const hint = `: /rooms lists those that there are, /create ${quotedName(typed)} makes it`;
+    throw stillHere(chat, error, isUnknown ? hint : '');
+  }
+}
+
+async function leave(chat: Chat): Promise<void> {
+  const { room } = chat;
+  if (room === LOBBY) throw usage('the lobby is always there; /quit ends the chat');
+  if (!chat.view.isGone) {
+    chat.view.leaving(room);
+    await chat.act({ case: 'leave', value: {} }).catch(error => {
+      chat.view.stayed(room);
+      throw error;
+    });
+  }
+  await chat.view.leave(room, `you left ${room}`);
+}
+
+/** Make a room and go there; a word that says nothing is no part of the name, and no reason to make it open. */
+async function create(chat: Chat, rest: string): Promise<void> {
+  const { name, words } = nameAndWords(rest);
+  const odd = words.find(word => word !== 'closed' && word !== 'open');
+  if (odd !== undefined || words.length > 1) {
+    const kinds = 'behind the name of a room stands closed, open (as without a word), or nothing';
+    const whole = [name, ...words].join(' ');
+    throw usage(
+      `${kinds}, not '${words.join(' ')}'; a name with blanks stands in quotes: /create ${quotedName(whole)}`,
+    );
+  }
+  await chat.act(createAct(name, '', words[0] === 'closed'), name);
+  await chat.view.enter(name);
+}
+
+async function deleteRoom(chat: Chat, rest: string): Promise<void> {
+  const [, typed = rest, sure] = /^(.*\S)\s+(--yes)$/s.exec(rest) ?? [];
+  await chat.view.refresh();
+  const room = wholeName(typed);
+  if (!chat.model.isListed(room)) {
+    const near = meantRoom(room, chat.model.listed);
+    const text = near === room ? `there is no room '${room}'` : likeText(ErrorCode.ROOM_UNKNOWN, room, near);
+    throw failure(ErrorCode.ROOM_UNKNOWN, text);
+  }
+  const how = `/delete-room ${quotedName(room)} --yes`;
+  if (sure === undefined && !chat.screen.isTyped) {
+    throw usage(
+      `nothing was deleted, because nobody can be asked here: ${how} deletes it without a question`,
+    );
+  }
+  const question = `delete ${room} with everything in it, for everybody?`;
+  if (sure === undefined && !(await chat.confirm(question))) {
+    chat.note('nothing was deleted');
+    return;
+  }
+  chat.view.leaving(room);
+  await chat.act({ case: 'remove', value: {} }, room).catch(error => {
+    chat.view.stayed(room);
+    throw error;
+  });
+  await chat.view.leave(room, `you deleted ${room} with everything in it`);
 }
 
 async function people(chat: Chat): Promise<void> {
@@ -127,38 +213,18 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
   join: {
     words: 'ROOM',
     help: 'go to a room, as one of its people',
-    run: async (chat, rest) => {
-      await chat.view.refresh();
-      const name = meantRoom(rest || LOBBY, [...chat.model.rooms.keys()]);
-      const room = chat.model.rooms.get(name);
-      if (room !== undefined && room.role === Role.UNSPECIFIED) {
-        await chat.act({ case: 'join', value: {} }, name);
-      }
-      await chat.view.enter(name);
-    },
+    run: join,
   },
   leave: {
     words: '',
     help: 'leave this room for the lobby',
-    run: async chat => {
-      if (chat.room === LOBBY) {
-        chat.note('the lobby is always there; /quit ends the chat');
-        return;
-      }
-      await chat.act({ case: 'leave', value: {} });
-      await chat.view.enter(LOBBY);
-    },
+    run: leave,
   },
   create: {
     words: 'ROOM [closed]',
-    help: 'make a room; a closed one is seen by its people only',
+    help: 'make a room; a closed one is seen by its people only, an open one by everybody',
     needsWords: true,
-    run: async (chat, rest) => {
-      const [typed = '', how = ''] = rest.split(/ +(?=closed$)/);
-      const name = roomName(typed);
-      await chat.act(createAct(name, '', how === 'closed'), name);
-      await chat.view.enter(name);
-    },
+    run: create,
   },
   topic: {
     words: 'TEXT',
@@ -190,10 +256,7 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     run: (chat, rest) => {
       const at = rest.lastIndexOf(' ');
       const role = roleOf(rest.slice(at + 1));
-      if (at < 0 || role === undefined) {
-        chat.note(`use: /role PERSON ${roleNames.join('|')}`);
-        return undefined;
-      }
+      if (at < 0 || role === undefined) throw usage(`use: /role PERSON ${roleNames.join('|')}`);
       return chat.act({ case: 'grant', value: { personId: personOf(chat, rest.slice(0, at)), role } });
     },
   },
@@ -204,10 +267,10 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     run: (chat, rest) => chat.act({ case: 'keep', value: { keepMs: BigInt(keepMs(rest)) } }),
   },
   'delete-room': {
-    words: 'ROOM',
-    help: 'delete a room of yours with all its messages, for everybody',
+    words: 'ROOM [--yes]',
+    help: 'delete a room of yours with all its messages, for everybody; asks before, unless --yes',
     needsWords: true,
-    run: (chat, rest) => chat.act({ case: 'remove', value: {} }, roomName(rest)),
+    run: deleteRoom,
   },
   reply: {
     words: '[#N] TEXT',
@@ -252,12 +315,21 @@ export function completeCommand(line: string, rooms: readonly string[]): readonl
   return line.startsWith('/') ? NAMES.map(known => `/${known} `).filter(known => known.startsWith(line)) : [];
 }
 
-/** Do what was typed. A beginning that only one command has will do. */
+/** Do what was typed. A beginning that only one command has will do. @throws ClawChatError as the command does */
 export async function chatCommand(chat: Chat, name: string, rest: string): Promise<void> {
-  const [near = '', ...others] = NAMES.filter(known => known.startsWith(name));
-  const known = NAMES.includes(name) || others.length > 0 ? name : near;
+  const near = NAMES.filter(known => known.startsWith(name));
+  const known = NAMES.includes(name) || near.length !== 1 ? name : (near[0] ?? name);
   const command = COMMANDS[known];
-  if (command === undefined) chat.note(`there is no /${name}; /help lists what there is`);
-  else if (command.needsWords && rest === '') chat.note(`use: /${known} ${command.words}`);
-  else await command.run(chat, rest);
+  if (command === undefined) {
+    const fits = name === '' ? [] : near.map(other => `/${other}`);
+    throw usage(
+      fits.length > 0
+        ? `/${name} could be ${fits.slice(0, -1).join(', ')} or ${fits.at(-1)}`
+        : `there is no /${name}; /help lists what there is, //${name} says it`,
+    );
+  }
+  if (command.needsWords && rest === '') throw usage(`use: /${known} ${command.words}`);
+  // Whoever types /leave ROOM does not mean the room that they are in.
+  if (command.words === '' && rest !== '') throw usage(`/${known} takes no words: ${command.help}`);
+  await command.run(chat, rest);
 }

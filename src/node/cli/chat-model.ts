@@ -60,12 +60,23 @@ export class ChatModel {
   entries: Entry[] = [];
   /** Own messages on their way, of all rooms. */
   readonly pending: Set<Entry> = new Set();
+  #listed: ReadonlySet<string> = new Set();
   readonly #names = new Map<string, string>();
   #alike: ReadonlySet<string> = new Set();
 
   /** The people that were heard of, by id. */
   get names(): ReadonlyMap<string, string> {
     return this.#names;
+  }
+
+  /** The names of the rooms that the host listed: those that there are. */
+  get listed(): readonly string[] {
+    return [...this.#listed];
+  }
+
+  /** Whether the host listed a room: something may have come of one that is gone. */
+  isListed(room: string): boolean {
+    return this.#listed.has(room);
   }
 
   /** Give a room, which is made when nothing is known of it yet. */
@@ -88,8 +99,8 @@ export class ChatModel {
 
   /** Take the host's list of rooms; what is not in it is gone. */
   setRooms(rooms: readonly Room[]): void {
-    const names = new Set(rooms.map(({ name }) => name));
-    for (const name of this.rooms.keys()) if (!names.has(name)) this.rooms.delete(name);
+    this.#listed = new Set(rooms.map(({ name }) => name));
+    for (const name of this.rooms.keys()) if (!this.#listed.has(name)) this.rooms.delete(name);
     for (const { name, topic, role, lastCursor, readCursor } of rooms) {
       const room = this.room(name);
       room.topic = topic;

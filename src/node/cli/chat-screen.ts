@@ -3,6 +3,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { BREAK_MARK, filteredInput, PASTE_OFF, PASTE_ON } from './chat-keys.ts';
 import { inputRows, type Look, rule } from './chat-lines.ts';
+import { cut, harmlessLine } from './terminal-text.ts';
 
 /** Lays itself out for a look; asked again whenever the screen is drawn. */
 export type Block = (look: Look) => readonly string[];
@@ -36,11 +37,14 @@ const NOWHERE = new Writable({ write: (_chunk, _encoding, done) => done() });
 /** Shows blocks, the newest at the bottom. In a pipe each block is a few lines, printed once. */
 export class ChatScreen {
   readonly isTerminal: boolean;
+  /** Whether somebody types, and reads what comes of it: also where nothing can be drawn. */
+  readonly isTyped: boolean;
   readonly #colour: boolean;
   readonly #port: ScreenPort;
   readonly #input: Interface;
   #blocks: Block[] = [];
   #status = '';
+  #prompt = '> ';
   /** Rows below what is shown; 0 while the newest is. */
   #below = 0;
   #drawing: NodeJS.Immediate | undefined;
@@ -50,7 +54,8 @@ export class ChatScreen {
   constructor(port: ScreenPort) {
     const { stdin, stdout } = process;
     this.#port = port;
-    this.isTerminal = stdin.isTTY === true && stdout.isTTY === true && process.env['TERM'] !== 'dumb';
+    this.isTyped = stdin.isTTY === true;
+    this.isTerminal = this.isTyped && stdout.isTTY === true && process.env['TERM'] !== 'dumb';
     this.#colour = this.isTerminal && (process.env['NO_COLOR'] ?? '') === '';
     this.#input = this.isTerminal
       ? this.#editor()
@@ -113,6 +118,14 @@ export class ChatScreen {
   setStatus(status: string): void {
     if (status === this.#status) return;
     this.#status = status;
+    this.#draw();
+  }
+
+  /** What stands in front of the line that is typed. */
+  setPrompt(text: string): void {
+    const prompt = harmlessLine(text);
+    if (prompt === this.#prompt) return;
+    this.#prompt = prompt;
     this.#draw();
   }
 
@@ -204,7 +217,11 @@ export class ChatScreen {
   }
 
   #typed(): ReturnType<typeof inputRows> {
-    return inputRows(`> ${this.#input.line}`, 2 + this.#input.cursor, this.look.width, INPUT_ROWS_MAX);
+    const { width } = this.look;
+    // A name as long as the screen leaves no room to type.
+    const short = cut(this.#prompt, Math.max(2, Math.floor(width / 3)));
+    const prompt = short === this.#prompt ? short : `${short}> `;
+    return inputRows(prompt + this.#input.line, prompt.length + this.#input.cursor, width, INPUT_ROWS_MAX);
   }
 
   /** The newest lines: at least so many, or all there are. */

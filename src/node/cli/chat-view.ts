@@ -1,6 +1,9 @@
 /** The room that a chat shows: its newest messages, those before, and what is found in it. Chapter: spec/11-chat.md. */
 import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
+import { LOBBY } from '../../services/chat/rooms.ts';
 import type { RequestInit, ResponseBody } from '../control.ts';
+import { failure } from '../failure.ts';
 import { day, entryLines, noteLines, rule } from './chat-lines.ts';
 import type { ChatModel, Entry } from './chat-model.ts';
 import type { Block, ChatScreen } from './chat-screen.ts';
@@ -17,6 +20,12 @@ export interface ViewPort {
 /** Messages that are asked for at once. */
 const PAGE = 40;
 
+interface Page {
+  readonly items: readonly ControlItem[];
+  readonly more: boolean;
+  readonly from: number;
+}
+
 /** One room at a time. */
 export class ChatView {
   room: string;
@@ -25,8 +34,12 @@ export class ChatView {
   readonly #screen: ChatScreen;
   readonly #port: ViewPort;
   #isReady = false;
-  /** Came while the first page was on its way. */
-  #early: ControlItem[] = [];
+  /** The room whose first page is on its way, and what came of it meanwhile. */
+  #entering: { readonly name: string; readonly early: ControlItem[] } | undefined;
+  /** The room that is shown is there no more, not for this person. */
+  #isGone = false;
+  /** Rooms that this person left or deleted here: that they are gone is no news. */
+  readonly #left = new Set<string>();
   #lastDay = '';
   /** The heading of the oldest day that is shown. */
   #firstDay: { readonly date: string; readonly block: Block } | undefined;
@@ -48,26 +61,61 @@ export class ChatView {
     return this.#isReady;
   }
 
-  /** Show a room: what it is about, and its newest messages. */
+  /** Whether messages of a room are shown as they come. */
+  shows(room: string): boolean {
+    return room === this.room || room === this.#entering?.name;
+  }
+
+  /** The room that is shown and there. @throws ClawChatError `ROOM_UNKNOWN`: what is typed is meant for no other */
+  present(): string {
+    if (!this.#isGone) return this.room;
+    throw failure(ErrorCode.ROOM_UNKNOWN, `${goneText(this.room)}; /join ROOM goes to another`);
+  }
+
+  /** Whether the room that is shown is there no more, not for this person. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  /** Where somebody is whom something that failed has not moved. */
+  get where(): string {
+    return this.#isGone ? 'you are in no room' : `you are still in ${this.room}`;
+  }
+
+  /** Where somebody is, in front of what they type. */
+  get prompt(): string {
+    return this.#isGone ? 'no room> ' : `${this.#model.roomName(this.room)}> `;
+  }
+
+  /** Show a room: what it is about, and its newest messages. What fails leaves what is shown. @throws ClawChatError `ROOM_UNKNOWN` */
   async enter(typed: string): Promise<void> {
     await this.#refreshRooms();
-    const name = meantRoom(typed, [...this.#model.rooms.keys()]);
-    const room = this.#model.rooms.get(name);
-    if (room === undefined) {
-      this.#note(`there is no room ${name}; /create ${name} makes it`);
-      if (this.#isReady && this.#model.rooms.has(this.room)) return;
-      return this.enter('lobby');
+    const name = meantRoom(typed, this.#model.listed);
+    if (!this.#model.isListed(name)) throw failure(ErrorCode.ROOM_UNKNOWN, `there is no room '${name}'`);
+    const room = this.#model.room(name);
+    const early: ControlItem[] = [];
+    this.#entering = { name, early };
+    try {
+      await this.refreshPeople(name);
+      const readBefore = room.readCursor;
+      const page = await this.#page(name, '', Number.MAX_SAFE_INTEGER);
+      this.#show(name, page, readBefore);
+    } finally {
+      this.#entering = undefined;
     }
+    for (const item of early) this.take(item);
+    this.#port.seen(name);
+  }
+
+  #show(name: string, page: Page, readBefore: number): void {
     this.room = name;
-    this.#isReady = false;
+    this.#isReady = true;
+    this.#isGone = false;
+    this.#left.delete(name);
     this.#search = undefined;
-    this.#early = [];
     this.#lastDay = '';
     this.#firstDay = undefined;
     this.#model.show(name);
-    await this.refreshPeople(name);
-    const readBefore = room.readCursor;
-    const page = await this.#page('', Number.MAX_SAFE_INTEGER);
     this.#screen.clear();
     const heading = (): string => {
       const topic = this.#model.rooms.get(name)?.topic ?? '';
@@ -89,17 +137,12 @@ export class ChatView {
       if (taken.isNew) this.showEntry(entry);
     }
     for (const entry of this.#model.pending) if (entry.room === name) this.showEntry(entry);
-    this.#isReady = true;
-    for (const item of this.#early.splice(0)) this.take(item);
-    this.#port.seen(name);
   }
 
   /** Take a message of this room as it comes. */
   take(item: ControlItem): void {
-    if (!this.#isReady) {
-      this.#early.push(item);
-      return;
-    }
+    if (item.room === this.#entering?.name) this.#entering.early.push(item);
+    if (item.room !== this.room || !this.#isReady) return;
     const taken = this.#model.take(item);
     if (taken === undefined) return;
     const { entry, isNew } = taken;
@@ -124,7 +167,7 @@ export class ChatView {
   async more(): Promise<void> {
     if (this.#search !== undefined) return this.search(undefined);
     if (this.#oldest === 0) return;
-    const page = await this.#page('', this.#oldest);
+    const page = await this.#page(this.room, '', this.#oldest);
     const top = this.#top;
     const past = this.#model.takePast(page.items);
     const blocks: Block[] = [];
@@ -158,7 +201,7 @@ export class ChatView {
       this.#note('/search TEXT looks for a text');
       return;
     }
-    const page = await this.#page(search.text, search.before);
+    const page = await this.#page(this.room, search.text, search.before);
     search.before = page.from;
     this.#rule(`found "${search.text}" in ${this.room}: ${page.items.length}${page.more ? ' so far' : ''}`);
     let last = '';
@@ -179,12 +222,35 @@ export class ChatView {
   /** Learn anew which rooms and people there are. */
   async refresh(): Promise<void> {
     await this.#refreshRooms();
-    if (this.#model.rooms.has(this.room)) await this.refreshPeople(this.room);
-    else if (this.#isReady) {
-      const left = this.room;
-      await this.enter('lobby');
-      this.#note(`${left} was deleted, or you are no longer one of its people`);
+    if (this.#model.isListed(this.room)) await this.refreshPeople(this.room);
+    else if (this.#isReady && !this.#isGone && !this.#left.has(this.room)) {
+      this.#isGone = true;
+      this.#note(goneText(this.room));
     }
+  }
+
+  /** Go to the lobby from a room that this person left or deleted, if it is the one that is shown; say so. */
+  async leave(room: string, done: string): Promise<void> {
+    if (room === this.room) await this.enter(LOBBY);
+    this.#note(done);
+  }
+
+  /** Messages of a room are gone, or the room with them. */
+  async gap(room: string): Promise<void> {
+    const isShown = room === this.room;
+    if (this.#isReady) await this.refresh();
+    if (this.#model.isListed(room)) this.#note(`older messages of ${room} are no longer kept`);
+    else if (!isShown && !this.#left.has(room)) this.#note(goneText(room));
+  }
+
+  /** It was not done. */
+  stayed(room: string): void {
+    this.#left.delete(room);
+  }
+
+  /** What becomes of a room is this person's doing, from now on. */
+  leaving(room: string): void {
+    this.#left.add(room);
   }
 
   /** Ask who is in a room. */
@@ -198,11 +264,8 @@ export class ChatView {
     this.#model.setRooms(expectAnswer(await this.#port.ask({ case: 'rooms', value: {} }), 'rooms').rooms);
   }
 
-  async #page(
-    search: string,
-    before: number,
-  ): Promise<{ readonly items: readonly ControlItem[]; readonly more: boolean; readonly from: number }> {
-    const value = { beforeCursor: BigInt(before), limit: PAGE, room: this.room, search };
+  async #page(room: string, search: string, before: number): Promise<Page> {
+    const value = { beforeCursor: BigInt(before), limit: PAGE, room, search };
     const page = expectAnswer(await this.#port.ask({ case: 'history', value }), 'history');
     return { items: page.items, more: page.more, from: Number(page.fromCursor) };
   }
@@ -230,6 +293,10 @@ export class ChatView {
   #rule(text: string): void {
     this.#screen.print(ruleBlock(text));
   }
+}
+
+function goneText(room: string): string {
+  return `${room} was deleted, or you are no longer one of its people`;
 }
 
 function ruleBlock(text: string): Block {

@@ -1,21 +1,20 @@
 /** `clawchat chat`: rooms, people and messages in a terminal or a pipe. Chapter: spec/11-chat.md. */
 import { type ControlEvent, type ControlItem, ControlLinkState } from '../../gen/clawchat/v1/control_pb.ts';
-import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { ClawChatError, fault } from '../../protocol/fault.ts';
 import type { RequestInit, ResponseBody } from '../control.ts';
 import { native } from '../native.ts';
 import type { OwnerLink } from '../owner.ts';
 import { type ActInit, type Extra, sendAct } from './acts.ts';
 import { chatCommand, completeCommand } from './chat-commands.ts';
+import { elsewhere, isOlder, olderHost, textOf } from './chat-errors.ts';
 import { noteLines } from './chat-lines.ts';
 import { ChatMarks } from './chat-marks.ts';
 import { ChatModel, type Entry } from './chat-model.ts';
 import { ChatScreen } from './chat-screen.ts';
 import { statusLine } from './chat-status.ts';
+import { TypedLines } from './chat-typed.ts';
 import { ChatView } from './chat-view.ts';
 import { expectAnswer } from './directory.ts';
 import { hex } from './output.ts';
-import { withCommands } from './typed-command.ts';
 import { Waiting } from './waiting.ts';
 
 /** How a chat begins. */
@@ -46,25 +45,34 @@ export class Chat {
   #wasConnected = false;
   #connectedAtMs = 0;
   #typedAtMs = 0;
-  #work: Promise<unknown> = Promise.resolve();
+  readonly #lines: TypedLines;
   /** What was sent and has no answer yet. */
   readonly #sending = new Set<Promise<void>>();
   #isHere: () => void = () => {};
   readonly #here = new Promise<void>(settle => {
     this.#isHere = settle;
   });
+  #isAsking = false;
   #failure: unknown;
 
   constructor(link: OwnerLink, { room, receipts, typing }: ChatOptions) {
     this.#link = link;
     this.typing = typing;
     this.screen = new ChatScreen({
-      line: text => this.#line(text),
+      line: text => this.#lines.take(text),
       typed: text => this.#typed(text),
       older: () => this.enqueue(() => this.view.more()),
       newest: () => this.#marks.see(this.room),
       ended: () => this.#ended(),
-      complete: line => completeCommand(line, [...this.model.rooms.keys()]),
+      complete: line => completeCommand(line, this.model.listed),
+    });
+    this.#lines = new TypedLines({
+      act: line => this.#act(line),
+      failed: error => this.#failed(error),
+      skipped: line => this.#skipped(line),
+      erred: error => {
+        if (!this.#isOver) this.note(textOf(error));
+      },
     });
     this.view = new ChatView(this.model, this.screen, room, {
       ask: body => this.ask(body),
@@ -125,14 +133,30 @@ export class Chat {
       return;
     }
     await this.#here;
-    await this.view.enter(this.room);
+    // What is typed is meant for this room and for no other.
+    await this.view.enter(this.room).catch(error => this.#end(elsewhere(error, this.room)));
   }
 
   /** Do one thing behind the other; an error is shown. */
   enqueue(work: () => Promise<unknown>): void {
-    this.#work = this.#work.then(work).catch(error => {
-      if (!this.#stop.signal.aborted) this.note(textOf(error));
-    });
+    this.#lines.enqueue(work);
+  }
+
+  /** Have somebody who types say yes or no. */
+  async confirm(question: string): Promise<boolean> {
+    this.#isAsking = true;
+    try {
+      for (;;) {
+        this.note(`${question} [y/n]`);
+        this.#showStatus();
+        const answer = (await this.#lines.answer())?.trim().toLowerCase();
+        if (answer === 'y' || answer === 'yes') return true;
+        if (answer === undefined || answer === 'n' || answer === 'no') return false;
+      }
+    } finally {
+      this.#isAsking = false;
+      this.#showStatus();
+    }
   }
 
   /** Ask the owner. */
@@ -173,7 +197,7 @@ export class Chat {
   }
 
   /** Do something to a room, and wait until it is done. @throws ClawChatError as the host says */
-  async act(act: ActInit, room: string = this.room): Promise<void> {
+  async act(act: ActInit, room: string = this.view.present()): Promise<void> {
     await sendAct(this.#link, act, room, this.#stop.signal);
   }
 
@@ -186,8 +210,8 @@ export class Chat {
     const settled: Promise<void> = sending
       .catch((error: unknown) => {
         if (this.#stop.signal.aborted) return;
-        if (entry === undefined) this.note(`not done: ${textOf(error)}`);
-        else this.model.refused(entry, textOf(error));
+        if (entry !== undefined) this.model.refused(entry, textOf(error));
+        if (entry === undefined || !this.screen.isTyped) this.#failed(error);
       })
       .then(() => {
         if (entry !== undefined && !this.screen.isTerminal) this.view.showEntry(entry);
@@ -197,16 +221,36 @@ export class Chat {
     this.#sending.add(settled);
   }
 
-  #line(text: string): void {
-    if (text.trim() === '') return;
-    if (text.startsWith('/') && !text.startsWith('//')) {
-      const [, name = '', rest = ''] = /^\/(\S*)\s*([\s\S]*)$/.exec(text) ?? [];
-      this.enqueue(() => chatCommand(this, name, rest.trim()));
+  /** Do what a line says. @throws ClawChatError as the command does */
+  async #act(line: string): Promise<void> {
+    if (this.#isOver) return;
+    if (line.startsWith('/') && !line.startsWith('//')) {
+      const [, name = '', rest = ''] = /^\/(\S*)\s*([\s\S]*)$/.exec(line) ?? [];
+      await chatCommand(this, name, rest.trim());
       return;
     }
-    // Behind what was typed before it, such as the change to another room.
-    const said = text.startsWith('//') ? text.slice(1) : text;
-    this.enqueue(async () => this.send(said));
+    this.view.present();
+    this.send(line.startsWith('//') ? line.slice(1) : line);
+  }
+
+  /** Whoever types sees what failed and where they are; in a pipe nothing behind it is done. */
+  #failed(error: unknown): void {
+    if (this.#isOver) return;
+    if (this.screen.isTyped) {
+      this.note(textOf(error));
+      return;
+    }
+    this.#failure = error;
+    // What stood before it is sent.
+    void this.allSent().then(() => this.#end(error));
+  }
+
+  #skipped(line: string): void {
+    if (!this.#isOver) this.note(`not done, because you typed it before you could read this: ${line}`);
+  }
+
+  get #isOver(): boolean {
+    return this.#stop.signal.aborted || this.#failure !== undefined;
   }
 
   #typed(text: string): void {
@@ -220,8 +264,9 @@ export class Chat {
   /** What was asked of the owner is finished, and then it is the end. */
   #ended(): void {
     if (this.#stop.signal.aborted) return;
+    this.#lines.end();
     // In a pipe the end of input comes long before what was read is sent.
-    const left = this.screen.isTerminal ? Promise.resolve() : this.#work.then(() => this.allSent());
+    const left = this.screen.isTerminal ? Promise.resolve() : this.#lines.done.then(() => this.allSent());
     void left.then(() => this.#end(undefined));
   }
 
@@ -261,7 +306,7 @@ export class Chat {
     const room = this.model.room(item.room);
     room.lastCursor = Math.max(room.lastCursor, Number(item.cursor));
     room.typing.delete(person);
-    if (item.room === this.room) this.view.take(item);
+    if (this.view.shows(item.room)) this.view.take(item);
     else if (person !== this.model.me && act?.case === undefined) room.unread = true;
     this.#marks.see(item.room);
     // Rooms and people may have changed.
@@ -312,22 +357,14 @@ export class Chat {
       case 'presence':
         this.#cameOrWent(hex(body.value.personId), body.value.name, body.value.online);
         break;
-      case 'roomGap':
-        this.#gap(body.value.room);
+      case 'roomGap': {
+        const { room } = body.value;
+        this.enqueue(() => this.view.gap(room));
         break;
+      }
       case undefined:
         break;
     }
-  }
-
-  /** Messages of a room are gone, or the room with them. */
-  #gap(room: string): void {
-    this.enqueue(async () => {
-      const isShown = room === this.room;
-      if (this.view.isReady) await this.view.refresh();
-      if (this.model.rooms.has(room)) this.note(`older messages of ${room} are no longer kept`);
-      else if (!isShown) this.note(`${room} was deleted, or you are no longer one of its people`);
-    });
   }
 
   #cameOrWent(person: string, name: string, online: boolean): void {
@@ -356,25 +393,9 @@ export class Chat {
 
   /** Say where one is, what is new elsewhere, and who writes. */
   #showStatus(): void {
+    this.screen.setPrompt(this.#isAsking ? 'y/n> ' : this.view.prompt);
     const isOnline = this.#connection === ControlLinkState.CONNECTED;
     const link = isOnline ? 'online' : this.#wasConnected ? 'reconnecting' : 'connecting';
     this.screen.setStatus(statusLine(this.model, this.room, link, Date.now()));
   }
-}
-
-function isOlder(error: unknown): boolean {
-  return error instanceof ClawChatError && error.code === ErrorCode.VERSION_UNSUPPORTED;
-}
-
-function olderHost(): ClawChatError {
-  const why =
-    "the host is of an older version, without what a chat needs: use 'send', 'listen' and 'history'";
-  return new ClawChatError(fault('peer', ErrorCode.VERSION_UNSUPPORTED, why));
-}
-
-/** An error as a chat shows it. */
-function textOf(error: unknown): string {
-  return error instanceof ClawChatError
-    ? withCommands(error.message.replace(/^\[\w+\] /, ''))
-    : String(error);
 }

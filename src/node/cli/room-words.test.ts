@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { likeText } from './acts.ts';
-import { meantRoom, shownRoom } from './room-words.ts';
+import { meantRoom, nameAndWords, quotedName, shownRoom, wholeName } from './room-words.ts';
 
 // CH-061~1
 test('a room is meant by its name, and by what reads the same, unless there are two', () => {
@@ -35,4 +35,14 @@ test('a room that can be taken for another one is told apart', () => {
     'lobby',
     'l<43e>bby',
   ]);
+});
+
+test('a name in a line of a chat ends at a blank, or at its closing quote', () => {
+  expect(nameAndWords('den')).toEqual({ name: 'den', words: [] });
+  expect(nameAndWords('den  closed')).toEqual({ name: 'den', words: ['closed'] });
+  expect(nameAndWords('"my den" closed')).toEqual({ name: 'my den', words: ['closed'] });
+  expect(nameAndWords('den "closed"')).toEqual({ name: 'den', words: ['"closed"'] });
+  for (const odd of ['"my den', '"den', '"my"den']) expect(() => nameAndWords(odd)).toThrow(/in quotes/);
+  for (const name of ['den', 'my den']) expect(nameAndWords(quotedName(name)).name).toBe(name);
+  for (const name of ['my den', '"my den"']) expect(wholeName(name)).toBe('my den');
 });

@@ -1,6 +1,6 @@
 /** Which room is meant by what somebody typed. Chapter: spec/11-chat.md, 11.3. */
 import { foldRoomName } from '../../services/chat/room-names.ts';
-import type { Call } from './command-line.ts';
+import { type Call, usage } from './command-line.ts';
 import { named, skeleton } from './terminal-text.ts';
 
 /** A name as rooms have them, in whatever form it was typed or pasted. */
@@ -26,4 +26,23 @@ export function meantRoom(typed: string, names: readonly string[]): string {
   const folded = foldRoomName(typed.trim());
   const [like, ...others] = names.filter(name => foldRoomName(name) === folded);
   return like !== undefined && others.length === 0 ? like : roomName(typed);
+}
+
+/** A name as a line of a chat takes it: with blanks it stands in quotes. */
+export function quotedName(name: string): string {
+  return /\s/.test(name) ? `"${name}"` : name;
+}
+
+/** Part a line of a chat into a name, in quotes when it has blanks, and the words behind it. @throws ClawChatError `USAGE` */
+export function nameAndWords(line: string): { readonly name: string; readonly words: readonly string[] } {
+  const [, quoted, plain = '', rest = ''] = /^(?:"([^"]*)"(?=\s|$)|(\S+))\s*([\s\S]*)$/.exec(line) ?? [];
+  if (quoted === undefined && plain.startsWith('"')) {
+    throw usage(`a name in quotes ends with one: ${line}`);
+  }
+  return { name: roomName(quoted ?? plain), words: rest.split(/\s+/).filter(word => word !== '') };
+}
+
+/** The room that a whole line names, with quotes or without. */
+export function wholeName(line: string): string {
+  return roomName(/^"([^"]+)"$/.exec(line)?.[1] ?? line);
 }

@@ -153,18 +153,23 @@ export function wrap(text: string, width: number): readonly string[] {
 
 function wrapLine(line: string, limit: number): readonly string[] {
   const lines: string[] = [];
-  let at = '';
+  let [at, used] = ['', 0];
+  const begin = (): void => {
+    [at, used] = ['', 0];
+  };
   for (const word of line.split(/(?<= )/u)) {
-    if (columns(at) + columns(word.trimEnd()) > limit && at !== '') {
+    if (used + columns(word.trimEnd()) > limit && at !== '') {
       lines.push(at.trimEnd());
-      at = '';
+      begin();
     }
     for (const letter of word) {
-      if (columns(at) + columns(letter) > limit && letter !== ' ') {
+      const wide = columns(letter);
+      if (used + wide > limit && letter !== ' ') {
         lines.push(at);
-        at = '';
+        begin();
       }
       at += letter;
+      used += wide;
     }
   }
   lines.push(at.trimEnd());
