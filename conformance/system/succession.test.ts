@@ -18,8 +18,21 @@ it('devices follow three successions, one of them asleep all the while; the old 
   const send = (who: string): ReturnType<Place['run']> =>
     place.run('clawchat', ['send', `hello from ${who}`, '--data', place.path(who)]);
   let host = await place.host(data, ['--store', store]);
-  await place.join(data, place.path('ann'), 'ann');
+  const joined = await place.join(data, place.path('ann'), 'ann');
   await place.join(data, place.path('sleeper'), 'sleeper');
+  const words = async (): Promise<{ readonly host: string; readonly device: string }> => {
+    const status = await place.ok('clawchat', ['status', '--json', '--data', place.path('ann')]);
+    const devices = await place.ok('clawchatd', ['devices', '--json', '--data', data]);
+    const { device, words: shown } = JSON.parse(status);
+    const known = devices
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line));
+    return { host: known.find(({ device: id }) => id === device)?.words, device: shown };
+  };
+  const before = await words();
+  expect(joined).toContain(before.device);
+  expect(before.host).toBe(before.device);
   const invite = await place.ok('clawchatd', ['invite', '--data', data]);
   const stolen = readFileSync(store);
   for (const round of [1, 2, 3]) {
@@ -37,6 +50,10 @@ it('devices follow three successions, one of them asleep all the while; the old 
     host = await place.host(data, ['--store', store]);
     expect((await send('ann')).code).toBe(0);
   }
+  // The words are made of the identity: others now, and again the same on both sides (EN-041).
+  const after = await words();
+  expect(after).toEqual({ host: after.device, device: expect.stringMatching(/^\w{5}(-\w{5}){3}$/) });
+  expect(after.device).not.toBe(before.device);
   expect((await send('sleeper')).code).toBe(0);
   // An invite of the first identity still opens, and its joiner follows too.
   await place.ok('clawchat', ['join', '-', '--data', place.path('late')], invite);

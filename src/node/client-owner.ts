@@ -8,6 +8,7 @@ import { ClawChatError, type Fault, fault, isFault } from '../protocol/fault.ts'
 import { dialKeys, type Member } from '../protocol/join.ts';
 import { deviceId } from '../protocol/keys.ts';
 import { decodeMember, encodeMember, MEMBER_KEY } from '../protocol/storage.ts';
+import { words } from '../protocol/words.ts';
 import type { Database } from '../runtime/database.ts';
 import { ChatClient } from '../services/chat/client.ts';
 import { contentExtra } from '../services/chat/content.ts';
@@ -273,6 +274,7 @@ export class ClientOwner implements Owner {
         warnings: this.#warnings,
         ...(held?.newest === undefined ? {} : { recordHash: held.newest.hash }),
         stores: [...this.stores],
+        words: this.#words(),
         situation: member === undefined ? '' : (this.driver.situation ?? ''),
       },
     };
@@ -283,6 +285,13 @@ export class ClientOwner implements Owner {
     return member === undefined
       ? new Uint8Array(0)
       : deviceId(native, native.x25519Public(member.devicePrivateKey));
+  }
+
+  /** What names this device and the identity that its host has now. @impl EN-041~1 */
+  #words(): string {
+    const { member } = this.driver.client;
+    if (member?.stage !== 'device') return '';
+    return words(native, member.held.trust.identity, native.x25519Public(member.devicePrivateKey));
   }
 
   async #inspect(file: Uint8Array): Promise<ResponseInit> {

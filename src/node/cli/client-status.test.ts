@@ -46,3 +46,12 @@ it('a store that no process reads is told from one that is about to be read', ()
   expect(idle).toContain("waiting    1 message for the host's word\n");
   expect(show(ControlLinkState.CONNECTING)).toContain('https://s/f: not read yet\n');
 });
+
+it('the words that its host has for this device stand among what names it (EN-041~1)', () => {
+  const status = create(ControlClientStatusSchema, { joined: true, words: 'lusab-babad-gutih-tugad' });
+  describeStatus(status, false);
+  expect(printed).toContain('words      lusab-babad-gutih-tugad\n');
+  printed = '';
+  describeStatus(status, true);
+  expect(JSON.parse(printed)).toMatchObject({ words: 'lusab-babad-gutih-tugad' });
+});

@@ -45,6 +45,7 @@ export function describeStatus(status: ControlClientStatus, json: boolean): void
       server: status.serverId,
       device: status.deviceId,
       name: status.name,
+      words: status.words,
       link,
       endpoint: status.endpoint,
       sequence: status.sequence,
@@ -67,6 +68,7 @@ export function describeStatus(status: ControlClientStatus, json: boolean): void
   line(`name       ${harmlessLine(status.name)}`);
   line(`device     ${hex(status.deviceId)}`);
   line(`host       ${hex(status.serverId)}`);
+  line(`words      ${harmlessLine(status.words)}`);
   line(`link       ${linkText}${status.endpoint === '' ? '' : ` (${status.endpoint})`}`);
   const hash = hex(status.recordHash.subarray(0, HASH_SHOWN));
   line(`record     number ${status.sequence}, hash ${hash}, ${endsText(status.validUntilMs, Date.now())}`);

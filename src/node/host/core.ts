@@ -249,7 +249,7 @@ export class HostCore {
     return true;
   }
 
-  /** The words of a device, for comparing by voice. @impl EN-040~1 */
+  /** The words of a device, for comparing by voice. @impl EN-040~1, EN-041~1 */
   words(publicKey: Uint8Array): string {
     return words(native, this.identity.publicKey, publicKey);
   }
