@@ -15,7 +15,8 @@ test('each row of the table has its words (DI-038~1)', () => {
   expect(situation(reports('failing', 'failing'), ON)).toMatch(/no store answers, and the host does/);
   expect(situation(reports('behind', 'failing'), OFF)).toMatch(/off, or cannot publish/);
   expect(situation(reports('current', 'current'), OFF)).toMatch(/off, or cannot publish/);
-  expect(situation(reports('foreign', 'foreign'), OFF)).toMatch(/revoked/);
+  expect(situation(reports('foreign', 'foreign'), OFF)).toMatch(/it was revoked, unless.*new invite/);
+  expect(situation(reports('foreign'), { ...OFF, hasRecord: false })).toMatch(/never let in.*used up/);
   expect(situation(reports('absent'), { ...OFF, hasRecord: false })).toMatch(/never started/);
   expect(situation(reports('absent', 'absent'), OFF)).toMatch(
     /where this machine cannot read.*new invite file/,

@@ -8,6 +8,10 @@ export interface LinkView {
   readonly hasRecord: boolean;
 }
 
+/** For a device that the host itself has told. */
+export const REVOKED =
+  'this device was revoked: ask the operator for a new invite, and join into a new data directory';
+
 /** Say in one sentence what is most likely and what to do; undefined while all is well. @impl DI-038~1 */
 export function situation(reports: readonly StandingReport[], link: LinkView): string | undefined {
   const is = (...standings: readonly Standing[]): boolean =>
@@ -31,8 +35,10 @@ export function situation(reports: readonly StandingReport[], link: LinkView): s
       : 'so nobody says where the host is';
     return `no store answers, ${what}: is this machine on the network? ${rest}`;
   }
+  if (is('foreign') && link.hasRecord)
+    return 'no store has a file for this device any more, so it was revoked, unless the stores are older than it is: ask the operator for a new invite, and join into a new data directory';
   if (is('foreign'))
-    return 'no store has a file for this device: it was revoked or never let in, or the invite is used up or has expired; ask the operator';
+    return 'no store has a file for this device: it was never let in, or the invite is used up or has expired; ask the operator';
   if (is('absent') && !link.hasRecord)
     return `nothing lies in the stores yet: the host was never started, or cannot publish; ask the operator; ${rest}`;
   if (is('absent'))

@@ -1,4 +1,5 @@
 /** Owns a client's data directory: one device, one session, however many commands. Chapter: spec/12-control.md. */
+import { REVOKED } from '../discovery/situation.ts';
 import { ControlLinkState, type ControlStanding } from '../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import type { Constants } from '../gen/constants.ts';
@@ -16,7 +17,7 @@ import { CHAT_SERVICE } from '../services/chat/host.ts';
 import { runBench } from './client/bench-run.ts';
 import { deviceBundle } from './client/bundle.ts';
 import { ChatRequests } from './client/chat-requests.ts';
-import { ClientDriver, type LinkState } from './client/driver.ts';
+import { ClientDriver, type LinkState, type Trouble } from './client/driver.ts';
 import { controlItem, fitting, ListenQueue } from './client/listen-queue.ts';
 import { Patience } from './client/patience.ts';
 import type { RequestBody, ResponseInit } from './control.ts';
@@ -64,6 +65,8 @@ export class ClientOwner implements Owner {
   readonly #waiters = new Set<Waiter>();
   /** Of those, the ones who wait for a message to be stored. */
   readonly #senders = new Set<Waiter>();
+  /** What ends the streams of answers once there is no use in going on. */
+  readonly #streams = new Set<AbortController>();
   readonly #patience = new Patience();
   readonly #chatRequests: ChatRequests;
   readonly #warnings: string[] = [];
@@ -94,7 +97,7 @@ export class ClientOwner implements Owner {
         show: text => this.onWords(text),
         warn: text => this.#warn(text),
         declined: why => this.onDeclined(why),
-        trouble: (why, round) => this.#trouble(why, round),
+        trouble: (why, how) => this.#trouble(why, how),
         attached: () => {
           this.#patience.attached();
           this.onAttached();
@@ -122,8 +125,13 @@ export class ClientOwner implements Owner {
         this.#connect();
         const { afterCursor, fromNow, room } = request.value;
         const from = fromNow ? undefined : Number(afterCursor);
-        return new ListenQueue(sink => this.#chat.listen({ afterCursor: from, room }, sink), signal);
+        const open = (ends: AbortSignal): ListenQueue =>
+          new ListenQueue(sink => this.#chat.listen({ afterCursor: from, room }, sink), ends);
+        return this.#untilStopped(open, signal);
       }
+      case 'events':
+        this.#connect();
+        return this.#untilStopped(ends => this.#chatRequests.events(ends), signal);
       case 'send':
         return this.#send(request.value, signal);
       case 'history':
@@ -133,7 +141,6 @@ export class ClientOwner implements Owner {
       case 'mark':
       case 'typing':
       case 'deviceInvite':
-      case 'events':
         this.#connect();
         return this.#chatRequests.answer(request, signal);
       case 'ping':
@@ -180,6 +187,27 @@ export class ClientOwner implements Owner {
       signal.removeEventListener('abort', aborted);
       cancel();
     }
+  }
+
+  /** A stream of answers, which ends with the reason once there is no use in going on. */
+  #untilStopped(
+    open: (signal: AbortSignal) => AsyncIterable<ResponseInit>,
+    signal: AbortSignal,
+  ): AsyncIterable<ResponseInit> {
+    const stop = new AbortController();
+    this.#streams.add(stop);
+    return this.#until(stop, open(AbortSignal.any([signal, stop.signal])));
+  }
+
+  async *#until(stop: AbortController, answers: AsyncIterable<ResponseInit>): AsyncGenerator<ResponseInit> {
+    try {
+      yield* answers;
+    } catch (error) {
+      throw stop.signal.aborted ? stop.signal.reason : error;
+    } finally {
+      this.#streams.delete(stop);
+    }
+    if (stop.signal.aborted) throw stop.signal.reason;
   }
 
   #connect(): void {
@@ -315,21 +343,24 @@ export class ClientOwner implements Owner {
     if (this.#warnings.length > 16) this.#warnings.shift();
   }
 
-  #trouble(why: Fault, round: boolean): void {
+  #trouble(why: Fault, how: Trouble): void {
     const { member } = this.driver.client;
     // While there is no record there is nothing to try but the stores, and they have just been asked.
-    if (round) {
+    if (how === 'round') {
       if (member?.held.newest === undefined) this.#tell(why);
       return;
     }
-    const told = this.#patience.failed(why.code, performance.now());
+    const told = how === 'revoked' ? 'everybody' : this.#patience.failed(why.code, performance.now());
     if (told === 'everybody') this.#tell(why);
     else if (told === 'questions') for (const waiter of [...this.#waiters]) waiter(why);
   }
 
-  #giveUp(why: Fault): void {
+  #giveUp(ended: Fault): void {
+    const isRevoked = ended.code === ErrorCode.DEVICE_REVOKED;
+    const why = isRevoked ? fault(ended.by, ended.code, REVOKED) : ended;
     this.#warn(why.detail);
     this.#tell(why);
+    for (const stream of [...this.#streams]) stream.abort(new ClawChatError(why));
   }
 
   #tell(why: Fault): void {

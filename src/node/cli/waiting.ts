@@ -71,7 +71,11 @@ export class Waiting {
       return;
     }
     this.#inVain += 1;
-    if (this.#inVain < this.#looks() || this.reason === '' || this.reason === this.#said) return;
+    // Those who were told what it is need not wait to be sure.
+    const isKnown =
+      this.#status.stores.length > 0 && this.#status.stores.every(({ standing }) => standing === 'foreign');
+    if ((this.#inVain < this.#looks() && !isKnown) || this.reason === '' || this.reason === this.#said)
+      return;
     this.#said = this.reason;
     this.#say(waitingLines(this.#status));
   }

@@ -16,7 +16,7 @@ export interface ChatRequestsPort {
 }
 
 type Body<C extends RequestBody['case']> = Extract<RequestBody, { case: C }>;
-type Asking = Body<'rooms' | 'people' | 'mark' | 'typing' | 'deviceInvite' | 'events'>;
+type Asking = Body<'rooms' | 'people' | 'mark' | 'typing' | 'deviceInvite'>;
 type EventBody = NonNullable<Extract<ResponseInit, { case: 'event' }>['value']['body']>;
 
 /** How often the state of the connection is looked at. */
@@ -34,8 +34,8 @@ export class ChatRequests {
     this.#port = port;
   }
 
-  /** Answer a request of the control socket: once, or with what comes until `signal` ends it. */
-  answer(request: Asking, signal: AbortSignal): Promise<ResponseInit> | AsyncIterable<ResponseInit> {
+  /** Answer a request of the control socket: once, unless `signal` ends it before. */
+  answer(request: Asking, signal: AbortSignal): Promise<ResponseInit> {
     switch (request.case) {
       case 'rooms':
         return this.#rooms(signal);
@@ -51,8 +51,6 @@ export class ChatRequests {
         return Promise.resolve({ case: 'done', value: {} });
       case 'deviceInvite':
         return this.#deviceInvite(request.value.name, signal);
-      case 'events':
-        return this.#events(signal);
     }
   }
 
@@ -115,7 +113,8 @@ export class ChatRequests {
     return answer as Exclude<T, Fault>;
   }
 
-  async *#events(signal: AbortSignal): AsyncGenerator<ResponseInit> {
+  /** What happens beside messages, until `signal` ends it. */
+  async *events(signal: AbortSignal): AsyncGenerator<ResponseInit> {
     const waiting: EventBody[] = [];
     let wake = (): void => {};
     const push = (body: EventBody): void => {

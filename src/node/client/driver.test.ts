@@ -76,7 +76,7 @@ function trouble(member: Member): Promise<string> {
         show: () => {},
         warn: () => {},
         declined: reject,
-        trouble: why => resolve(codeName(why.code)),
+        trouble: (why, how) => resolve(`${how}: ${codeName(why.code)}`),
         attached: () => {},
         stopped: reject,
       },
@@ -88,6 +88,7 @@ function trouble(member: Member): Promise<string> {
   });
 }
 
+// CT-045~4
 test('a device for which every store has a foreign file is told so; one that was just let in waits for its file', async () => {
   const keys = {
     devicePrivateKey: named(native, 'device'),
@@ -95,7 +96,7 @@ test('a device for which every store has a foreign file is told so; one that was
     name: 'ann',
   };
   const held = await abandoned();
-  expect(await trouble({ stage: 'device', ...keys, held })).toBe('NOT_A_RECIPIENT');
+  expect(await trouble({ stage: 'device', ...keys, held })).toBe('revoked: NOT_A_RECIPIENT');
   await driver?.close();
   const invite: Invite = {
     bytes: new Uint8Array(1),
@@ -104,5 +105,5 @@ test('a device for which every store has a foreign file is told so; one that was
     expiresAtMs: Date.now() + HOUR_MS,
     stores: [],
   };
-  expect(await trouble({ stage: 'granted', ...keys, invite, held })).toBe('HOST_UNREACHABLE');
+  expect(await trouble({ stage: 'granted', ...keys, invite, held })).toBe('dial: HOST_UNREACHABLE');
 });

@@ -1,5 +1,5 @@
 /** Performs what the client's machine decides. Chapter: spec/05-session.md. */
-import { situation } from '../../discovery/situation.ts';
+import { REVOKED, situation } from '../../discovery/situation.ts';
 import type { StandingReport } from '../../discovery/standing.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { RotationKind, type RotationNotice } from '../../gen/clawchat/v1/rotation_pb.ts';
@@ -33,9 +33,16 @@ const NOTICES: ReadonlyMap<RotationKind, MoveNotice['kind']> = new Map([
   [RotationKind.RECORD, 'record'],
 ]);
 const DIAL_ENTROPY_BYTES = 64;
+/** Nobody answers where the host was. */
+const UNANSWERED: ReadonlySet<ErrorCode> = new Set([ErrorCode.HOST_UNREACHABLE, ErrorCode.TIMEOUT]);
+/** What answers there lets this device in no more than a stranger. */
+const TURNED_AWAY: ReadonlySet<ErrorCode> = new Set([ErrorCode.GATE_REFUSED, ErrorCode.HANDSHAKE_FAILED]);
 
 /** How the client's connection stands. */
 export type LinkState = 'idle' | 'connecting' | 'connected' | 'waiting';
+
+/** What came to nothing: a round of all stores, a dial, or a dial in a way that says that the device was revoked. */
+export type Trouble = 'round' | 'dial' | 'revoked';
 
 /** What the driver asks of the client around it. */
 export interface ClientPort {
@@ -51,8 +58,8 @@ export interface ClientPort {
   warn(text: string): void;
   /** An invite, a record or an answer was refused; nothing has changed. */
   declined(why: Fault): void;
-  /** An attempt came to nothing; the client goes on trying. `round`: every store was asked meanwhile. */
-  trouble(why: Fault, round: boolean): void;
+  /** An attempt came to nothing; the client goes on trying. */
+  trouble(why: Fault, how: Trouble): void;
   /** The session is on a path. */
   attached(endpoint: string): void;
   /** There is no use in going on. */
@@ -72,6 +79,8 @@ export class ClientDriver {
   readonly #constants: Constants;
   /** The path that the session is on. */
   #current: number | undefined;
+  /** Whether the host has let this device in since this process began. */
+  #wasAttached = false;
   #migration: Migration | undefined;
   #persisted: Promise<void> = Promise.resolve();
   /** How it stands, for `status`. */
@@ -125,6 +134,7 @@ export class ClientDriver {
 
   /** What the stores most likely mean for the person; undefined while all is well. */
   get situation(): string | undefined {
+    if (this.lastFault?.code === ErrorCode.DEVICE_REVOKED) return REVOKED;
     const hasRecord = this.client.member?.held.newest !== undefined;
     return situation(this.standings, { isConnected: this.link === 'connected', hasRecord });
   }
@@ -214,6 +224,7 @@ export class ClientDriver {
         break;
       case 'attached': {
         this.link = 'connected';
+        this.#wasAttached = true;
         this.lastFault = undefined;
         this.#current = output.path;
         this.#migrate({ kind: 'ended' });
@@ -255,21 +266,33 @@ export class ClientDriver {
     this.lastFault = why;
     this.#log.info('dial-failed', { code: codeName(why.code), why: why.detail });
     if (this.link !== 'connected') this.link = 'waiting';
-    this.#port.trouble(this.#hopeless(why) ?? why, false);
+    const hopeless = this.#hopeless(why);
+    const isRevoked = hopeless !== undefined && this.#isSure(why);
+    this.#port.trouble(hopeless ?? why, isRevoked ? 'revoked' : 'dial');
     this.#migrate({ kind: 'failed', entropy: drawUnit() });
     this.#finder.input({ kind: 'dialFailed', entropy: drawUnit() });
   }
 
   /**
-   * Nobody answers where the host was, and every store has a file for others: the device waits for nothing. One that was
-   * just let in waits for the file that says so, which a host publishes behind its answer.
+   * Nobody answers where the host was, or what answers turns this device away, and every store has a file for others: the
+   * device waits for nothing. One that was just let in waits for the file that says so, which a host publishes behind its
+   * answer.
    */
   #hopeless(why: Fault): Fault | undefined {
-    if (this.client.member?.stage === 'granted') return undefined;
-    if (why.code !== ErrorCode.HOST_UNREACHABLE && why.code !== ErrorCode.TIMEOUT) return undefined;
+    const stage = this.client.member?.stage;
+    if (stage === 'granted') return undefined;
+    if (!UNANSWERED.has(why.code) && !(stage === 'device' && TURNED_AWAY.has(why.code))) return undefined;
     const { standings: stores, situation: text } = this;
     const isForeign = stores.length > 0 && stores.every(({ standing }) => standing === 'foreign');
     return isForeign && text !== undefined ? fault('peer', ErrorCode.NOT_A_RECIPIENT, text) : undefined;
+  }
+
+  /**
+   * Whether that is what happens to a device that was revoked, and to no other: a host that let it in since this process
+   * began may be off for a while, and its stores be old. @impl CT-045~4
+   */
+  #isSure(why: Fault): boolean {
+    return this.client.member?.stage === 'device' && (TURNED_AWAY.has(why.code) || !this.#wasAttached);
   }
 
   // ---- moving ----
@@ -311,6 +334,6 @@ export class ClientDriver {
     if (dials) return;
     this.link = 'waiting';
     this.lastFault = why;
-    this.#port.trouble(why, true);
+    this.#port.trouble(why, 'round');
   }
 }

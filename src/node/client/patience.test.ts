@@ -5,7 +5,7 @@ import { Patience } from './patience.ts';
 
 const { GATE_REFUSED, HANDSHAKE_FAILED, HOST_UNREACHABLE } = ErrorCode;
 
-describe('CT-045~3: patience', () => {
+describe('CT-045~4: patience', () => {
   it('tells who asks something at the second refusal, and who sends when all of REFUSED_MS were refusals', () => {
     const told = (lastAt: number): string[] => {
       const patience = new Patience();

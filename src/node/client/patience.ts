@@ -24,7 +24,7 @@ export class Patience {
   #refusals = 0;
   #refusedSince: number | undefined;
 
-  /** An attempt failed. @impl CT-045~3 */
+  /** An attempt failed. @impl CT-045~4 */
   failed(code: ErrorCode, now: number): Told {
     if (!REFUSED.has(code)) {
       this.#refusedSince = undefined;
