@@ -77,6 +77,18 @@ describe('on a terminal', () => {
     }
   });
 
+  test('what was typed while it started is sent, as it was meant', async () => {
+    const terminal = new ScriptTerminal(['chat', '--data', ann], { TERM: 'xterm' });
+    try {
+      terminal.type('typed ahead');
+      await terminal.see(/Ann:.*typed ahead .*\[\w/);
+      terminal.type('/quit');
+      expect(await terminal.ended).toBe(0);
+    } finally {
+      terminal.kill();
+    }
+  });
+
   test('each mistake is told apart, and what was to be done instead; one stays where one is', async () => {
     const before = await stored();
     await chatting(async terminal => {

@@ -3,7 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type ChatContentSchema, Role } from '../../gen/clawchat/v1/chat_pb.ts';
 import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
-import { DEVICE_NAME_BYTES_MAX } from '../../gen/constants.ts';
+import { DEVICE_NAME_BYTES_MAX, TOPIC_BYTES_MAX } from '../../gen/constants.ts';
 import { ClawChatError, fault } from '../../protocol/fault.ts';
 import { checkContent, ID_BYTES } from '../../services/chat/content.ts';
 import { isNewRoomName } from '../../services/chat/room-names.ts';
@@ -53,6 +53,12 @@ export function createAct(room: string, topic: string, closed: boolean): ActInit
   throw usage(
     "a room's name has letters that can be seen, no blanks around it, and nothing that moves or hides other letters",
   );
+}
+
+/** The act that says what a room is about. @throws ClawChatError `USAGE` for more than there is room for */
+export function topicAct(topic: string): ActInit {
+  if (Buffer.byteLength(topic) <= TOPIC_BYTES_MAX) return { case: 'topic', value: { topic } };
+  throw usage(`a topic has at most ${TOPIC_BYTES_MAX} bytes`);
 }
 
 /** The act that takes another name. @throws ClawChatError `USAGE` for what is no name */
@@ -185,7 +191,9 @@ async function moreAbout(
   }
   const names = rooms.map(({ name }) => name);
   const near = meantRoom(room, names);
-  return near === room || !names.includes(near) ? undefined : likeText(code, room, near);
+  if (near !== room && names.includes(near)) return likeText(code, room, near);
+  if (code === ErrorCode.ROOM_EXISTS || names.includes(room)) return undefined;
+  return `there is no room '${room}', or it is closed to you: \`clawchat rooms\` lists those that you see`;
 }
 
 /** Say which room is there in the place of another one. */

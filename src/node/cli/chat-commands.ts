@@ -4,7 +4,17 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { ClawChatError, fault } from '../../protocol/fault.ts';
 import { LOBBY } from '../../services/chat/rooms.ts';
 import { failure } from '../failure.ts';
-import { createAct, findPerson, keepMs, likeText, renameAct, roleName, roleNames, roleOf } from './acts.ts';
+import {
+  createAct,
+  findPerson,
+  keepMs,
+  likeText,
+  renameAct,
+  roleName,
+  roleNames,
+  roleOf,
+  topicAct,
+} from './acts.ts';
 import type { Chat } from './chat.ts';
 import { noteLines } from './chat-lines.ts';
 import { usage } from './command-line.ts';
@@ -230,7 +240,7 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     words: 'TEXT',
     help: 'say what this room is about',
     run: (chat, rest) => {
-      if (rest !== '') return chat.act({ case: 'topic', value: { topic: rest } });
+      if (rest !== '') return chat.act(topicAct(rest));
       const topic = chat.model.rooms.get(chat.room)?.topic ?? '';
       chat.note(`${topic === '' ? 'there is no topic' : `the topic is: ${topic}`}; /topic TEXT sets it`);
       return undefined;

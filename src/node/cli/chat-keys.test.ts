@@ -1,6 +1,6 @@
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect } from 'vitest';
-import { BREAK_MARK, KeyFilter } from './chat-keys.ts';
+import { BREAK_MARK, KeyFilter, typedAhead } from './chat-keys.ts';
 
 const PASTE = (text: string): string => `\u001b[200~${text}\u001b[201~`;
 
@@ -8,6 +8,10 @@ describe('keys', () => {
   test('make line breaks by Ctrl-J and Alt-Enter, and send by Enter', () => {
     expect(new KeyFilter().take('one\ntwo\u001b\rthree\r')).toBe(`one${BREAK_MARK}two${BREAK_MARK}three\r`);
     expect(new KeyFilter().take('\u001b[5~\u001b')).toBe('\u001b[5~\u001b');
+  });
+
+  test('that were typed before the chat read them send by Enter too', () => {
+    expect(typedAhead(`one\ntwo${PASTE('a\nb')}`)).toBe(`one\rtwo${PASTE('a\nb')}`);
   });
 
   test('within a paste press nothing', () => {

@@ -60,6 +60,13 @@ function beginningAtEnd(text: string, mark: string, least: number): number {
   return 0;
 }
 
+/** What was typed before this program read keys: there the terminal makes a line feed of Enter. */
+export function typedAhead(piece: string): string {
+  const paste = piece.indexOf(PASTE_BEGIN);
+  const before = paste < 0 ? piece : piece.slice(0, paste);
+  return before.replaceAll('\n', '\r') + piece.slice(before.length);
+}
+
 /** A terminal's input with its keys rewritten, which the line editor takes for a terminal. */
 export function filteredInput(
   stdin: ReadStream,
@@ -67,7 +74,12 @@ export function filteredInput(
   const filter = new KeyFilter();
   const decoder = new TextDecoder();
   const input = new PassThrough();
-  stdin.on('data', (bytes: Buffer) => input.write(filter.take(decoder.decode(bytes, { stream: true }))));
+  let isFirst = true;
+  stdin.on('data', (bytes: Buffer) => {
+    const piece = decoder.decode(bytes, { stream: true });
+    input.write(filter.take(isFirst ? typedAhead(piece) : piece));
+    isFirst = false;
+  });
   stdin.on('end', () => input.end());
   return Object.assign(input, {
     isTTY: true as const,

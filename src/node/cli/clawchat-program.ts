@@ -1,5 +1,7 @@
 /** The commands of `clawchat`, the client's program. Chapters: spec/08-devices.md, spec/11-chat.md. */
+import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { FILE_BYTES_MAX } from '../../gen/constants.ts';
+import { ClawChatError, fault } from '../../protocol/fault.ts';
 import { CLIENT_PLACE, CLIENT_SETTINGS } from '../config/client-settings.ts';
 import { printFindings } from '../doctor/check.ts';
 import { examineClient } from '../doctor/client-doctor.ts';
@@ -63,8 +65,14 @@ async function benchStream(call: Call): Promise<number> {
   const value = { bytes: BigInt(bytes), bytesPerSecond };
   const ask = (): { case: 'bench'; value: typeof value } => ({ case: 'bench', value });
   const run = async (link: OwnerLink, signal: AbortSignal): Promise<void> => {
-    for await (const answer of link.stream(ask(), ask, signal)) {
-      describeBench(expectAnswer(answer, 'bench'), call.on('json'));
+    try {
+      for await (const answer of link.stream(ask(), ask, signal)) {
+        describeBench(expectAnswer(answer, 'bench'), call.on('json'));
+      }
+    } catch (error) {
+      if (!(error instanceof ClawChatError) || error.code !== ErrorCode.SERVICE_UNKNOWN) throw error;
+      const why = 'this host takes no bulk stream: its operator has to start it with --bench';
+      throw new ClawChatError(fault(error.by, error.code, why), { cause: error });
     }
   };
   await reachClient(call, run, Number.POSITIVE_INFINITY);
@@ -143,6 +151,8 @@ const COMMANDS: readonly Command[] = [
     words: '[ROOM]',
     count: [0, 1],
     summary: 'talk: what others say, and a line to type in; also in a pipe',
+    noJson:
+      'a chat is for people; with --json there are `clawchat listen --json` and `clawchat send - --json`',
     details: ['/help lists what can be typed. What is shown in the room that you are in counts as read.'],
     options: optionsOf([
       CLIENT_SETTINGS.receipts,

@@ -48,6 +48,8 @@ export interface Command {
   readonly details?: readonly string[];
   /** Those it does not share with every command. */
   readonly options?: Readonly<Record<string, Option>>;
+  /** Why it has nothing to say as JSON, and what has. */
+  readonly noJson?: string;
   /** Do it; the number is the exit code. */
   readonly run: (call: Call) => Promise<number>;
 }
@@ -80,6 +82,7 @@ export async function runProgram(program: Program, args: readonly string[]): Pro
     const named = program.commands.find(command => command.name !== '' && command.name === first);
     const command = named ?? program.commands.find(({ name }) => name === '');
     const help = args.includes('--help') || args.includes('-h') || first === 'help';
+    if (help && json) throw usage('help is a text for people: leave out --json');
     if (help && named === undefined) {
       const about = first === 'help' ? program.commands.find(({ name }) => name === ordered[1]) : undefined;
       process.stdout.write(about === undefined ? programHelp(program) : commandHelp(program, about));
@@ -182,6 +185,7 @@ function parse(program: Program, command: Command, args: readonly string[]): Cal
     throw usage(`${what}; usage: ${usageLine(program, command)}`);
   }
   const { values } = parsed;
+  if (values['json'] === true && command.noJson !== undefined) throw usage(command.noJson);
   return {
     words: parsed.positionals,
     text(name) {

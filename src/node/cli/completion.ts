@@ -12,6 +12,7 @@ export function completionCommand(program: () => Program): Command {
     words: SHELLS.join('|'),
     count: [1, 1],
     summary: 'print completion for a shell',
+    noJson: 'what it prints is for a shell: leave out --json',
     details: [
       'bash: source <(PROGRAM completion bash), in ~/.bashrc. zsh: PROGRAM completion zsh > a file _PROGRAM in $fpath.',
       'fish: PROGRAM completion fish > ~/.config/fish/completions/PROGRAM.fish.',

@@ -9,6 +9,7 @@ import type { OwnerLink } from '../owner.ts';
 import {
   type ActInit,
   createAct,
+  explained,
   findPerson,
   keepMs,
   keepText,
@@ -17,6 +18,7 @@ import {
   roleNames,
   roleOf,
   sendAct,
+  topicAct,
 } from './acts.ts';
 import { type Call, type Command, type Option, usage, wholeNumber } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
@@ -54,7 +56,10 @@ async function peopleOf(
   room: string,
   signal: AbortSignal,
 ): Promise<ReturnType<typeof expectAnswer<'people'>>['people']> {
-  return expectAnswer(await link.call({ case: 'people', value: { room } }, signal), 'people').people;
+  const answer = await link.call({ case: 'people', value: { room } }, signal).catch(async error => {
+    throw await explained(link, error, room, signal);
+  });
+  return expectAnswer(answer, 'people').people;
 }
 
 async function people(call: Call, link: OwnerLink, signal: AbortSignal): Promise<void> {
@@ -97,7 +102,7 @@ async function roomAct(call: Call, link: OwnerLink, signal: AbortSignal): Promis
     case 'delete':
       return { case: 'remove', value: {} };
     case 'topic':
-      return { case: 'topic', value: { topic: need(first, 'TEXT') } };
+      return topicAct(need(first, 'TEXT'));
     case 'keep':
       return { case: 'keep', value: { keepMs: BigInt(keepMs(need(first, 'TIME|forever'))) } };
     case 'invite': {
@@ -224,7 +229,7 @@ export const ROOM_COMMANDS: readonly Command[] = [
       'room create ROOM [--topic TEXT] [--closed]   room join ROOM   room leave ROOM   room topic ROOM TEXT',
       `room keep ROOM 30d|forever   room invite ROOM PERSON   room role ROOM PERSON ${roleNames.join('|')}`,
       'room delete ROOM   deletes the room with all its messages, for everybody',
-      'A person is named by name, or by the beginning of the id that "people" shows.',
+      'A person is named by name, or by the id that "people" shows: all of it, or its first 4 digits and more.',
     ],
     options: {
       topic: { value: 'TEXT', help: 'with create: what the room is about' },

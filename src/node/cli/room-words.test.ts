@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { likeText } from './acts.ts';
-import { meantRoom, nameAndWords, quotedName, shownRoom, wholeName } from './room-words.ts';
+import { meantRoom, nameAndWords, quotedName, roomName, shownRoom, wholeName } from './room-words.ts';
 
 // CH-061~1
 test('a room is meant by its name, and by what reads the same, unless there are two', () => {
@@ -17,6 +17,13 @@ test('a room is meant by its name, and by what reads the same, unless there are 
   ]);
   // What is made or asked for has the form that names have.
   expect(meantRoom('e\u0301', [])).toBe('\u00e9');
+});
+
+test('a name that no room can have is refused with what it may be', () => {
+  expect(roomName('x'.repeat(64))).toHaveLength(64);
+  for (const name of ['x'.repeat(65), 'é'.repeat(33)]) {
+    expect(() => roomName(name)).toThrow(/USAGE.*the name of a room has at most 64 bytes/);
+  }
 });
 
 test('a refusal names the room that is there', () => {

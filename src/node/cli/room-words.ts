@@ -1,11 +1,14 @@
 /** Which room is meant by what somebody typed. Chapter: spec/11-chat.md, 11.3. */
+import { ROOM_NAME_BYTES_MAX } from '../../gen/constants.ts';
 import { foldRoomName } from '../../services/chat/room-names.ts';
 import { type Call, usage } from './command-line.ts';
 import { named, skeleton } from './terminal-text.ts';
 
-/** A name as rooms have them, in whatever form it was typed or pasted. */
+/** A name as rooms have them, in whatever form it was typed or pasted. @throws ClawChatError `USAGE` for one that is too long */
 export function roomName(typed: string): string {
-  return typed.normalize('NFC');
+  const name = typed.normalize('NFC');
+  if (Buffer.byteLength(name) <= ROOM_NAME_BYTES_MAX) return name;
+  throw usage(`the name of a room has at most ${ROOM_NAME_BYTES_MAX} bytes`);
 }
 
 /** A name as it is shown among others: one that can be taken for another room's has what is not plain ASCII as numbers. */

@@ -60,7 +60,15 @@ export async function send(call: Call): Promise<number> {
     };
     if (text === '-' && !multiline) {
       sayReading('Each line is a message; Ctrl-D ends.', json);
-      await sendLines(signal, line => (json ? parseJson(line, room) : draftOf(line, room)), sendOne);
+      const count = await sendLines(
+        signal,
+        line => (json ? parseJson(line, room) : draftOf(line, room)),
+        sendOne,
+      );
+      // Whoever writes the "-" means what comes, be it nothing.
+      if (count === 0 && call.words.length === 0) {
+        throw usage('there is no text to send: give it behind the command, or lines on standard input');
+      }
       return;
     }
     if (text === '-') sayReading('Type or paste the message, then press Enter and Ctrl-D.', json);
@@ -70,18 +78,20 @@ export async function send(call: Call): Promise<number> {
   return EXIT_OK;
 }
 
-/** Send each line of standard input; some are on their way at once, in order. */
+/** Send each line of standard input; some are on their way at once, in order. Gives how many there were. */
 async function sendLines(
   signal: AbortSignal,
   parse: (line: string) => Draft,
   sendOne: (draft: Draft) => Promise<void>,
-): Promise<void> {
+): Promise<number> {
+  let count = 0;
   const underWay = new Set<Promise<void>>();
   let failed: unknown;
   const input = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY });
   for await (const line of input) {
     if (failed !== undefined || signal.aborted) break;
     if (line === '') continue;
+    count += 1;
     if (Buffer.byteLength(line) > INPUT_BYTES_MAX) throw usage('a line is too long');
     const sending: Promise<void> = Promise.resolve()
       .then(() => sendOne(parse(line)))
@@ -94,6 +104,7 @@ async function sendLines(
   }
   await Promise.all(underWay);
   if (failed !== undefined) throw failed;
+  return count;
 }
 
 /** All of standard input as one text, without the line break at its end. */

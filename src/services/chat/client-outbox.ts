@@ -7,7 +7,14 @@ import { hex, sameBytes } from '../../wire/bytes.ts';
 import { type Fault, fault } from '../../wire/fault.ts';
 import type { DatabaseOperation, ServiceDatabase } from '../ports.ts';
 import * as storage from './client-storage.ts';
-import { type Content, checkContent, encodeContent, encodeIntent, ID_BYTES } from './content.ts';
+import {
+  type Content,
+  checkContent,
+  encodeContent,
+  encodeIntent,
+  ID_BYTES,
+  whyNoMessage,
+} from './content.ts';
 import { type Outbox, type OutboxItem, partStored } from './outbox.ts';
 import type { PostOutcome, StoredEntry } from './reply.ts';
 
@@ -90,7 +97,7 @@ export class ClientOutbox {
   async enqueue(content: Content): Promise<Enqueued | Fault> {
     if (this.#stopped !== undefined) return this.#stopped;
     const wrong = checkContent(content);
-    if (wrong !== undefined) return fault('self', wrong, 'this is no message that a host stores');
+    if (wrong !== undefined) return fault('self', wrong, whyNoMessage(content, wrong));
     const bytes = encodeContent(content);
     const hash = this.#hash(bytes);
     const intent = this.#hash(encodeIntent(content));

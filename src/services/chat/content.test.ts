@@ -5,7 +5,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { CONTENT_BYTES_MAX, TEXT_BYTES_MAX } from '../../gen/constants.ts';
 import { hex, parseHex } from '../../wire/bytes.ts';
 import { utf8Bytes } from './bytes.ts';
-import { checkContent, encodeContent, parseContent } from './content.ts';
+import { checkContent, encodeContent, parseContent, whyNoMessage } from './content.ts';
 import { encodeRequest } from './request.ts';
 
 const CONTENT = {
@@ -78,4 +78,18 @@ describe('a content', () => {
   test('may have fields of a later version', () => {
     expect(parseContent(parseHex(`${BYTES}f80701`))).toEqual(CONTENT);
   });
+});
+
+test('whoever wrote what is no message reads why', () => {
+  const why = (change: Partial<Parameters<typeof checkContent>[0]>): string => {
+    const content = { ...CONTENT, ...change };
+    return whyNoMessage(content, checkContent(content) ?? ErrorCode.UNSPECIFIED);
+  };
+  expect(why({ text: 'x'.repeat(TEXT_BYTES_MAX + 1) })).toBe('a message has at most 32768 bytes');
+  expect(why({ text: '' })).toBe('there is no text to send');
+  for (const room of ['', 'x'.repeat(65)]) {
+    expect(why({ room })).toBe('the name of a room has 1 to 64 bytes');
+  }
+  const act = { kind: 'topic', topic: 'x'.repeat(257) } as const;
+  expect(why({ text: '', act })).toBe('a topic has at most 256 bytes');
 });

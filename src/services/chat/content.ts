@@ -71,6 +71,20 @@ export function checkContent(content: Content): ErrorCode | undefined {
   return textBytes < 1 ? ErrorCode.MESSAGE_MALFORMED : undefined;
 }
 
+/** Say to whoever wrote it what is wrong with a content of which `checkContent` gave this code. */
+export function whyNoMessage({ room, text, act }: Content, code: ErrorCode): string {
+  if (code === ErrorCode.MESSAGE_TOO_LARGE) return `a message has at most ${TEXT_BYTES_MAX} bytes`;
+  const roomBytes = utf8Bytes(room);
+  if (roomBytes < 1 || roomBytes > ROOM_NAME_BYTES_MAX) {
+    return `the name of a room has 1 to ${ROOM_NAME_BYTES_MAX} bytes`;
+  }
+  if (act === undefined && text === '') return 'there is no text to send';
+  const isAbout = act?.kind === 'create' || act?.kind === 'topic';
+  if (isAbout && utf8Bytes(act.topic) > TOPIC_BYTES_MAX)
+    return `a topic has at most ${TOPIC_BYTES_MAX} bytes`;
+  return 'this is no message that a host stores';
+}
+
 function isCursor(value: number): boolean {
   return value >= 1 && Number.isSafeInteger(value);
 }
