@@ -18,6 +18,7 @@ import {
   expiry,
   held,
   hello,
+  invite,
   keyed,
   kinds,
   recordOf,
@@ -147,6 +148,33 @@ describe('enrolment', () => {
     expect(kinds(two.attached())).toEqual(['persist', 'attached']);
     bench.commit();
     expect(bench.client.member?.stage).toBe('device');
+  });
+
+  /** A client that has just been told to join, and knows where the host is. */
+  const joining = (): ClientBench => {
+    const joined = new ClientBench(undefined);
+    joined.step({ kind: 'join', invite, devicePrivateKey: named(suite, 'device'), name: 'ann' });
+    const envelope = parseEnvelope(envelopeOf());
+    if (isFault(envelope)) throw new Error(envelope.detail);
+    joined.step({ kind: 'record', envelope });
+    joined.step({ kind: 'start' });
+    joined.flush();
+    return joined;
+  };
+
+  it('IN-006: gives an invite up that ends while it waits, unless it may have sent an Enrol', () => {
+    bench = joining();
+    expect(kinds(bench.dial())).toEqual(['dial']);
+    bench.step({ kind: 'dialFailed', path: 1, fault: fault('network', ErrorCode.HOST_UNREACHABLE, 'x') });
+    bench.mono = invite.expiresAtMs - NOW_MS + 1;
+    expect(bench.dial()).toMatchObject([{ kind: 'stopped', code: ErrorCode.INVITE_EXPIRED }]);
+
+    bench = joining();
+    const one = bench.again();
+    expect(one.kinds).toContain('enrol');
+    bench.step({ kind: 'closed', path: one.path });
+    bench.pass(invite.expiresAtMs - NOW_MS + 1);
+    expect(kinds(bench.dial())).toEqual(['dial']);
   });
 
   it.each<[string, Frame]>([

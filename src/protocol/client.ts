@@ -9,6 +9,7 @@ import { EnrolSchema } from '../gen/clawchat/v1/enrolment_pb.ts';
 import { ErrorCode } from '../gen/clawchat/v1/error_pb.ts';
 import { RotationKind, type RotationNotice } from '../gen/clawchat/v1/rotation_pb.ts';
 import { AUTH_MS_MAX } from '../gen/constants.ts';
+import { sameBytes } from '../wire/bytes.ts';
 import { type Fault, fault, isFault } from '../wire/fault.ts';
 import type { Frame } from '../wire/frame.ts';
 import type { ClientDeadline, ClientInput, ClientOutput } from './client-io.ts';
@@ -16,6 +17,7 @@ import { ClientLink } from './client-link.ts';
 import { ClientMember, type MemberEffect } from './client-member.ts';
 import { beginPath, type ClientPath, connectionLost } from './client-path.ts';
 import { parseEnvelope } from './envelope.ts';
+import { type Invite, inviteExpired } from './invite.ts';
 import type { Member } from './join.ts';
 import type { Now } from './now.ts';
 import { Path, unexpected } from './path.ts';
@@ -41,6 +43,8 @@ export class Client {
   private readonly link: ClientLink;
   private outputs: ClientOutput[] = [];
   private dials = 0;
+  /** Whether an Enrol may have been sent with the invite that is held, also by an earlier process. */
+  private mayHaveEnrolled = true;
 
   constructor({ suite, member, software }: ClientOptions) {
     this.suite = suite;
@@ -105,6 +109,9 @@ export class Client {
     const { link, members } = this;
     switch (input.kind) {
       case 'join':
+        if (!this.holds(input.invite)) this.mayHaveEnrolled = false;
+        this.perform(members.step(input, now.wall), now);
+        break;
       case 'record':
         this.perform(members.step(input, now.wall), now);
         break;
@@ -153,6 +160,11 @@ export class Client {
     }
   }
 
+  private holds(invite: Invite): boolean {
+    const held = this.members.durable;
+    return held !== undefined && held.stage !== 'device' && sameBytes(held.invite.bytes, invite.bytes);
+  }
+
   // ---- the handshake ----
 
   private dial(entropy: Uint8Array, acceptClock: boolean, now: Now): void {
@@ -162,6 +174,14 @@ export class Client {
     if (link.pending !== undefined) {
       if (link.pending.path !== undefined) return;
       link.cancel(link.pending);
+    }
+    // @impl IN-006~1
+    const expired =
+      member.stage === 'keyed' && !this.mayHaveEnrolled ? inviteExpired(member.invite, now.wall) : undefined;
+    if (expired !== undefined) {
+      link.stop(expired, now.mono);
+      this.outputs.push({ kind: 'stopped', code: expired.code, fault: expired });
+      return;
     }
     link.need.ask();
     this.dials += 1;
@@ -196,6 +216,7 @@ export class Client {
       path.phase = 'enrolling';
       const enrol = create(EnrolSchema, { deviceKey: this.suite.x25519Public(devicePrivateKey), name });
       path.path.queue({ kind: 'enrol', enrol });
+      this.mayHaveEnrolled = true;
     } else this.link.attach(path, path.path);
   }
 

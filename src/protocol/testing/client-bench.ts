@@ -45,7 +45,7 @@ export const device = (): Member => ({
   name: 'ann',
   held: held(),
 });
-const invite: Invite = {
+export const invite: Invite = {
   bytes: Uint8Array.of(1, 2, 3),
   secret: named(suite, 'invite secret'),
   trust: host.trust(0, false),
