@@ -187,7 +187,8 @@ describe('a device', () => {
       '--timeout',
       '30s',
     ]);
-    expect(refusal(pinged)).toEqual({ code: 'GATE_REFUSED', exit: 4 });
+    // The gate says what it says to a stranger; that the store has no file for this device either tells the rest.
+    expect(refusal(pinged)).toEqual({ code: 'NOT_A_RECIPIENT', exit: 4 });
   });
 });
 
