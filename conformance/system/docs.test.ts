@@ -8,7 +8,7 @@ import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from '
 import { delimiter, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { markedBlocks } from './markdown.ts';
-import { NODE, PATIENCE_MS, Place } from './programs.ts';
+import { NODE, PATIENCE_MS, Place, type Running } from './programs.ts';
 
 const ROOT = process.cwd();
 const PAGES = [
@@ -155,20 +155,25 @@ describe('docs/embedding.md', () => {
     const host = await place.host(A);
     const ann = place.path('bot-ann');
     await place.join(A, ann, 'Ann');
-    const invite = (await place.ok('clawchatd', ['invite', '--data', A, '--name', 'Bot'])).trim();
-    const args = [place.path('bot'), invite];
-    const first = place.start(script('bot.mjs'), args);
+    await place.ok('clawchat', ['send', 'before its time', '--data', ann]);
+    await place.join(A, place.path('bot'), 'Bot');
+    const start = async (): Promise<Running> => {
+      const bot = place.start(script('bot.mjs'), [place.path('bot')]);
+      await bot.line(line => line === 'ready');
+      return bot;
+    };
+    const first = await start();
     const answered = async (count: number): Promise<string> =>
       place.ok('clawchat', ['listen', '--data', ann, '--from', '0', '--count', String(count)]);
     await place.ok('clawchat', ['send', 'one', '--data', ann]);
-    await answered(2);
+    await answered(3);
     await first.stop('SIGKILL');
     await place.ok('clawchat', ['send', 'two', '--data', ann]);
-    const second = place.start(script('bot.mjs'), args);
-    await answered(4);
+    const second = await start();
+    await answered(5);
     await place.ok('clawchat', ['send', 'three', '--data', ann]);
-    expect((await answered(6)).replace(/^\d\d:\d\d /gm, '')).toBe(
-      'Ann: one\nBot: you said: one\nAnn: two\nBot: you said: two\nAnn: three\nBot: you said: three\n',
+    expect((await answered(7)).replace(/^\d\d:\d\d /gm, '')).toBe(
+      'Ann: before its time\nAnn: one\nBot: you said: one\nAnn: two\nBot: you said: two\nAnn: three\nBot: you said: three\n',
     );
     await second.stop('SIGKILL');
     await host.stop();
