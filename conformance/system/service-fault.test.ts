@@ -18,11 +18,11 @@ const THROWS: Readonly<Record<string, Edit>> = {
     this.#queue.push({ message, wallMs });`,
   },
   'behind a commit': {
-    file: 'src/services/chat/host-stream.ts',
-    find: 'this.#sendResult(requestId, number, outcome);\n          this.#pump();',
+    file: 'src/services/chat/host-posting.ts',
+    find: 'this.#sendResult(requestId, number, outcome);\n          this.#port.pump();',
     replace: `if (Buffer.from(content).includes('poison')) new Uint8Array(-1);
           this.#sendResult(requestId, number, outcome);
-          this.#pump();`,
+          this.#port.pump();`,
   },
 };
 
