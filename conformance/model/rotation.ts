@@ -235,7 +235,8 @@ export class RotatingHost {
     const c = this.#c;
     const { wall } = this.#now;
     if (next === undefined) {
-      if (this.#places.length >= LISTENERS_MAX) {
+      const older = this.#places.filter(({ role }) => role === 'old').length;
+      if (this.#places.length >= (older > 1 ? LISTENERS_EMERGENCY_MAX : LISTENERS_MAX)) {
         if (wall < this.#R - c.MAPPING_LEAD_MS) return false;
         this.#hold(c.MAPPING_LEAD_MS);
         return true;

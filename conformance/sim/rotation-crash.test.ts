@@ -225,7 +225,7 @@ test('RT-119~1, RT-123~1: an epoch that no record has named is taken again behin
   expect(bench.state.record).toMatchObject({ epoch: 2, sequence: 2 });
 });
 
-test('RT-109~1: a first port that comes back behind another crash leaves no room for a third', () => {
+test('RT-109~2: a first port that comes back behind another crash leaves no room for a third', () => {
   const bench = new Bench({ isMapped: true }).run(HOUR + 10_000);
   const [old, primary] = bench.state.places;
   bench.host.crash();
@@ -242,6 +242,24 @@ test('RT-109~1: a first port that comes back behind another crash leaves no room
   expect([...bench.host.listeners.keys()].sort()).toEqual([old?.port, primary?.port].sort());
   bench.run(HOUR + STANDARD.RETIRE_MS + 1000);
   expect(bench.host.listeners.has(old?.port ?? 0)).toBe(false);
+});
+
+test('RT-109~2: behind a second crash two promised ports leave room for the one that people are to find', () => {
+  const bench = new Bench().run(HOUR + 10_000);
+  bench.host.crash();
+  const { durable } = bench.host;
+  if (durable === undefined) throw new Error('nothing is durable');
+  const listedUntilMs = durable.writtenAtMs + HOUR;
+  // What a host leaves whose record ended while it was down, behind a clock that had been set back.
+  const olds = durable.places.map(place => ({ ...place, role: 'old' as const, listedUntilMs }));
+  const next = { epoch: 3, port: 50_200, role: 'next' as const, listedUntilMs: 0 };
+  const places = [...olds, next];
+  const rotationAtMs = durable.writtenAtMs + STANDARD.PREPARE_LEAD_MS;
+  bench.host.durable = { ...durable, phase: 'preparing', isHurried: true, epoch: 3, places, rotationAtMs };
+  bench.host.start();
+  bench.run(HOUR + 20_000);
+  expect([...bench.host.listeners.keys()].sort()).toEqual(places.map(({ port }) => port).sort());
+  expect(bench.state.record?.ports[0]?.port).toBe(next.port);
 });
 
 test('RT-131~1: behind a restart with a clock that went back, what was promised lasts as long as was left', () => {

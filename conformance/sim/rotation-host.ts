@@ -340,9 +340,10 @@ export class Host {
         return;
       }
       this.listeners.set(port, epoch);
-      // An emergency that ends has its listeners until its end is durable.
+      // An emergency that ends has its listeners until its end is durable, and so has an older place.
       const isEmergency = this.state?.phase === 'emergency' || this.durable?.emergency !== undefined;
-      const most = isEmergency ? LISTENERS_EMERGENCY_MAX : LISTENERS_MAX;
+      const older = this.durable?.places.filter(({ role }) => role === 'old').length ?? 0;
+      const most = isEmergency || older > 1 ? LISTENERS_EMERGENCY_MAX : LISTENERS_MAX;
       this.#mustHold(this.listeners.size <= most, `${this.listeners.size} listeners`);
       this.input({ kind: 'bound', port });
     });

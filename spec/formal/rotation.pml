@@ -12,7 +12,7 @@
  *   NO_HOLD         RT-107~1    rotates without a verified store
  *   FORGET_OLD      RT-121~1    binds only the primary again behind a crash
  *   EARLY_END       RT-141~1    ends a soft emergency without a verified store
- *   KEEP_NEXT       RT-109~1    an emergency forgets the port that was being prepared
+ *   KEEP_NEXT       RT-109~2    an emergency forgets the port that was being prepared
  *   BREAK_FIRST     RT-151~1    the client closes its path before it has the new one
  *   EPOCH_AGAIN     RT-119~1    counts epochs in memory alone
  */
@@ -90,7 +90,7 @@ inline dieOrNot() {
 
 byte i, count;
 
-/* RT-109~1: never more listeners than the chapter says. */
+/* RT-109~2: never more listeners than the chapter says. */
 inline listen(e) {
   d_step {
     assert(d.primary == e || d.next == e || d.old == e || d.other == e);   /* RT-101~1 */

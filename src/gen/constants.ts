@@ -156,7 +156,7 @@ export const HISTORY_NOTES_MAX: number = 512;
 /** listeners: open at once in a scheduled rotation. */
 export const LISTENERS_MAX: number = 2;
 
-/** listeners: open at once in an emergency. */
+/** listeners: open at once in an emergency, and beside two older places. */
 export const LISTENERS_EMERGENCY_MAX: number = 3;
 
 /** ms: wall minus monotonic time changes by more: fresh times are published at once. */

@@ -244,9 +244,10 @@ function listening(d: Rotation): number {
   return ports + (d.isDrawing || d.drawnPort !== undefined ? 1 : 0);
 }
 
-/** How many may be. @impl RT-109~1 */
-function listenersMax(d: Rotation): number {
-  return d.phase === 'emergency' ? LISTENERS_EMERGENCY_MAX : LISTENERS_MAX;
+/** How many may be. @impl RT-109~2 */
+function listenersMax(d: Pick<Rotation, 'phase' | 'places'>): number {
+  const older = d.places.filter(({ role }) => role === 'old').length;
+  return d.phase === 'emergency' || older > 1 ? LISTENERS_EMERGENCY_MAX : LISTENERS_MAX;
 }
 
 /** Is there room to bind an earlier port again? One listener is left to the new port, when nothing that is listed first listens. */

@@ -118,7 +118,7 @@ function listenAgain(d: Draft): void {
   }
 }
 
-/** Try lost ports again, as long as that opens no listener too many. @impl RT-109~1, RT-125~1 */
+/** Try lost ports again, as long as that opens no listener too many. @impl RT-109~2, RT-125~1 */
 export function rebind(d: Draft): void {
   for (const { port, listener, retryAt } of d.ports) {
     if (listener !== 'lost' || retryAt > d.clock.mono) continue;
