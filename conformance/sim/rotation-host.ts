@@ -98,7 +98,8 @@ export class Host {
   #flight: Flight | undefined;
   readonly #leaving = new Map<number, Flight | undefined>();
   #verifiedEpoch = 0;
-  #made = { sequence: 0, mono: 0, steps: 0, life: 0 };
+  /** The record that was made last, and when. */
+  #made = { sequence: 0, issuedAtMs: 0, mono: 0, steps: 0, life: 0 };
   #writing: { id: number; journal: Journal } | undefined;
 
   constructor(
@@ -258,8 +259,9 @@ export class Host {
         this.#mustHold(this.#writing === undefined, 'two commits at once');
         for (const { epoch } of journal.places) this.accepted.add(epoch);
         // A record promises from the instant at which it was made, whatever the clocks do until it leaves.
-        const sequence = journal.record?.sequence ?? 0;
-        if (sequence > this.#made.sequence) this.#made = { sequence, ...this.#instant };
+        const { sequence = 0, issuedAtMs = 0 } = journal.record ?? {};
+        const isNew = sequence > this.#made.sequence || issuedAtMs !== this.#made.issuedAtMs;
+        if (sequence >= this.#made.sequence && isNew) this.#made = { sequence, issuedAtMs, ...this.#instant };
         if (!around.canCommit()) {
           this.#answer('commit', () => this.input({ kind: 'commitFailed', id }));
           return;
@@ -371,9 +373,11 @@ export class Host {
     );
     this.#mustHold(record.issuedAtMs < record.nextRotationMs, 'a record with R in its past');
     if (!this.#payloads.has(record.sequence)) {
-      const isMine = this.#made.sequence === record.sequence && this.#made.life === this.life;
-      const { mono, steps } = isMine ? this.#made : this.#instant;
-      const madeAtMs = isMine ? record.issuedAtMs : this.now.wall;
+      // What another process made and did not get out promises from then on: its clock of then is what RT-131 goes by.
+      const { sequence, issuedAtMs } = this.#made;
+      const isKnown = sequence === record.sequence && issuedAtMs === record.issuedAtMs;
+      const { mono, steps, life } = isKnown ? this.#made : this.#instant;
+      const madeAtMs = isKnown ? record.issuedAtMs : this.now.wall;
       for (const { port, notAfterMs } of record.ports) {
         this.#promises.push({
           port,
@@ -381,7 +385,7 @@ export class Host {
           epoch: record.epoch,
           untilWall: notAfterMs,
           untilMono: mono + notAfterMs - madeAtMs,
-          life: this.life,
+          life,
           steps,
         });
       }
