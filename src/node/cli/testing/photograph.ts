@@ -1,5 +1,6 @@
 /** Reads QR codes off a terminal. For tests only. */
 import { createRequire } from 'node:module';
+import { stripVTControlCharacters } from 'node:util';
 
 /** Made by other people than the encoder. */
 const decode = createRequire(import.meta.url)('jsqr') as (
@@ -11,8 +12,7 @@ const SCALE = 4;
 
 /** Photograph a terminal and read the QR code on it, empty for none: what is drawn has the colour of the letters, the rest that of the background. */
 export function photograph(lines: readonly string[], letters: number = 230, background: number = 20): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: what sets colours is what is to be taken away
-  const cells = lines.map(line => [...line.replace(/\x1b\[[\d;]*m/g, '')]);
+  const cells = lines.map(line => [...stripVTControlCharacters(line)]);
   const margin = 8 * SCALE;
   const width = (cells[0]?.length ?? 0) * SCALE + 2 * margin;
   const height = cells.length * 2 * SCALE + 2 * margin;
