@@ -7,7 +7,7 @@ import { STANDARD } from '../src/gen/constants.ts';
 import { joinHost } from '../src/node/client/join-host.ts';
 import { openClientOwner } from '../src/node/client-owner.ts';
 import { SILENT_LOG } from '../src/node/log.ts';
-import { askWithin } from '../src/node/owner.ts';
+import { askWithin } from '../src/node/owner-link.ts';
 import { openServing } from '../src/node/serve-host.ts';
 import { loopbackOptions } from '../src/node/testing/host-options.ts';
 import { answer } from './child.ts';

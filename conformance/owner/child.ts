@@ -11,7 +11,8 @@
 import { ControlProgram } from '../../src/gen/clawchat/v1/control_pb.ts';
 import type { RequestBody, ResponseInit } from '../../src/node/control.ts';
 import { native } from '../../src/node/native.ts';
-import { type Owner, OwnerLink } from '../../src/node/owner.ts';
+import type { Owner } from '../../src/node/owner.ts';
+import { OwnerLink } from '../../src/node/owner-link.ts';
 import { openStore, SCHEMA_VERSION, type Store } from '../../src/node/store.ts';
 import { numberKey, prefixRange } from '../../src/runtime/database.ts';
 

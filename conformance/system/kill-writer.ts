@@ -11,7 +11,7 @@ import { STANDARD } from '../../src/gen/constants.ts';
 import { directoryOptions, expectAnswer } from '../../src/node/cli/directory.ts';
 import { openClientOwner } from '../../src/node/client-owner.ts';
 import { standardErrorLog } from '../../src/node/log.ts';
-import { OwnerLink } from '../../src/node/owner.ts';
+import { OwnerLink } from '../../src/node/owner-link.ts';
 
 const [directory = '', ledgerPath = '', windowText = '1'] = process.argv.slice(2);
 const underWayMax = Number(windowText);

@@ -10,7 +10,8 @@ import { attach } from './control-client.ts';
 import { failure } from './failure.ts';
 import { createLog } from './log.ts';
 import { native } from './native.ts';
-import { attachOrOwn, type DirectoryOptions, type Owner, OwnerLink, type Wish } from './owner.ts';
+import { attachOrOwn, type DirectoryOptions, type Owner, type Wish } from './owner.ts';
+import { OwnerLink } from './owner-link.ts';
 import { openStore } from './store.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'clawchat-owner-'));

@@ -15,7 +15,7 @@ import { type ClientOwner, openClientOn, openClientOwner, type Running } from '.
 import type { RequestInit, ResponseBody } from '../control.ts';
 import { failure, systemCode } from '../failure.ts';
 import { native } from '../native.ts';
-import { askWithin, OwnerLink } from '../owner.ts';
+import { askWithin, OwnerLink } from '../owner-link.ts';
 import { SCHEMA_VERSION } from '../store.ts';
 import { VERSION } from '../version.ts';
 import {

@@ -12,7 +12,7 @@ import { failure } from '../failure.ts';
 import type { HostOptions, MemberService } from '../host/options.ts';
 import type { Ready } from '../host-owner.ts';
 import type { Log } from '../log.ts';
-import { askWithin } from '../owner.ts';
+import { askWithin } from '../owner-link.ts';
 import { openServing, type Serving } from '../serve-host.ts';
 import {
   checkArgument,

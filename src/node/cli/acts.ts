@@ -10,7 +10,7 @@ import { isNewRoomName } from '../../services/chat/room-names.ts';
 import { LOBBY } from '../../services/chat/rooms.ts';
 import { isZero } from '../../wire/bytes.ts';
 import { native } from '../native.ts';
-import type { OwnerLink } from '../owner.ts';
+import type { OwnerLink } from '../owner-link.ts';
 import { duration, usage } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
 import { hex } from './output.ts';

@@ -2,7 +2,7 @@
 import { type ControlEvent, type ControlItem, ControlLinkState } from '../../gen/clawchat/v1/control_pb.ts';
 import type { RequestInit, ResponseBody } from '../control.ts';
 import { native } from '../native.ts';
-import type { OwnerLink } from '../owner.ts';
+import type { OwnerLink } from '../owner-link.ts';
 import { type ActInit, type Extra, sendAct } from './acts.ts';
 import { chatCommand, completeCommand } from './chat-commands.ts';
 import { elsewhere, isOlder, olderHost, textOf } from './chat-errors.ts';

@@ -6,7 +6,7 @@ import { CLIENT_PLACE, CLIENT_SETTINGS } from '../config/client-settings.ts';
 import { printFindings } from '../doctor/check.ts';
 import { examineClient } from '../doctor/client-doctor.ts';
 import { readFileCapped } from '../files.ts';
-import type { OwnerLink } from '../owner.ts';
+import type { OwnerLink } from '../owner-link.ts';
 import { VERSION } from '../version.ts';
 import { Chat } from './chat.ts';
 import { clientOptions } from './client-options.ts';

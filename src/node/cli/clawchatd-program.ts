@@ -14,7 +14,7 @@ import { examineHost } from '../doctor/host-doctor.ts';
 import { systemCode } from '../failure.ts';
 import { readStoreConfigs, storeConfigPath } from '../host/stores.ts';
 import { exportNextIdentity, type Ready } from '../host-owner.ts';
-import type { OwnerLink } from '../owner.ts';
+import type { OwnerLink } from '../owner-link.ts';
 import { serveHost } from '../serve-host.ts';
 import { VERSION } from '../version.ts';
 import { type Call, type Command, duration, type Option, type Program, wholeNumber } from './command-line.ts';

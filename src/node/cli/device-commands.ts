@@ -2,7 +2,7 @@
 import type { ControlBequest, ControlDevice, ControlOpenInvite } from '../../gen/clawchat/v1/control_pb.ts';
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { failure } from '../failure.ts';
-import type { OwnerLink } from '../owner.ts';
+import type { OwnerLink } from '../owner-link.ts';
 import type { Call, Command } from './command-line.ts';
 import { expectAnswer } from './directory.ts';
 import { EXIT_OK } from './exit-code.ts';

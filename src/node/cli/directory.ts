@@ -5,7 +5,8 @@ import type { ResponseBody } from '../control.ts';
 import { failure } from '../failure.ts';
 import type { Log } from '../log.ts';
 import { native } from '../native.ts';
-import { type DirectoryOptions, type Owner, OwnerLink, type Wish } from '../owner.ts';
+import type { DirectoryOptions, Owner, Wish } from '../owner.ts';
+import { OwnerLink } from '../owner-link.ts';
 import { SCHEMA_VERSION } from '../store.ts';
 import { VERSION } from '../version.ts';
 

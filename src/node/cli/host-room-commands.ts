@@ -3,7 +3,7 @@ import type { ControlHostRoom, ControlRoomPerson } from '../../gen/clawchat/v1/c
 import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import type { RequestInit } from '../control.ts';
 import { failure } from '../failure.ts';
-import type { OwnerLink } from '../owner.ts';
+import type { OwnerLink } from '../owner-link.ts';
 import { keepMs, keepText } from './acts.ts';
 import { Asker } from './asker.ts';
 import { type Call, type Command, usage } from './command-line.ts';

@@ -6,7 +6,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { INVITE_LIFE_MS, INVITE_LIFE_MS_MAX } from '../../gen/constants.ts';
 import { failure } from '../failure.ts';
 import { refuseUnwritable, writeFileAtomic } from '../files.ts';
-import type { OwnerLink } from '../owner.ts';
+import type { OwnerLink } from '../owner-link.ts';
 import { type Call, type Command, duration, usage } from './command-line.ts';
 import { listDevices, listInvites, meant } from './device-commands.ts';
 import { expectAnswer } from './directory.ts';

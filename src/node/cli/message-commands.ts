@@ -1,7 +1,7 @@
 /** The commands of `clawchat` that send and show messages, for scripts. Chapter: spec/11-chat.md. */
 import type { ControlItem } from '../../gen/clawchat/v1/control_pb.ts';
 import { following } from '../client/following.ts';
-import type { OwnerLink } from '../owner.ts';
+import type { OwnerLink } from '../owner-link.ts';
 import { clientOptions } from './client-options.ts';
 import { type Call, type Command, duration, wholeNumber } from './command-line.ts';
 import { expectAnswer } from './directory.ts';

@@ -6,7 +6,7 @@ import { ErrorCode } from '../../gen/clawchat/v1/error_pb.ts';
 import { fault } from '../../protocol/fault.ts';
 import { type ClientOptions, openClientOwner } from '../client-owner.ts';
 import { failure } from '../failure.ts';
-import type { OwnerLink } from '../owner.ts';
+import type { OwnerLink } from '../owner-link.ts';
 import { clientOptions } from './client-options.ts';
 import { type Call, duration, type Option, TimeLimitError } from './command-line.ts';
 import { directoryOptions, withOwner } from './directory.ts';

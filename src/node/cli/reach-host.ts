@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { ControlProgram } from '../../gen/clawchat/v1/control_pb.ts';
 import { openHostOwner } from '../host-owner.ts';
-import type { OwnerLink, Wish } from '../owner.ts';
+import type { Wish } from '../owner.ts';
+import type { OwnerLink } from '../owner-link.ts';
 import { type Call, usage } from './command-line.ts';
 import { directoryOptions, withOwner } from './directory.ts';
 import { hostOptions } from './host-options.ts';

@@ -5,7 +5,7 @@ import { isFault } from '../../protocol/fault.ts';
 import { parseInviteInput } from '../../protocol/invite.ts';
 import { refuseUnwritable, writeFileAtomic } from '../files.ts';
 import { native } from '../native.ts';
-import type { OwnerLink } from '../owner.ts';
+import type { OwnerLink } from '../owner-link.ts';
 import {
   type ActInit,
   createAct,

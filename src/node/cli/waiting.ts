@@ -1,6 +1,6 @@
 /** Tells a person who waits what stands between this device and its host. Chapter: spec/07-discovery.md 7.5. */
 import { type ControlClientStatus, ControlLinkState } from '../../gen/clawchat/v1/control_pb.ts';
-import type { OwnerLink } from '../owner.ts';
+import type { OwnerLink } from '../owner-link.ts';
 import { standingText } from './client-status.ts';
 import { expectAnswer } from './directory.ts';
 import { harmlessLine } from './terminal-text.ts';

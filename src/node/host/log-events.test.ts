@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { connect } from '../../index.ts';
 import { expectAnswer } from '../cli/directory.ts';
 import { createLog } from '../log.ts';
-import { askWithin } from '../owner.ts';
+import { askWithin } from '../owner-link.ts';
 import { openServing, type Serving } from '../serve-host.ts';
 import { loopbackOptions } from '../testing/host-options.ts';
 
