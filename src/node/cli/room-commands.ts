@@ -275,7 +275,7 @@ export const ROOM_COMMANDS: readonly Command[] = [
       qr: { help: 'draw it as a QR code too, for the camera of the other device' },
       file: {
         value: 'OUT',
-        help: 'write a file with the invite and the host\u2019s address instead, for joining without a store',
+        help: 'write a file with the invite and the address of the host instead, for joining without a store',
       },
       timeout: TIMEOUT,
     },

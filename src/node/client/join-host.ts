@@ -126,7 +126,7 @@ export async function joinWith(owner: ClientOwner, joining: Joining, signal: Abo
   const { length } = invite.stores;
   const where = `Looking for the host in ${length === 1 ? 'the store' : `${length} stores`} of the invite ...`;
   joining.progress(
-    bundled === undefined ? where : 'The invite came with the host\u2019s address. Dialling ...',
+    bundled === undefined ? where : 'The invite came with the address of the host. Dialling ...',
   );
   try {
     return await runJoin(owner, { invite, bundled, name: joining.name }, signal);
